@@ -1,0 +1,173 @@
+"""Errors become answers here and nowhere else: a redirect, a page or JSON, with the right status.
+
+A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from . import flow
+from .protocol.errors import Auth0Error, AuthorizationError, LoginRequired, OAuthError, TokenRequestError, TransportError
+from .words import words_for
+
+logger = logging.getLogger("django_auth0_flow.answers")
+
+#: After so many failures in a row the page no longer offers to try again.
+MAX_FAILURES = 3
+_RETRY_AFTER = 5
+
+
+def is_navigation(request: HttpRequest) -> bool:
+    """Tell a person's navigation, which may be redirected to a login page, from a script's request."""
+    headers = request.headers
+    if headers.get("HX-Request") == "true" or headers.get("X-Requested-With") == "XMLHttpRequest":
+        return False
+    if mode := headers.get("Sec-Fetch-Mode"):
+        return mode == "navigate"
+    accept = headers.get("Accept", "")
+    return not accept or "text/html" in accept or "*/*" in accept
+
+
+def is_prefetch(request: HttpRequest) -> bool:
+    """Tell a browser's speculative request, which must not start anything."""
+    purposes = [request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
+    return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
+
+
+def finish_answer(response: HttpResponse) -> HttpResponse:
+    """Mark an answer as one that nobody stores and whose address goes to nobody."""
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """Render one of the pages under ``auth0/``."""
+    return finish_answer(render(request, f"auth0/{template}", dict(context), status=status))
+
+
+def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
+    """Answer an error that left a view: LoginRequired, TransportError or another error of this package."""
+    if isinstance(error, LoginRequired):
+        return login_required(request, error)
+    if isinstance(error, TransportError):
+        return unavailable(request, error)
+    return failed(request, error)
+
+
+def login_required(request: HttpRequest, error: LoginRequired) -> HttpResponse:
+    """Send a person to the login and back to this address; tell a script to do so with 401. RFC 6750 §3."""
+    facts = request.session.get(flow.FACTS_KEY) or {}
+    configuration = facts.get("configuration", "default")
+    looping = flow.is_looping(facts, flow.get_settings(configuration).clock())
+    flow.forget_dead_login(request, error)
+    next_url = return_url(request)
+    if not is_navigation(request):
+        return _login_required_json(request, error.code, configuration, next_url)
+    if looping:
+        return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
+    if error.parameters:
+        try:
+            url = flow.begin_login(
+                request, configuration=configuration, next_url=next_url, parameters=error.parameters
+            )
+        except TransportError as trouble:
+            return unavailable(request, trouble)
+        return finish_answer(HttpResponseRedirect(url))
+    return finish_answer(HttpResponseRedirect(login_path(configuration, next_url)))
+
+
+def _login_required_json(request: HttpRequest, code: str, configuration: str, next_url: str) -> HttpResponse:
+    login_url = login_path(configuration, next_url)
+    response = JsonResponse({"error": "login_required", "code": code, "login_url": login_url}, status=401)
+    response["WWW-Authenticate"] = 'Session realm="login"'
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = login_url
+    patch_vary_headers(response, ("Accept", "Sec-Fetch-Mode", "HX-Request", "X-Requested-With"))
+    return finish_answer(response)
+
+
+def unavailable(request: HttpRequest, error: TransportError) -> HttpResponse:
+    """Answer 503: the tenant can't be reached, and waiting may help."""
+    seconds = error.retry_after or _RETRY_AFTER
+    logger.warning("tenant_unavailable code=%s retry_after=%d", error.code, seconds)
+    if is_navigation(request):
+        context = {"code": error.code, "words": words_for(error.code), "retry_url": return_url(request)}
+        response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
+    else:
+        response = finish_answer(
+            JsonResponse({"error": "temporarily_unavailable", "code": error.code, "retry_after": seconds}, status=503)
+        )
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def failed(request: HttpRequest, error: Auth0Error, *, next_url: str = "", configuration: str = "default") -> HttpResponse:
+    """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often."""
+    code = public_code(error)
+    status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
+    failures = int(request.session.get(flow.FAILURES_KEY, 0)) + 1
+    request.session[flow.FAILURES_KEY] = failures
+    may_retry = failures < MAX_FAILURES and code not in ("login_loop", "client_rejected")
+    context = {
+        "code": code,
+        "words": words_for(code),
+        "retry_url": login_path(configuration, next_url) if may_retry else "",
+        "tenant_says": error.error_description if isinstance(error, AuthorizationError) and _is_refusal(error, code) else "",
+    }
+    return page(request, "login_failed.html", context, status)
+
+
+def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:
+    """Answer 403: the login was made again for this page and still does not satisfy it."""
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
+    context = {"code": test, "words": words_for(test), "retry_url": login_path("default", next_url)}
+    return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
+
+
+def public_code(error: Auth0Error) -> str:
+    """Return the code shown for an error: the tenant refusing the application itself is told from refusing the user."""
+    if isinstance(error, TokenRequestError) and (error.status == 401 or error.error == "unauthorized_client"):
+        return "client_rejected"
+    return error.code
+
+
+def _is_refusal(error: Auth0Error, code: str) -> bool:
+    refused = ("access_denied", "unauthorized", "user_not_allowed", "organization_not_allowed", "login_loop")
+    return code in refused or (isinstance(error, OAuthError) and error.error == "mfa_required")
+
+
+def login_path(configuration: str, next_url: str) -> str:
+    """Return the path that starts a login which comes back to ``next_url``."""
+    path = flow.url_of("login", configuration)
+    return f"{path}?{urlencode({'next': next_url})}" if next_url else path
+
+
+def return_url(request: HttpRequest) -> str:
+    """Return where a visitor comes back to: this address, or for an unsafe method the page the request came from.
+
+    An unsafe method is never repeated after a login.
+    """
+    if request.method in ("GET", "HEAD"):
+        if not is_navigation(request) and (current := request.headers.get("HX-Current-URL")):
+            return _path_here(request, current)
+        return flow.safe_next(request, request.get_full_path())
+    return _path_here(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+
+
+def _path_here(request: HttpRequest, url: str) -> str:
+    safe = flow.safe_next(request, url)
+    parts = urlsplit(safe)
+    return flow.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""

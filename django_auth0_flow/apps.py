@@ -1,0 +1,21 @@
+"""The Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import register
+from django.utils.translation import gettext_lazy as _
+
+
+class Auth0FlowConfig(AppConfig):
+    name = "django_auth0_flow"
+    label = "auth0_flow"
+    verbose_name = _("Auth0 logins")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from . import checks
+
+        register(checks.check_settings, "auth0_flow")
+        register(checks.check_project, "auth0_flow")

@@ -1,0 +1,160 @@
+"""``Auth0Backend``: verified claims in, user or None out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, router, transaction
+from django.http import HttpRequest
+
+from .conf import DEFAULT, get_settings
+from .mapping import ClaimsMapper, remember_identity
+from .models import Identity
+
+logger = logging.getLogger("django_auth0_flow.backends")
+
+
+class Auth0Backend(ModelBackend):
+    """Finds or makes the user of an identity and brings it up to date on every login.
+
+    Permissions, and users loaded for a session, work as in ``ModelBackend``. Override ``is_allowed``, ``get_user_for``,
+    ``create_user`` or ``update_user``; ``claims`` are always those of a validated ID token (with userinfo merged in where
+    ``USERINFO`` asks for it): ``{"iss": …, "sub": …, "email": …, …}``.
+    """
+
+    mapper_class = ClaimsMapper
+
+    def authenticate(  # type: ignore[override]  # Django hands each backend only the credentials that it names
+        self,
+        request: HttpRequest | None,
+        *,
+        id_token_claims: Mapping[str, Any],
+        configuration: str = DEFAULT,
+    ) -> AbstractBaseUser | None:
+        """Return the active user of these claims, or None if there is to be none."""
+        mapper = self.mapper_class(get_settings(configuration), get_user_model())
+        if not self.is_allowed(request, id_token_claims):
+            logger.info("login_refused reason=is_allowed")
+            return None
+        identity = self._identity(id_token_claims) or self._first_login(mapper, id_token_claims)
+        if identity is None:
+            return None
+        user = cast(AbstractBaseUser, identity.user)
+        if not self.user_can_authenticate(user):
+            logger.info("login_refused reason=inactive user=%s", user.pk)
+            return None
+        self.update_user(user, id_token_claims, mapper)
+        self.update_groups(identity, id_token_claims, mapper)
+        remember_identity(user, identity)
+        return user
+
+    # -- steps to override -------------------------------------------------------------------------------------------
+
+    def is_allowed(self, request: HttpRequest | None, claims: Mapping[str, Any]) -> bool:
+        """Tell whether this person may log in at all. Default: yes."""
+        return True
+
+    def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> AbstractBaseUser | None:
+        """Return an existing user for an identity seen for the first time, or None to create one.
+
+        Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user whose e-mail equals the verified one to the letter.
+        """
+        email = mapper.verified_email(claims) if mapper.conf.link_by_verified_email else None
+        if email is None:
+            return None
+        model = mapper.user_model
+        name = model.get_email_field_name()
+        # The database may compare without case or accents: look again.
+        users = [user for user in model._default_manager.filter(**{name: email})[:50] if getattr(user, name) == email]
+        return users[0] if len(users) == 1 else None
+
+    def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> AbstractBaseUser:
+        """Create and return a user without a usable password.
+
+        The username comes from the subject, unless ``USER_FIELDS`` fills it. Raises IntegrityError when the user model
+        refuses the values.
+        """
+        model = mapper.user_model
+        values = mapper.field_values(claims)
+        manager = model._default_manager
+        if not mapper.names_user_by_email():
+            names = mapper.usernames(claims)
+            name = next(names)
+            if manager.filter(**{model.USERNAME_FIELD: name}).exists():
+                name = next(names)
+            values[model.USERNAME_FIELD] = name
+        elif not values.get(model.USERNAME_FIELD):
+            raise IntegrityError("the user model's username comes from a claim that is missing")
+        user = model(**values)
+        user.set_unusable_password()
+        user.save(force_insert=True)
+        return user
+
+    def update_user(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
+        """Bring mapped fields and managed flags up to date; one UPDATE, and only if something changed."""
+        values = {**mapper.field_values(claims), **mapper.flags(claims)}
+        if mapper.names_user_by_email():
+            values.pop(mapper.user_model.USERNAME_FIELD, None)
+        changed = [name for name, value in values.items() if getattr(user, name) != value]
+        for name in changed:
+            setattr(user, name, values[name])
+        if changed:
+            try:
+                with transaction.atomic(using=router.db_for_write(type(user))):
+                    user.save(update_fields=changed)
+            except IntegrityError:
+                logger.warning("user_not_updated user=%s fields=%s", user.pk, ",".join(changed))
+                user.refresh_from_db(fields=changed)
+
+    def update_groups(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
+        """Make the user's groups follow the claim: only groups that exist, and only those the claim ever gave."""
+        if not mapper.conf.groups_claim or not hasattr(identity.user, "groups"):
+            return
+        groups = identity.user.groups
+        claimed = mapper.group_names(claims)
+        managed = set(identity.managed_groups) if isinstance(identity.managed_groups, list) else set()
+        current = set(groups.values_list("name", flat=True))
+        wanted = Group.objects.filter(name__in=claimed - current)
+        if claimed - current:
+            groups.add(*[group for group in wanted if group.name in claimed])
+        if gone := (managed - claimed) & current:
+            groups.remove(*Group.objects.filter(name__in=gone))
+        given = sorted((managed & claimed) | (claimed - current))
+        if given != identity.managed_groups:
+            identity.managed_groups = given
+            identity.save(update_fields=["managed_groups"])
+
+    # -- identities --------------------------------------------------------------------------------------------------
+
+    def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
+        key = Identity.key_for(claims["iss"], claims["sub"])
+        return Identity.objects.select_related("user").filter(key=key).first()
+
+    def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
+        """Make the identity, and the user if need be; of two logins at once, one makes it and both get it."""
+        for _attempt in range(3):
+            try:
+                with transaction.atomic(using=router.db_for_write(Identity)):
+                    user = self.get_user_for(claims, mapper)
+                    if user is None and not mapper.conf.create_users:
+                        logger.info("login_refused reason=unknown_user")
+                        return None
+                    if user is None:
+                        user = self.create_user(claims, mapper)
+                    return Identity.objects.create(
+                        key=Identity.key_for(claims["iss"], claims["sub"]),
+                        issuer=claims["iss"],
+                        subject=claims["sub"],
+                        user=user,
+                    )
+            except IntegrityError:
+                if identity := self._identity(claims):
+                    return identity
+        logger.error("login_refused reason=user_not_created: the user model refuses the mapped fields")
+        return None

@@ -1,0 +1,319 @@
+"""``settings.AUTH0`` parsed once into frozen values; the only reader of our keys.
+
+``AUTH0`` is one configuration, or several by name as ``DATABASES`` is: ``{"default": {...}, "partners": {...}}``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.cache import cache as django_cache
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from .protocol.client import Client
+from .protocol.client_auth import client_secret_basic, client_secret_post, no_client_auth
+from .protocol.http import Http
+from .protocol.issuer import Issuer, is_acceptable_endpoint
+from .protocol.outbound import origin_of
+from .protocol.authorization import RESERVED_PARAMETERS
+from .protocol.validation import ID_TOKEN_ALGORITHMS
+
+DEFAULT = "default"
+CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
+_FORWARDED = ("organization", "invitation", "login_hint", "screen_hint", "ui_locales")
+
+
+@dataclass(frozen=True)
+class Auth0Settings:
+    """One configuration. Durations in seconds; each field is a key of ``AUTH0`` in lower case."""
+
+    name: str = DEFAULT
+    domain: str = ""
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    client_auth: str = "client_secret_post"
+    audience: str = ""
+    scope: str = "openid profile email"
+    api_origins: tuple[str, ...] = ()
+    refresh_margin: int = 60
+    refresh_wait: int = 15
+    leeway: int = 60
+    http_timeout: float = 10
+    base_url: str = ""
+    authorization_params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    forwarded_params: tuple[str, ...] = _FORWARDED
+    user_fields: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType(
+            {"email": "email", "first_name": "given_name", "last_name": "family_name"}
+        )
+    )
+    groups_claim: str = ""
+    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    staff_groups: tuple[str, ...] = ()
+    superuser_groups: tuple[str, ...] = ()
+    create_users: bool = True
+    link_by_verified_email: bool = False
+    allowed_organizations: tuple[str, ...] = ()
+    userinfo: bool = False
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    id_token_algorithm: str = "RS256"
+    federated_logout: bool = False
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in ``AUTH0``: the id of the system check that reports it, words, and a hint."""
+
+    id: str
+    message: str
+    hint: str = ""
+    is_error: bool = True
+
+
+def configurations(setting: object) -> Mapping[str, object]:
+    """Return the named configurations in the value of ``settings.AUTH0``; a plain one is called ``default``."""
+    if isinstance(setting, Mapping) and setting and all(isinstance(value, Mapping) for value in setting.values()):
+        if not any(key in _KEYS for key in setting):
+            return setting
+    return {DEFAULT: setting}
+
+
+def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
+    """Yield every mistake in one configuration that can be seen without network."""
+    where = "AUTH0" if name == DEFAULT else f"AUTH0[{name!r}]"
+    if not isinstance(setting, Mapping):
+        yield Problem("E001", f"{where} must be a dict.", "See the settings table of django-auth0-flow's README.")
+        return
+    wrong_type = set()
+    for key, value in setting.items():
+        if key not in _KEYS:
+            nearest = get_close_matches(str(key).upper(), _KEYS, n=1)
+            hint = f"Did you mean {nearest[0]}?" if nearest else f"Known keys: {', '.join(sorted(_KEYS))}."
+            yield Problem("E002", f"{where} has the unknown key {key!r}.", hint)
+        elif (expected := _KEYS[key](value)) is not None:
+            wrong_type.add(key)
+            yield Problem("E003", f"{where}[{key!r}] must be {expected}.")
+    values = {key: value for key, value in setting.items() if key in _KEYS and key not in wrong_type}
+    yield from _issuer_problems(where, values)
+    yield from _client_problems(where, values)
+    yield from _value_problems(where, values)
+
+
+def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    domain, issuer = values.get("DOMAIN"), values.get("ISSUER")
+    if not domain and not issuer:
+        yield Problem("E004", f"{where} needs DOMAIN.", "Auth0 Dashboard: Applications > (app) > Settings > Domain.")
+    if domain and issuer:
+        yield Problem("E005", f"{where} has both DOMAIN and ISSUER.", "DOMAIN is for Auth0; ISSUER for any other provider.")
+    if domain and (any(char in domain for char in "/:@?# ") or not domain.isascii() or "." not in domain):
+        yield Problem(
+            "E006", f"{where}['DOMAIN'] must be a bare host name.", "Without https:// and without a slash: example.eu.auth0.com"
+        )
+    if issuer and not is_acceptable_endpoint(issuer):
+        yield Problem(
+            "E007", f"{where}['ISSUER'] must be an https URL.", "Plain http is accepted for loopback addresses only."
+        )
+    elif issuer and (urlsplit(issuer).query or "/.well-known/" in issuer):
+        yield Problem("E007", f"{where}['ISSUER'] must be the issuer itself, not an address below it.")
+
+
+def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    method = values.get("CLIENT_AUTH", "client_secret_post")
+    if not values.get("CLIENT_ID"):
+        yield Problem("E008", f"{where} needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID.")
+    if method not in CLIENT_AUTH_METHODS:
+        yield Problem("E009", f"{where}['CLIENT_AUTH'] must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
+    elif method != "none" and not values.get("CLIENT_SECRET"):
+        yield Problem(
+            "E010",
+            f"{where} needs CLIENT_SECRET.",
+            "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
+        )
+    if "openid" not in values.get("SCOPE", "openid").split():
+        yield Problem("E011", f"{where}['SCOPE'] must contain openid.", "Without it Auth0 issues no ID token, so nobody can log in.")
+    algorithm = values.get("ID_TOKEN_ALGORITHM", "RS256")
+    if algorithm not in ID_TOKEN_ALGORITHMS:
+        yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] must be one of {', '.join(ID_TOKEN_ALGORITHMS)}.")
+    elif algorithm == "HS256" and not values.get("CLIENT_SECRET"):
+        yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] HS256 needs CLIENT_SECRET, the key of the signature.")
+
+
+def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in ("REFRESH_MARGIN", "REFRESH_WAIT", "LEEWAY"):
+        if key in values and not 0 <= values[key] <= 3600:
+            yield Problem("E013", f"{where}[{key!r}] must be between 0 and 3600 seconds.")
+    if values.get("LEEWAY", 0) > 300:
+        yield Problem("W001", f"{where}['LEEWAY'] is over 5 minutes.", "60 seconds is what Auth0 uses.", is_error=False)
+    if "HTTP_TIMEOUT" in values and not 0 < values["HTTP_TIMEOUT"] <= 15:
+        yield Problem("E013", f"{where}['HTTP_TIMEOUT'] must be over 0 and at most 15 seconds.")
+    for origin in values.get("API_ORIGINS", ()):
+        if not is_acceptable_endpoint(origin) or urlsplit(origin).path not in ("", "/") or urlsplit(origin).query:
+            yield Problem(
+                "E014",
+                f"{where}['API_ORIGINS'] has {origin!r}, which is no https origin.",
+                "Scheme, host and port only: https://api.example.com",
+            )
+    base_url = values.get("BASE_URL")
+    if base_url and (not is_acceptable_endpoint(base_url) or urlsplit(base_url).path not in ("", "/")):
+        yield Problem("E015", f"{where}['BASE_URL'] must be an https origin.", "https://www.example.com (http only on loopback)")
+    reserved = sorted(RESERVED_PARAMETERS.intersection(values.get("AUTHORIZATION_PARAMS", {})))
+    if reserved:
+        yield Problem("E016", f"{where}['AUTHORIZATION_PARAMS'] can't set {', '.join(reserved)}.", "The login flow sets these itself.")
+    forbidden = sorted((RESERVED_PARAMETERS | {"scope", "audience"}).intersection(values.get("FORWARDED_PARAMS", ())))
+    if forbidden:
+        yield Problem("E016", f"{where}['FORWARDED_PARAMS'] can't contain {', '.join(forbidden)}.", "A visitor could choose them.")
+    for key in values.get("ENCRYPTION_KEYS", ()):
+        if len(key) < 32:
+            yield Problem(
+                "E017", f"{where}['ENCRYPTION_KEYS'] has a key under 32 characters.", "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+    if (values.get("GROUPS") or values.get("STAFF_GROUPS") or values.get("SUPERUSER_GROUPS")) and not values.get("GROUPS_CLAIM"):
+        yield Problem("E018", f"{where} maps groups but has no GROUPS_CLAIM.", "For example https://app.example.com/roles")
+    if values.get("AUDIENCE") and "API_ORIGINS" not in values and not origin_of(values["AUDIENCE"]):
+        yield Problem(
+            "W002",
+            f"{where}['AUDIENCE'] is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere.",
+            "Add API_ORIGINS: ['https://api.example.com'].",
+            is_error=False,
+        )
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, str) else "a string"
+
+
+def _flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _whole_seconds(value: object) -> str | None:
+    return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number of seconds"
+
+
+def _seconds(value: object) -> str | None:
+    return None if isinstance(value, (int, float)) and not isinstance(value, bool) else "a number of seconds"
+
+
+def _texts(value: object) -> str | None:
+    ok = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    return None if ok else "a list of strings"
+
+
+def _text_map(value: object) -> str | None:
+    ok = isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+    return None if ok else "a dict of strings"
+
+
+def _callable(value: object) -> str | None:
+    return None if callable(value) or isinstance(value, str) and "." in value else "a callable or its dotted path"
+
+
+_KEYS: dict[str, Callable[[object], str | None]] = {
+    "DOMAIN": _text,
+    "ISSUER": _text,
+    "CLIENT_ID": _text,
+    "CLIENT_SECRET": _text,
+    "CLIENT_AUTH": _text,
+    "AUDIENCE": _text,
+    "SCOPE": _text,
+    "API_ORIGINS": _texts,
+    "REFRESH_MARGIN": _whole_seconds,
+    "REFRESH_WAIT": _whole_seconds,
+    "LEEWAY": _whole_seconds,
+    "HTTP_TIMEOUT": _seconds,
+    "BASE_URL": _text,
+    "AUTHORIZATION_PARAMS": _text_map,
+    "FORWARDED_PARAMS": _texts,
+    "USER_FIELDS": _text_map,
+    "GROUPS_CLAIM": _text,
+    "GROUPS": _text_map,
+    "STAFF_GROUPS": _texts,
+    "SUPERUSER_GROUPS": _texts,
+    "CREATE_USERS": _flag,
+    "LINK_BY_VERIFIED_EMAIL": _flag,
+    "ALLOWED_ORGANIZATIONS": _texts,
+    "USERINFO": _flag,
+    "ENCRYPTION_KEYS": _texts,
+    "ID_TOKEN_ALGORITHM": _text,
+    "FEDERATED_LOGOUT": _flag,
+    "CLOCK": _callable,
+}
+
+
+def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
+    """Return one configuration as frozen values. Raises ImproperlyConfigured with its first problem."""
+    for problem in find_problems(setting, name=name):
+        if problem.is_error:
+            raise ImproperlyConfigured(f"{problem.message} {problem.hint}".strip())
+    assert isinstance(setting, Mapping)
+    values: dict[str, Any] = {}
+    for key, value in setting.items():
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, Mapping):
+            value = MappingProxyType(dict(value))
+        values[key.lower()] = value
+    if isinstance(values.get("clock"), str):
+        values["clock"] = import_string(values["clock"])
+    if values.get("domain") and not values.get("issuer"):
+        values["issuer"] = f"https://{values['domain'].lower()}/"
+    if "api_origins" not in values and values.get("audience"):
+        origin = origin_of(values["audience"])
+        values["api_origins"] = (origin,) if origin else ()
+    if values.get("base_url"):
+        values["base_url"] = values["base_url"].rstrip("/")
+    return Auth0Settings(name=name, **values)
+
+
+@cache
+def get_settings(name: str = DEFAULT) -> Auth0Settings:
+    """Return the configuration called ``name``. Raises ImproperlyConfigured when it is missing or wrong."""
+    found = configurations(getattr(django_settings, "AUTH0", None))
+    if name not in found:
+        raise ImproperlyConfigured(f"AUTH0 has no configuration called {name!r}; it has {', '.join(map(repr, found))}.")
+    return parse_settings(found[name], name)
+
+
+@cache
+def get_client(name: str = DEFAULT) -> Client:
+    """Return the one protocol client of a configuration: it holds the cached metadata, keys and connections."""
+    conf = get_settings(name)
+    http = Http(timeout=conf.http_timeout)
+    auth = {
+        "client_secret_post": lambda: client_secret_post(conf.client_id, conf.client_secret),
+        "client_secret_basic": lambda: client_secret_basic(conf.client_id, conf.client_secret),
+        "none": lambda: no_client_auth(conf.client_id),
+    }[conf.client_auth]()
+    return Client(
+        issuer=Issuer(conf.issuer, http=http, cache=django_cache),
+        client_id=conf.client_id,
+        auth=auth,
+        http=http,
+        clock=conf.clock,
+        leeway=conf.leeway,
+        id_token_algorithm=conf.id_token_algorithm,
+        client_secret=conf.client_secret or None,
+    )
+
+
+def clear_caches(*, setting: str = "AUTH0", **kwargs: object) -> None:
+    """Forget parsed settings and clients, so that ``override_settings(AUTH0=…)`` works."""
+    if setting in ("AUTH0", "CACHES"):
+        get_settings.cache_clear()
+        get_client.cache_clear()
+
+
+setting_changed.connect(clear_caches, dispatch_uid="auth0_flow_clear_caches")
+

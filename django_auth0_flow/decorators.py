@@ -1,0 +1,179 @@
+"""``auth0_login_required`` and its mixin for pages, ``bearer_token_required`` for views that are the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Any, TypeVar, overload
+
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+
+from . import answers, bearer, flow
+from .middleware import MARK
+from .protocol.errors import LoginRequired, TransportError
+from .requirements import Requirement, as_names
+from .session import FACTS_KEY, Auth0Session
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@overload
+def auth0_login_required(view: View) -> View: ...
+@overload
+def auth0_login_required(
+    *,
+    scopes: str | Collection[str] = (),
+    permissions: str | Collection[str] = (),
+    organization: str | None = None,
+    max_age: int | None = None,
+    acr_values: str | None = None,
+    connection: str | None = None,
+) -> Callable[[View], View]: ...
+def auth0_login_required(
+    view: Any = None,
+    *,
+    scopes: str | Collection[str] = (),
+    permissions: str | Collection[str] = (),
+    organization: str | None = None,
+    max_age: int | None = None,
+    acr_values: str | None = None,
+    connection: str | None = None,
+) -> Any:
+    """Let only visitors in who logged in through Auth0 and whose login satisfies every test given.
+
+    A failed test sends the visitor to Auth0 with the matching parameters and back to this address; the answer is checked,
+    and a test that still fails is a 403 page. ``max_age`` in seconds; ``connection`` is a hint, no claim names it. For
+    sync and async views, and with ``method_decorator``.
+    """
+    requirement = Requirement(
+        as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection
+    )
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        return _protect(view, lambda request: check_login(request, requirement))
+
+    return decorate(view) if view is not None else decorate
+
+
+class Auth0LoginRequiredMixin:
+    """``auth0_login_required`` for class-based views; the attributes are its arguments. Put it first among the bases."""
+
+    auth0_scopes: str | Collection[str] = ()
+    auth0_permissions: str | Collection[str] = ()
+    auth0_organization: str | None = None
+    auth0_max_age: int | None = None
+    auth0_acr_values: str | None = None
+    auth0_connection: str | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+        """Return the view function, protected."""
+        arguments = {
+            name: initkwargs.get(f"auth0_{name}", getattr(cls, f"auth0_{name}"))
+            for name in ("scopes", "permissions", "organization", "max_age", "acr_values", "connection")
+        }
+        view: Callable[..., Any] = super().as_view(**initkwargs)  # type: ignore[misc]  # View's, beside this mixin
+        return auth0_login_required(**arguments)(view)
+
+
+def bearer_token_required(
+    view: Any = None,
+    *,
+    scopes: str | Collection[str] = (),
+    permissions: str | Collection[str] = (),
+    audience: str | None = None,
+    configuration: str = "default",
+) -> Any:
+    """Let only requests in that bring a valid access token for this API in their Authorization header.
+
+    Signature, ``iss``, ``aud`` (``audience``, default ``AUTH0["AUDIENCE"]``), expiry, scopes and permissions are checked;
+    the claims are in ``request.access_token_claims``. Others get 401 or 403 with ``WWW-Authenticate`` (RFC 6750 §3), or
+    503 when the keys can't be had. The view is exempt from CSRF checks: it takes no cookie for an answer.
+    """
+    wanted_scopes, wanted_permissions = as_names(scopes), as_names(permissions)
+
+    def check(request: HttpRequest) -> HttpResponse | None:
+        return bearer.check_bearer_token(
+            request,
+            audience=audience,
+            scopes=wanted_scopes,
+            permissions=wanted_permissions,
+            configuration=configuration,
+        )
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        protected = _protect(view, check, mark=False)
+        protected.csrf_exempt = True  # type: ignore[attr-defined]  # how Django marks it
+        # LoginRequiredMiddleware looks for a session, which an API's callers do not have.
+        protected.login_required = False  # type: ignore[attr-defined]
+        return protected
+
+    return decorate(view) if view is not None else decorate
+
+
+def check_login(request: HttpRequest, requirement: Requirement) -> HttpResponse | None:
+    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired."""
+    login = getattr(request, "auth0", None)
+    if not isinstance(login, Auth0Session):
+        raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
+    if not login.is_logged_in:
+        if requirement.fingerprint and answers.is_navigation(request):
+            return _ask_tenant(request, login, requirement)
+        return answers.login_required(request, LoginRequired("Nobody is logged in."))
+    try:
+        test = requirement.failed_test(login)
+    except LoginRequired as error:
+        return answers.login_required(request, error)
+    except TransportError as error:
+        return answers.unavailable(request, error)
+    asked_before = requirement.fingerprint and login.facts.get("asked") == requirement.fingerprint
+    if test is None:
+        if asked_before:
+            request.session[FACTS_KEY] = {**login.facts, "asked": ""}
+        return None
+    if asked_before or (not answers.is_navigation(request)):
+        return answers.forbidden(request, test, next_url=answers.return_url(request))
+    return _ask_tenant(request, login, requirement)
+
+
+def _ask_tenant(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse:
+    conf = login.configuration
+    try:
+        url = flow.begin_login(
+            request,
+            configuration=conf.name,
+            next_url=answers.return_url(request),
+            parameters=requirement.parameters(conf),
+            requirement=requirement.fingerprint,
+        )
+    except TransportError as error:
+        return answers.unavailable(request, error)
+    return answers.finish_answer(HttpResponseRedirect(url))
+
+
+def _protect(
+    view: Callable[..., Any], check: Callable[[HttpRequest], HttpResponse | None], *, mark: bool = True
+) -> Callable[..., Any]:
+    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run."""
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            answer: HttpResponseBase | None = await sync_to_async(check)(request)
+            return answer if answer is not None else await view(request, *args, **kwargs)
+
+    else:
+
+        @wraps(view)
+        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            answer = check(request)
+            return answer if answer is not None else view(request, *args, **kwargs)
+
+    if mark:
+        setattr(protected, MARK, True)
+    return protected
+
+

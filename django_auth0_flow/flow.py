@@ -1,0 +1,299 @@
+"""The use cases: begin, finish and end a login. Every kind of login ends in ``finish_login``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.contrib.auth import authenticate, login, logout
+from django.http import HttpRequest
+from django.shortcuts import resolve_url
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from . import transactions
+from .conf import DEFAULT, Auth0Settings, get_client, get_settings
+from .crypto import UnsealError, seal, secrets_of, unseal
+from .mapping import identity_of
+from .models import Grant, LoginSession
+from .protocol.authorization import AuthorizationResponse, check_response
+from .protocol.errors import Auth0Error, LoginRequired, TransportError
+from .protocol.tokens import TokenSet
+from .refresh import end_row, revoke_quietly
+from .session import FACTS_KEY
+from .transactions import Transaction
+
+logger = logging.getLogger("django_auth0_flow.flow")
+
+FAILURES_KEY = "_auth0_failures"
+#: Logins that follow each other within this many seconds count as one loop, ended after LOOP_ROUNDS.
+LOOP_SECONDS, LOOP_ROUNDS = 30, 3
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------------
+
+
+def url_of(name: str, configuration: str = DEFAULT) -> str:
+    """Return the path of one of our URLs; a named configuration has its own namespace of that name, if included."""
+    return reverse(f"auth0:{name}", current_app=None if configuration == DEFAULT else configuration)
+
+
+def absolute_url(request: HttpRequest, path: str, conf: Auth0Settings) -> str:
+    """Return ``path`` on this site: below ``BASE_URL`` if set, else on the validated host of the request."""
+    if conf.base_url:
+        return conf.base_url + path
+    url = request.build_absolute_uri(path)
+    if url.startswith("http://") and not django_settings.DEBUG:
+        logger.info("redirect_uri_is_http: behind a proxy set SECURE_PROXY_SSL_HEADER, or AUTH0['BASE_URL']")
+    return url
+
+
+def safe_next(request: HttpRequest, url: str | None, *, default: str = "") -> str:
+    """Return ``url`` if it stays on this site, else ``default``; never raises.
+
+    Stricter than Django's test in one way: control characters and lone surrogates are refused anywhere.
+    """
+    if not url or len(url) > 2000 or not url.isprintable() or "\\" in url:
+        return default
+    try:
+        host = request.get_host()
+        parts = urlsplit(url)
+        ok = url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=request.is_secure())
+        if not ok or parts.netloc not in ("", host) or parts.username or not (parts.netloc or url.startswith("/")):
+            return default
+    except ValueError:
+        return default
+    return url
+
+
+def landing_url(next_url: str) -> str:
+    """Return where a login ends: ``next_url``, else ``LOGIN_REDIRECT_URL``."""
+    return next_url or resolve_url(django_settings.LOGIN_REDIRECT_URL)
+
+
+# -- begin ---------------------------------------------------------------------------------------------------------------
+
+
+def begin_login(
+    request: HttpRequest,
+    *,
+    configuration: str = DEFAULT,
+    next_url: str = "",
+    parameters: Mapping[str, str] | None = None,
+    requirement: str = "",
+    round: int = 0,
+) -> str:
+    """Start a login and return the address at the tenant to send the browser to.
+
+    ``parameters`` join the authorization request (``scope`` replaces the configured one); ``next_url`` must have gone
+    through ``safe_next``. Raises TransportError when the tenant's metadata can't be had.
+    """
+    conf = get_settings(configuration)
+    extra = {**conf.authorization_params, **(parameters or {})}
+    scope = extra.pop("scope", conf.scope)
+    if conf.audience:
+        extra.setdefault("audience", conf.audience)
+    client = get_client(configuration)
+    client.issuer.metadata()
+    transaction = transactions.new_transaction(
+        configuration,
+        redirect_uri=absolute_url(request, url_of("callback", configuration), conf),
+        scope=scope,
+        next_url=next_url,
+        parameters=extra,
+        requirement=requirement,
+        round=round,
+    )
+    state = transactions.begin(request, transaction)
+    return client.authorization_url(transaction.request(state))
+
+
+# -- finish --------------------------------------------------------------------------------------------------------------
+
+
+def complete_code_login(
+    request: HttpRequest, response: AuthorizationResponse, transaction: Transaction
+) -> str:
+    """Exchange the code of an authorization response and finish the login; return where to go.
+
+    Raises CallbackError, AuthorizationError, TokenRequestError, TokenValidationError, TransportError, or Auth0Error when
+    the user may not log in.
+    """
+    client = get_client(transaction.configuration)
+    announced = client.issuer.metadata().authorization_response_iss_parameter_supported
+    code = check_response(response, state=response.state, issuer=client.issuer.url, iss_required=announced)
+    max_age = transaction.parameters.get("max_age", "")
+    tokens, claims = client.complete(
+        transaction.request(response.state),
+        code,
+        max_age=int(max_age) if max_age.isdigit() else None,
+        organization=transaction.parameters.get("organization"),
+    )
+    return finish_login(request, tokens, claims, transaction)
+
+
+def finish_login(
+    request: HttpRequest, tokens: TokenSet, id_token_claims: Mapping[str, Any], transaction: Transaction
+) -> str:
+    """Log the user of these validated claims in and return where to go.
+
+    The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
+    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``).
+    """
+    name = transaction.configuration
+    conf = get_settings(name)
+    _check_uninvited_organization(conf, id_token_claims, transaction)
+    claims = _with_userinfo(conf, tokens, id_token_claims)
+    user = authenticate(request, id_token_claims=claims, configuration=name)
+    if user is None:
+        raise Auth0Error("This user may not log in here.", code="user_not_allowed")
+    before = request.session.get(FACTS_KEY)
+    rounds = _rounds_so_far(before, conf.clock())
+    login(request, user)
+    if isinstance(before, dict) and before.get("id"):
+        _replace(before)
+    row = LoginSession(
+        identity=identity_of(user, claims),
+        configuration=name,
+        session_key=request.session.session_key or "",
+        sid_key=LoginSession.sid_key_for(claims["iss"], claims.get("sid")),
+        logged_in_at=conf.clock(),
+    )
+    row.grant = Grant(tokens, claims)
+    row.save(force_insert=True)
+    request.session[FACTS_KEY] = {
+        "id": row.pk.hex,
+        "configuration": name,
+        "key": request.session.session_key,
+        "at": conf.clock(),
+        "asked": transaction.requirement,
+        "rounds": rounds,
+    }
+    request.session.pop(FAILURES_KEY, None)
+    logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, name, row.pk)
+    return landing_url(safe_next(request, transaction.next_url))
+
+
+def _check_uninvited_organization(conf: Auth0Settings, claims: Mapping[str, Any], transaction: Transaction) -> None:
+    """Refuse an organization that nobody asked for and ``ALLOWED_ORGANIZATIONS`` does not name."""
+    org_id, org_name = claims.get("org_id"), claims.get("org_name")
+    if org_id is None and org_name is None:
+        return
+    allowed = conf.allowed_organizations
+    if "*" in allowed or (isinstance(org_id, str) and org_id in allowed):
+        return
+    if isinstance(org_name, str) and org_name.lower() in [item.lower() for item in allowed if not item.startswith("org_")]:
+        return
+    asked = transaction.parameters.get("organization") is not None
+    if asked and (not allowed or transaction.requirement or "organization" in conf.authorization_params):
+        return
+    raise Auth0Error("This organization may not log in here.", code="organization_not_allowed")
+
+
+def _with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort."""
+    if not conf.userinfo or tokens.access_token is None:
+        return claims
+    try:
+        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"]), **claims}
+    except Auth0Error as error:
+        logger.warning("userinfo_not_used code=%s", error.code)
+        return claims
+
+
+def _rounds_so_far(before: object, now: float) -> int:
+    if not isinstance(before, dict) or not isinstance(before.get("at"), (int, float)):
+        return 0
+    return int(before.get("rounds", 0)) + 1 if abs(now - before["at"]) < LOOP_SECONDS else 0
+
+
+def is_looping(facts: Mapping[str, Any], now: float) -> bool:
+    """Tell whether this browser has logged in again and again within seconds: another login would not help."""
+    at = facts.get("at")
+    return isinstance(at, (int, float)) and abs(now - at) < LOOP_SECONDS and facts.get("rounds", 0) >= LOOP_ROUNDS - 1
+
+
+def _replace(facts: Mapping[str, Any]) -> None:
+    row = LoginSession.objects.filter(pk=facts.get("id")).first()
+    if row is not None:
+        end_row(row, "replaced", any_version=True)
+
+
+# -- end -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Logout:
+    """What became of a logout. ``url``: where to go on; "" when the tenant can't be reached and only this site is left."""
+
+    url: str
+    revoked: bool = True
+
+
+def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
+    """Log out: here first, then the refresh token, then the address that ends the tenant's session.
+
+    The tenant being down never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
+    """
+    facts = request.session.get(FACTS_KEY)
+    row = LoginSession.objects.filter(pk=facts.get("id")).first() if isinstance(facts, dict) else None
+    name = row.configuration if row else DEFAULT
+    conf = get_settings(name)
+    back = url_of("logged_out", name)
+    state = seal_logout_state(name, next_url)
+    logout(request)
+    if row is None:
+        return Logout(f"{back}?state={state}")
+    try:
+        tokens = row.grant.tokens
+    except UnsealError:
+        tokens = TokenSet()
+    end_row(row, "logout", any_version=True)
+    revoked = revoke_quietly(name, tokens.refresh_token)
+    try:
+        url = get_client(name).logout_url(
+            id_token_hint=tokens.id_token,
+            post_logout_redirect_uri=absolute_url(request, back, conf),
+            state=state,
+            federated=conf.federated_logout,
+        )
+    except TransportError as error:
+        logger.warning("tenant_logout_skipped code=%s", error.code)
+        return Logout("", revoked)
+    return Logout(url, revoked)
+
+
+def seal_logout_state(configuration: str, next_url: str) -> str:
+    """Return the ``state`` of a logout: it brings ``next_url`` back, and only our own comes back as ours."""
+    data = json.dumps({"t": get_settings(configuration).clock(), "n": next_url[:400]}).encode()
+    return seal(data, purpose="logout_state", keys=secrets_of(configuration), context=configuration)
+
+
+def open_logout_state(state: str, configuration: str) -> str | None:
+    """Return the ``next_url`` in a logout state of ours not older than an hour, else None."""
+    try:
+        data = json.loads(unseal(state, purpose="logout_state", keys=secrets_of(configuration), context=configuration))
+    except (UnsealError, ValueError):
+        return None
+    fresh = abs(get_settings(configuration).clock() - data["t"]) <= transactions.MAX_AGE
+    return str(data["n"]) if fresh else None
+
+
+def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
+    """Log this browser out if its login session is gone for good; other reasons leave it logged in."""
+    facts = request.session.get(FACTS_KEY)
+    if not isinstance(facts, dict) or error.code not in _DEAD:
+        return
+    logout(request)
+    # What guards against loops survives: how often this browser logged in within the last seconds.
+    request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds") if name in facts}
+
+
+_DEAD = frozenset(
+    ["login_session_ended", "login_session_unreadable", "invalid_grant", "identity_changed", "user_blocked", "user_inactive"]
+)

@@ -1,0 +1,80 @@
+"""``Auth0Middleware``: attaches ``request.auth0``, refreshes early, answers errors that leave a view."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from . import answers
+from .models import LoginSession
+from .protocol.errors import Auth0Error, LoginRequired, MfaRequired, NoAccessToken, TransportError
+from .session import FACTS_KEY, Auth0Session
+
+#: Set by the decorators on the views they protect.
+MARK = "auth0_login_required"
+_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired)
+
+
+class Auth0Middleware:
+    """Stands after ``AuthenticationMiddleware``. Costs no query and no network until ``request.auth0`` is touched."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+            # Django runs a synchronous hook of an async chain in a thread, for every request; this one need not.
+            self.process_view = self._aprocess_view  # type: ignore[method-assign]
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        request.auth0 = login = Auth0Session(request)  # type: ignore[attr-defined]  # this is what adds it
+        if self.is_async:
+            return self._acall(request, login)
+        response: HttpResponseBase = self.get_response(request)
+        if login.was_touched or request.session.modified:
+            after_response(request, login)
+        return response
+
+    async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
+        response: HttpResponseBase = await self.get_response(request)
+        if login.was_touched or request.session.modified:
+            await sync_to_async(after_response)(request, login)
+        return response
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Refresh before a protected view runs: outside any transaction, at most once, never failing the request."""
+        if getattr(view, MARK, False):
+            _login_of(request).refresh_early()
+
+    async def _aprocess_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        if getattr(view, MARK, False):
+            await sync_to_async(_login_of(request).refresh_early)()
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer what a view let out: go and log in, or come back later."""
+        if isinstance(exception, _ANSWERED):
+            assert isinstance(exception, Auth0Error)
+            return answers.answer(request, exception)
+        return None
+
+
+def _login_of(request: HttpRequest) -> Auth0Session:
+    login: Auth0Session = request.auth0  # type: ignore[attr-defined]  # set in __call__
+    return login
+
+
+def after_response(request: HttpRequest, login: Auth0Session) -> None:
+    """Save a rotation that a rollback took along, and follow a session key that changed."""
+    login.after_response()
+    session = request.session
+    facts = session.get(FACTS_KEY) if session.modified and not session.is_empty() else None
+    if isinstance(facts, dict) and facts.get("id") and facts.get("key") != session.session_key and session.session_key:
+        LoginSession.objects.filter(pk=facts["id"]).update(session_key=session.session_key)
+        session[FACTS_KEY] = {**facts, "key": session.session_key}

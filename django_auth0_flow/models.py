@@ -1,0 +1,198 @@
+"""``Identity``: who somebody is at an issuer. ``LoginSession``: one browser login, the only home of its tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .crypto import UnsealError, seal, secrets_of, unseal
+from .protocol.tokens import TokenSet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+    from .protocol.outbound import ApiSession
+
+
+def exact_key(*parts: str) -> str:
+    """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Identity(models.Model):
+    """A person at an issuer: (issuer, subject), compared to the byte. E-mail is never a key."""
+
+    key = models.CharField(max_length=64, unique=True, editable=False)
+    issuer = models.CharField(_("issuer"), max_length=255)
+    subject = models.CharField(_("subject"), max_length=255)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="auth0_identities", verbose_name=_("user")
+    )
+    managed_groups = models.JSONField(_("groups given by the tenant"), default=list, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @staticmethod
+    def key_for(issuer: str, subject: str) -> str:
+        """Return the unique key of (issuer, subject)."""
+        return exact_key(issuer, subject)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a login session keeps sealed: the token set and the claims of the first ID token. No token in the repr."""
+
+    tokens: TokenSet = field(default_factory=TokenSet)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def dump(self) -> bytes:
+        """Return the grant as JSON."""
+        tokens = {name: value for name, value in asdict(self.tokens).items() if value is not None}
+        tokens["scope"] = sorted(self.tokens.scope)
+        return json.dumps({"tokens": tokens, "claims": dict(self.claims)}, separators=(",", ":")).encode()
+
+    @classmethod
+    def load(cls, data: bytes) -> Grant:
+        """Return the grant in ``data``, written by ``dump``."""
+        document = json.loads(data)
+        tokens = document["tokens"]
+        tokens["scope"] = frozenset(tokens["scope"])
+        return cls(TokenSet(**tokens), document["claims"])
+
+
+class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
+    def for_user(self, user: AbstractBaseUser) -> LoginSessionQuerySet:
+        """Return the user's login sessions, newest first: ``for_user(user).first().api`` works in a Celery task."""
+        return self.filter(identity__user=user).select_related("identity").order_by("-created_at")
+
+
+class LoginSession(models.Model):
+    """One login in one browser. Claiming, loading and saving are one conditional statement each.
+
+    The lease is measured by the database's clock, so workers with differing clocks agree on it; token expiries are in
+    epoch seconds by the application's clock.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    identity = models.ForeignKey(
+        Identity, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("identity")
+    )
+    configuration = models.CharField(_("configuration"), max_length=64, default="default")
+    session_key = models.CharField(max_length=64, db_index=True, editable=False)
+    sid_key = models.CharField(max_length=64, db_index=True, blank=True, editable=False)
+    sealed = models.TextField(editable=False)
+    access_token_expires_at = models.FloatField(_("access token expires at (epoch)"), null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    lease = models.CharField(max_length=32, blank=True, default="", editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    retry_at = models.FloatField(null=True, blank=True, editable=False)
+    refresh_failure = models.CharField(_("last refresh failure"), max_length=64, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(_("logged in at"), auto_now_add=True)
+    logged_in_at = models.FloatField(_("logged in at (epoch)"))
+    refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
+
+    objects = LoginSessionQuerySet.as_manager()
+    _opened: tuple[str, Grant] | None = None
+
+    class Meta:
+        verbose_name = _("login session")
+        verbose_name_plural = _("login sessions")
+
+    def __str__(self) -> str:
+        return f"{self.identity_id} · {self.created_at:%Y-%m-%d %H:%M}" if self.created_at else str(self.pk)
+
+    @staticmethod
+    def sid_key_for(issuer: str, sid: object) -> str:
+        """Return the look-up key of a tenant session id; "" for logins that have none."""
+        return exact_key(issuer, sid) if isinstance(sid, str) and sid else ""
+
+    @property
+    def grant(self) -> Grant:
+        """Unseal tokens and claims. Raises UnsealError: the keys are gone or the row was changed, log in again."""
+        if self._opened is not None and self._opened[0] == self.sealed:
+            return self._opened[1]
+        data = unseal(self.sealed, purpose="login_session", keys=secrets_of(self.configuration), context=self.pk.hex)
+        try:
+            grant = Grant.load(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnsealError("written by another version") from error
+        self._opened = (self.sealed, grant)
+        return grant
+
+    @grant.setter
+    def grant(self, grant: Grant) -> None:
+        self.sealed = seal(
+            grant.dump(), purpose="login_session", keys=secrets_of(self.configuration), context=self.pk.hex
+        )
+        self.access_token_expires_at = grant.tokens.expires_at if grant.tokens.access_token else None
+
+    @property
+    def api(self) -> ApiSession:
+        """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
+        from .refresh import api_session_for  # the refresh layer is built on this one
+
+        return api_session_for(self)
+
+    def claim(self, lease: str, seconds: float) -> bool:
+        """Win the right to refresh for ``seconds``, unless somebody alive holds it. One UPDATE."""
+        free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now())
+        changed = (
+            type(self)
+            .objects.filter(free, pk=self.pk)
+            .update(lease=lease, lease_expires_at=Now() + timedelta(seconds=seconds))
+        )
+        return changed == 1
+
+    def release(self, lease: str, *, retry_at: float | None = None, failure: str = "") -> None:
+        """Give the lease back without new tokens; ``retry_at`` (epoch) keeps others from trying before then."""
+        type(self).objects.filter(pk=self.pk, lease=lease).update(
+            lease="", lease_expires_at=None, retry_at=retry_at, refresh_failure=failure
+        )
+
+    def save_grant(self, grant: Grant, *, refreshed_at: float) -> bool:
+        """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone."""
+        copy = replace_grant(self, grant)
+        changed = (
+            type(self)
+            .objects.filter(pk=self.pk, version=self.version)
+            .update(
+                sealed=copy.sealed,
+                access_token_expires_at=copy.access_token_expires_at,
+                refreshed_at=refreshed_at,
+                version=F("version") + 1,
+                lease="",
+                lease_expires_at=None,
+                retry_at=None,
+                refresh_failure="",
+            )
+        )
+        if changed == 1:
+            self.sealed, self.access_token_expires_at = copy.sealed, copy.access_token_expires_at
+            self.refreshed_at, self.version = refreshed_at, self.version + 1
+        return changed == 1
+
+
+def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
+    """Return an unsaved copy of ``row`` that holds ``grant``."""
+    copy = LoginSession(id=row.id, configuration=row.configuration)
+    copy.grant = grant
+    return copy
+
+

@@ -1,0 +1,130 @@
+"""The authorization request and response: building the one, judging the other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+from .errors import AuthorizationError, CallbackError
+from .validation import equal_secrets
+
+#: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
+RESERVED_PARAMETERS = frozenset(
+    "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request request_uri".split()
+)
+MAX_PARAMETER_LENGTH = 4096
+_RESPONSE_PARAMETERS = frozenset("code state iss error error_description error_uri id_token access_token token_type expires_in scope".split())
+
+
+def new_secret() -> str:
+    """Return 256 random bits as 43 characters, good for a nonce and for a PKCE verifier. RFC 7636 §4.1."""
+    return secrets.token_urlsafe(32)
+
+
+def code_challenge(verifier: str) -> str:
+    """Return the S256 code challenge of a PKCE verifier. RFC 7636 §4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """What leaves for ``/authorize``, and what must be remembered until the response is back.
+
+    ``parameters`` are further request parameters (``audience``, ``organization``, ``prompt``, ``max_age``, …).
+    """
+
+    redirect_uri: str
+    scope: str
+    state: str
+    nonce: str = field(default_factory=new_secret, repr=False)
+    code_verifier: str = field(default_factory=new_secret, repr=False)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def query(self, client_id: str) -> dict[str, str]:
+        """Return all parameters of the request. OpenID Connect Core §3.1.2.1, RFC 7636 §4.3, Auth0: Authorize."""
+        extra = {name: value for name, value in self.parameters.items() if name not in RESERVED_PARAMETERS}
+        return {
+            **extra,
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": self.scope,
+            "state": self.state,
+            "nonce": self.nonce,
+            "code_challenge": code_challenge(self.code_verifier),
+            "code_challenge_method": "S256",
+        }
+
+    def url(self, endpoint: str, client_id: str) -> str:
+        """Return the address the browser goes to."""
+        separator = "&" if urlsplit(endpoint).query else "?"
+        return endpoint + separator + urlencode(self.query(client_id))
+
+
+@dataclass(frozen=True)
+class AuthorizationResponse:
+    """A response that was read, not yet judged against its transaction."""
+
+    state: str
+    code: str | None = field(default=None, repr=False)
+    iss: str | None = None
+    error: str | None = None
+    error_description: str = ""
+
+
+def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> AuthorizationResponse:
+    """Read the parameters of an authorization response, each name with all of its values.
+
+    Unknown parameters are ignored, known ones must stand once (RFC 6749 §3.1). ``error`` wins over ``code``.
+    Raises CallbackError; the response's ``iss`` and ``state`` are judged by ``check_response``.
+    """
+    values: dict[str, str] = {}
+    for name in _RESPONSE_PARAMETERS:
+        found = parameters.get(name)
+        if not found:
+            continue
+        if len(found) > 1:
+            raise CallbackError("A parameter stands twice in the response.", code="parameter_repeated")
+        value = found[0]
+        # Error texts come from people and identity providers: any length, any character, cut here, escaped later.
+        if name in ("error_description", "error_uri"):
+            values[name] = value[:2000]
+            continue
+        if len(value) > MAX_PARAMETER_LENGTH:
+            raise CallbackError("A parameter of the response is too long.", code="parameter_too_long")
+        if not value.isascii() or not value.isprintable():
+            raise CallbackError("A parameter of the response has characters that don't belong there.", code="malformed_request")
+        values[name] = value
+    state = values.get("state", "")
+    if not state:
+        raise CallbackError("The response has no state.", code="state_missing")
+    return AuthorizationResponse(
+        state=state,
+        code=values.get("code") or None,
+        iss=values.get("iss"),
+        error=values.get("error"),
+        error_description=values.get("error_description", ""),
+    )
+
+
+def check_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> str:
+    """Return the code of a response that answers the transaction with ``state``.
+
+    ``iss`` is compared whenever it is there and must be there when the metadata announces it. RFC 9207 §2.4.
+    Raises CallbackError, or AuthorizationError when the tenant said no.
+    """
+    if not equal_secrets(response.state, state):
+        raise CallbackError("The response belongs to another login.", code="state_unknown")
+    if response.iss is None and iss_required:
+        raise CallbackError("The response does not name its issuer.", code="iss_missing")
+    if response.iss is not None and response.iss != issuer:
+        raise CallbackError("The response comes from another issuer.", code="iss_mismatch")
+    if response.error is not None:
+        raise AuthorizationError(response.error, response.error_description)
+    if response.code is None:
+        raise CallbackError("The response has neither a code nor an error.", code="code_missing")
+    return response.code

@@ -1,0 +1,167 @@
+"""The exception tree. A class exists where a caller branches on it.
+
+Every error has a ``code``: stable, safe to show to anybody and to log. Messages never hold a token, a code, a secret or
+a claim's value; text that came from outside stays in attributes that say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Error codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 9126/9101/9449 and Auth0's own.
+#: Only these become part of our ``code``: the tenant's answer may be anything, also text chosen by an attacker.
+KNOWN_OAUTH_ERRORS = frozenset(
+    """
+    access_denied account_selection_required association_required authorization_pending bad.connection bad.email
+    bad.phone_number consent_required expired_token interaction_required invalid_client invalid_dpop_proof invalid_grant
+    invalid_request invalid_request_object invalid_request_uri invalid_scope invalid_target invalid_token login_required
+    mfa_required password_leaked registration_not_supported request_not_supported request_uri_not_supported
+    requires_verification server_error slow_down sms_provider_error temporarily_unavailable too_many_attempts
+    too_many_requests unauthorized unauthorized_client unsupported_challenge_type unsupported_grant_type
+    unsupported_response_type use_dpop_nonce
+    """.split()
+)
+
+
+class Auth0Error(Exception):
+    """Base of everything this package raises on purpose."""
+
+    code = "auth0_error"
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message or (code or self.code))
+        if code is not None:
+            self.code = code
+
+
+class TransportError(Auth0Error):
+    """The tenant gave no usable answer: unreachable, too slow, too large, not JSON, 5xx or rate limited.
+
+    ``retryable``: the same request may succeed later. ``answer_lost``: the request left, the answer did not arrive, so
+    the tenant may have acted on it. ``retry_after``: seconds to wait as the tenant said, else None.
+    """
+
+    code = "tenant_unreachable"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        retryable: bool = True,
+        answer_lost: bool = False,
+        retry_after: int | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.retryable = retryable
+        self.answer_lost = answer_lost
+        self.retry_after = retry_after
+        self.status = status
+
+
+class OAuthError(Auth0Error):
+    """The tenant said no. ``error_description`` is text from outside: escape it, never trust it, never log it.
+
+    ``error`` is kept as sent; ``code`` is that same word only when it is a known one, else ``oauth_error``.
+    """
+
+    code = "oauth_error"
+
+    def __init__(self, error: str, error_description: str = "", *, status: int | None = None) -> None:
+        code = error if error in KNOWN_OAUTH_ERRORS else OAuthError.code
+        super().__init__(f"The tenant answered {code}.", code=code)
+        self.error = error
+        self.error_description = error_description
+        self.status = status
+
+
+class AuthorizationError(OAuthError):
+    """An error in the authorization response (``access_denied``, ``login_required``, …). RFC 6749 §4.1.2.1."""
+
+
+class TokenRequestError(OAuthError):
+    """An error of the token, revocation or another back-channel endpoint. RFC 6749 §5.2."""
+
+
+class InvalidGrant(TokenRequestError):
+    """``invalid_grant``: the code or refresh token is unknown, expired, used or revoked. Auth0 answers it with 403."""
+
+
+class MfaRequired(OAuthError):
+    """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
+
+    ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping.
+    """
+
+    def __init__(
+        self,
+        mfa_token: str,
+        requirements: Mapping[str, Any] | None = None,
+        *,
+        error_description: str = "",
+        status: int | None = None,
+    ) -> None:
+        super().__init__("mfa_required", error_description, status=status)
+        self.mfa_token = mfa_token
+        self.requirements = requirements or {}
+
+
+class CallbackError(Auth0Error):
+    """The authorization response belongs to no login of this browser, or can't be read.
+
+    Codes: ``state_missing``, ``state_unknown``, ``state_expired``, ``iss_mismatch``, ``iss_missing``,
+    ``parameter_repeated``, ``parameter_too_long``, ``code_missing``, ``malformed_request``.
+    """
+
+    code = "callback_error"
+
+
+class TokenValidationError(Auth0Error):
+    """A token failed a check. ``claim`` names the claim or header member, ``expected`` what was wanted (never secret)."""
+
+    code = "invalid_token"
+
+    def __init__(self, claim: str, message: str, *, expected: object = None, code: str | None = None) -> None:
+        super().__init__(f"{claim}: {message}", code=code or f"token_{claim}")
+        self.claim = claim
+        self.expected = expected
+
+
+class TokenExpired(TokenValidationError):
+    """``exp`` is in the past."""
+
+
+class SigningKeyNotFound(TokenValidationError):
+    """The tenant publishes no key that fits the token's ``kid`` and algorithm, also after a refetch."""
+
+
+class LoginRequired(Auth0Error):
+    """Nothing is left to refresh with: the user must log in again.
+
+    ``parameters`` go into the authorization request of that login (``scope``, ``max_age``, …).
+    """
+
+    code = "login_required"
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, parameters: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.parameters = dict(parameters or {})
+
+
+class NoAccessToken(Auth0Error):
+    """This login has no access token for what was asked and another login would not bring one.
+
+    Raised for logins that never get one (implicit ``id_token``) or for users who did not log in through Auth0.
+    """
+
+    code = "no_access_token"
+
+
+class OriginNotAllowed(Auth0Error):
+    """The outbound client was asked to send the access token to an origin outside ``API_ORIGINS``."""
+
+    code = "api_origin_not_allowed"

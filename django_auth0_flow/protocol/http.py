@@ -1,0 +1,198 @@
+"""The only network code of the core: bounded in time and size, never redirected, JSON in, typed errors out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3.exceptions
+
+from .deadline import DeadlineAdapter, http_deadline, remaining_time
+from .errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
+from .strict_json import parse_json_object
+
+MAX_BODY = 1024 * 1024
+_RETRY_AFTER = re.compile(r"[0-9]{1,6}\Z")
+
+RequestAuth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What came back. ``body`` is at most ``MAX_BODY`` bytes, decoded of its content encoding."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<HttpAnswer {self.status}, {len(self.body)} bytes>"
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object. Raises TransportError (``malformed_answer``)."""
+        try:
+            return parse_json_object(self.body)
+        except ValueError as error:
+            raise TransportError(
+                "The tenant's answer is not a JSON object.", code="malformed_answer", retryable=False, status=self.status
+            ) from error
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from looking for credentials in a .netrc file."""
+    return request
+
+
+def build_session() -> requests.Session:
+    """Return a session for the tenant: no redirects, no retries, no cookies kept between users."""
+    session = requests.Session()
+    adapter = DeadlineAdapter(max_retries=0, pool_maxsize=32)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+    return session
+
+
+class Http:
+    """Sends requests to the tenant. ``timeout`` in seconds bounds the whole exchange, drip-fed answers included.
+
+    Raises TransportError for everything that is not a complete HTTP answer within time and size. One instance is
+    safe to share between threads.
+    """
+
+    def __init__(self, *, timeout: float, session: requests.Session | None = None) -> None:
+        self.timeout = timeout
+        self._session = session or build_session()
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """Send GET."""
+        return self._send("GET", url, headers=headers)
+
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None, auth: RequestAuth | None = None
+    ) -> HttpAnswer:
+        """Send POST with ``application/x-www-form-urlencoded``."""
+        return self._send("POST", url, data=form, headers=headers, auth=auth)
+
+    def post_json(self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """Send POST with ``application/json``."""
+        return self._send("POST", url, json=body, headers=headers)
+
+    def _send(self, method: str, url: str, *, auth: RequestAuth | None = None, **kwargs: Any) -> HttpAnswer:
+        started = time.monotonic()
+        try:
+            with http_deadline(self.timeout):
+                timeout = remaining_time()
+                with self._session.request(
+                    method, url, auth=auth or _no_auth, timeout=timeout, allow_redirects=False, stream=True, **kwargs
+                ) as response:
+                    body = self._read(response)
+        except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise TransportError("The tenant can't be reached.") from error
+        except (TimeoutError, requests.Timeout) as error:
+            raise TransportError("The tenant took too long to answer.", code="tenant_timeout", answer_lost=True) from error
+        except requests.ConnectionError as error:
+            # No connection: nothing left this machine. Anything later: the tenant may have acted.
+            never_sent = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
+            too_slow = time.monotonic() - started >= (timeout or 0)
+            raise TransportError(
+                "The connection to the tenant failed.",
+                code="tenant_timeout" if too_slow else None,
+                answer_lost=not never_sent,
+            ) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise TransportError("The tenant's answer can't be read.", code="malformed_answer", answer_lost=True) from error
+        return HttpAnswer(response.status_code, response.headers, body)
+
+    def _read(self, response: requests.Response) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_content(16384):
+            remaining_time()
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise TransportError(
+                    "The tenant's answer is too large.", code="answer_too_large", retryable=False, status=response.status_code
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> int | None:
+    """Return how many seconds the tenant asks to wait: ``Retry-After``, else ``X-RateLimit-Reset`` (epoch seconds)."""
+    value = headers.get("Retry-After", "").strip()
+    if _RETRY_AFTER.match(value):
+        return int(value)
+    value = headers.get("X-RateLimit-Reset", "").strip()
+    if value.isascii() and value.isdigit() and len(value) < 12 and headers.get("X-RateLimit-Remaining", "0") == "0":
+        return max(0, min(int(value) - int(now), 3600))
+    return None
+
+
+def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
+    """Return the JSON object of a successful answer, or raise what the answer means.
+
+    Raises MfaRequired, InvalidGrant or TokenRequestError for an OAuth error under any status, TransportError for 429,
+    5xx, Auth0's 500 «Global limit has been reached» and answers that are neither. Auth0's status codes vary, so the
+    error word decides, never the status. RFC 6749 §5.2; Auth0: Authentication API, rate limit policy.
+    """
+    ok = answer.status == 200
+    try:
+        body = answer.json_object()
+    except TransportError:
+        if ok or answer.status < 500 and answer.status != 429:
+            raise
+        body = {}
+    error = _first_text(body, "error", "errorCode", "code")
+    description = _first_text(body, "error_description", "message", "description")
+    if ok and not error:
+        return body
+    if "too_many_attempts" not in (error, body.get("code")) and (
+        answer.status == 429 or error == "too_many_requests" or "global limit has been reached" in description.lower()
+    ):
+        raise TransportError(
+            "The tenant limits the rate of requests.",
+            code="rate_limited",
+            retry_after=retry_after(answer.headers, now),
+            status=answer.status,
+        )
+    if error == "mfa_required":
+        requirements = body.get("mfa_requirements")
+        raise MfaRequired(
+            _first_text(body, "mfa_token"),
+            requirements if isinstance(requirements, dict) else None,
+            error_description=description,
+            status=answer.status,
+        )
+    if answer.status >= 500 and error in ("", "server_error", "temporarily_unavailable") and not _is_setup_error(description):
+        raise TransportError(
+            "The tenant failed to answer.", retry_after=retry_after(answer.headers, now), status=answer.status
+        )
+    if not error:
+        raise TransportError(
+            "The tenant's answer is neither a success nor an error.",
+            code="malformed_answer",
+            retryable=False,
+            status=answer.status,
+        )
+    kind: type[OAuthError] = InvalidGrant if error == "invalid_grant" else TokenRequestError
+    raise kind(error, description, status=answer.status)
+
+
+def _is_setup_error(description: str) -> bool:
+    """Tell Auth0's answer to an empty Default Directory from a tenant that is really down."""
+    return "not configured with default connection" in description
+
+
+def _first_text(body: Mapping[str, Any], *names: str) -> str:
+    for name in names:
+        value = body.get(name)
+        if isinstance(value, str) and value:
+            return value[:2000]
+    return ""

@@ -1,0 +1,247 @@
+"""An issuer's discovery metadata and signing keys, cached, refetched sparingly, kept when a refetch fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from jwt import PyJWK, PyJWKClient
+from jwt.exceptions import PyJWTError
+
+from .errors import SigningKeyNotFound, TransportError
+from .http import Http, HttpAnswer
+
+logger = logging.getLogger("django_auth0_flow.issuer")
+
+#: Seconds that metadata and keys are used without asking again. Auth0 advises at least 5 to 10 minutes.
+CACHE_SECONDS = 600
+#: Seconds between two refetches caused by an unknown ``kid``, however many tokens name one.
+REFETCH_COOL_DOWN = 30
+#: A fetch that failed is repeated by the next caller after this many seconds at the earliest, if old data is at hand.
+RETRY_SECONDS = 15
+
+
+class SharedCache(Protocol):
+    """What of Django's cache API is used, so that worker processes share one fetch."""
+
+    def get(self, key: str) -> Any: ...
+
+    def set(self, key: str, value: Any, timeout: float) -> None: ...
+
+
+def is_loopback_host(host: str | None) -> bool:
+    """Tell whether ``host`` names this machine only, so that plain http is acceptable for development."""
+    return host in ("localhost", "127.0.0.1", "::1") or bool(host and host.endswith(".localhost"))
+
+
+def is_acceptable_endpoint(url: object) -> bool:
+    """Tell whether ``url`` may get credentials: https, or http on loopback."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return False
+    if not host or parts.username or parts.fragment or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or parts.scheme == "http" and is_loopback_host(host)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The members of the discovery document that a relying party uses. OpenID Connect Discovery 1.0 §3."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
+    mfa_challenge_endpoint: str | None = None
+    authorization_response_iss_parameter_supported: bool = False
+
+
+def parse_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
+    """Return the metadata of ``issuer``, or raise TransportError saying what is wrong with the document.
+
+    The document's issuer must be ``issuer`` to the letter: at Auth0 the trailing slash counts. Discovery 1.0 §4.3.
+    """
+    if document.get("issuer") != issuer:
+        raise TransportError(
+            "The discovery document belongs to another issuer than the one configured. Auth0's ends in a slash, and a "
+            "custom domain has its own.",
+            code="issuer_mismatch",
+            retryable=False,
+        )
+    values: dict[str, Any] = {"issuer": issuer}
+    for name in Metadata.__dataclass_fields__:
+        if name.endswith(("_endpoint", "_uri")) and is_acceptable_endpoint(document.get(name)):
+            values[name] = document[name]
+    values["authorization_response_iss_parameter_supported"] = (
+        document.get("authorization_response_iss_parameter_supported") is True
+    )
+    try:
+        return Metadata(**values)
+    except TypeError:
+        raise TransportError(
+            "The discovery document lacks an endpoint, or has one that is not https.",
+            code="metadata_incomplete",
+            retryable=False,
+        ) from None
+
+
+class Issuer:
+    """One issuer (an Auth0 tenant): its endpoints and the keys it signs with.
+
+    ``url`` is the exact issuer identifier. All methods may be called from any thread; a fetch is made once for
+    concurrent callers. Raises TransportError when nothing is cached and the tenant gives no usable answer.
+    """
+
+    def __init__(self, url: str, *, http: Http, cache: SharedCache | None = None) -> None:
+        self.url = url
+        self._http = http
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._metadata: Metadata | None = None
+        self._metadata_until = 0.0
+        self._keys: KeyClient | None = None
+
+    def metadata(self) -> Metadata:
+        """Return the discovery metadata; no network while the cached copy is fresh."""
+        metadata = self._metadata
+        if metadata is not None and time.monotonic() < self._metadata_until:
+            return metadata
+        with self._lock:
+            if self._metadata is not None and time.monotonic() < self._metadata_until:
+                return self._metadata
+            try:
+                self._metadata = self._load_metadata()
+                self._metadata_until = time.monotonic() + CACHE_SECONDS
+            except TransportError as error:
+                if self._metadata is None:
+                    raise
+                logger.warning("metadata_refetch_failed code=%s: the copy at hand is used", error.code)
+                self._metadata_until = time.monotonic() + RETRY_SECONDS
+            return self._metadata
+
+    def signing_keys(self, kid: str | None) -> list[PyJWK]:
+        """Return the published signing keys that may have signed a token with ``kid`` in its header.
+
+        One key for a known ``kid``; for None all of them, since a provider with a single key may leave ``kid`` out.
+        Raises SigningKeyNotFound after at most one refetch per cool-down, TransportError when no keys can be had.
+        """
+        keys = self._key_client()
+        try:
+            if kid is None:
+                return keys.get_signing_keys()
+            for key in keys.get_signing_keys():
+                if key.key_id == kid:
+                    return [key]
+            return [keys.get_signing_key(kid)]
+        except PyJWTError as error:
+            raise SigningKeyNotFound("kid", "the tenant publishes no such signing key", code="signing_key_not_found") from error
+
+    def _key_client(self) -> KeyClient:
+        uri = self.metadata().jwks_uri
+        keys = self._keys
+        if keys is None or keys.uri != uri:
+            with self._lock:
+                if self._keys is None or self._keys.uri != uri:
+                    self._keys = KeyClient(uri, http=self._http, cache=self._cache)
+                keys = self._keys
+        return keys
+
+    def _load_metadata(self) -> Metadata:
+        cache_key = f"auth0_flow:metadata:{self.url}"
+        document = self._cache.get(cache_key) if self._cache else None
+        if isinstance(document, dict):
+            try:
+                return parse_metadata(document, self.url)
+            except TransportError:
+                pass
+        url = self.url.rstrip("/") + "/.well-known/openid-configuration"
+        document = _json_of(self._http.get(url))
+        metadata = parse_metadata(document, self.url)
+        if self._cache:
+            self._cache.set(cache_key, document, CACHE_SECONDS)
+        return metadata
+
+
+class KeyClient(PyJWKClient):
+    """PyJWT's key client, fetching through ``Http`` and Django's cache.
+
+    Three rules differ from the base. Only a refetch for an unknown ``kid`` starts the cool-down, so that a key rotated
+    right after the first fetch is found. When a refetch fails the keys at hand stay. Junk in the key set is skipped key
+    by key, and so is what can't sign: ``use: enc``, symmetric keys, private keys.
+    """
+
+    def __init__(self, uri: str, *, http: Http, cache: SharedCache | None) -> None:
+        super().__init__(uri, lifespan=CACHE_SECONDS, cooldown_duration=REFETCH_COOL_DOWN)
+        self._http = http
+        self._shared = cache
+        self._last_good: dict[str, Any] | None = None
+
+    def get_signing_keys(self, refresh: bool = False) -> list[PyJWK]:
+        """Return the keys; concurrent callers with an empty cache share one fetch."""
+        if not refresh and self.jwk_set_cache is not None and self.jwk_set_cache.get() is None:
+            with self._client_lock:
+                return super().get_signing_keys()
+        return super().get_signing_keys(refresh)
+
+    def fetch_data(self) -> dict[str, Any]:
+        """Return the filtered key set. The base class caches what is returned."""
+        cache_key = f"auth0_flow:jwks:{self.uri}"
+        forced = self._last_good is not None
+        if self._shared and not forced and isinstance(found := self._shared.get(cache_key), dict):
+            self._last_good = found
+            return found
+        try:
+            keys = {"keys": _usable_keys(_json_of(self._http.get(self.uri)))}
+            if not keys["keys"]:
+                raise TransportError("The tenant publishes no signing key.", code="no_signing_keys")
+        except TransportError as error:
+            if self._last_good is None:
+                raise
+            logger.warning("keys_refetch_failed code=%s: the keys at hand are used", error.code)
+            return self._last_good
+        self._last_good = keys
+        if self._shared:
+            self._shared.set(cache_key, keys, CACHE_SECONDS)
+        return keys
+
+
+def _json_of(answer: HttpAnswer) -> dict[str, Any]:
+    if answer.status != 200:
+        raise TransportError("The tenant failed to answer.", status=answer.status)
+    return answer.json_object()
+
+
+def _usable_keys(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the public RSA signing keys of a JWKS document, each with a ``kid``. RFC 7517 §4, §5."""
+    keys = document.get("keys")
+    usable: list[dict[str, Any]] = []
+    for position, key in enumerate(keys[:100] if isinstance(keys, list) else []):
+        if not isinstance(key, dict) or key.get("kty") != "RSA" or key.get("use", "sig") != "sig" or "d" in key:
+            continue
+        operations = key.get("key_ops", ["verify"])
+        if not isinstance(operations, list) or "verify" not in operations:
+            continue
+        public = {name: key[name] for name in ("kty", "n", "e", "alg", "kid") if isinstance(key.get(name), str)}
+        if not public.get("kid"):
+            public["kid"] = f"(none {position})"
+        try:
+            if PyJWK(public).key.key_size < 2048:
+                continue
+        except (PyJWTError, ValueError, TypeError, KeyError):
+            continue
+        usable.append(public)
+    return usable

@@ -1,0 +1,42 @@
+"""JSON from outside: objects only, no duplicate members, no NaN, never an exception other than ValueError."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a member stands twice")
+    return result
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+
+
+def parse_json_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object in ``data`` (UTF-8, no byte order mark). Raises ValueError for anything else.
+
+    Deep nesting (RecursionError) and integers beyond Python's digit limit count as "anything else". Numbers such as
+    ``1e999`` still become infinity: whoever uses a number checks it. RFC 8259; RFC 8725 §3.7 for duplicates.
+    """
+    try:
+        result = _decoder.decode(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(result, dict):
+        raise ValueError("not a JSON object")
+    return result
+
+
+def is_storable_text(value: str) -> bool:
+    """Tell whether ``value`` has neither control characters nor lone surrogates, so that any database takes it."""
+    return value.isprintable() and value.isascii() or not any(
+        ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in value
+    )

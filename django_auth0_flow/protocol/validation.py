@@ -1,0 +1,257 @@
+"""Judging tokens: each function returns the claims, or raises naming the claim that failed.
+
+Signature, issuer, audience, expiry and algorithm are always checked; there is no switch. The algorithm comes from the
+configuration, the key from the issuer's published set or the client secret, never from the token. Structure and claims
+are judged here; the signature arithmetic is PyJWT's and cryptography's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
+from jwt.algorithms import RSAAlgorithm, RSAPSSAlgorithm
+
+from .errors import SigningKeyNotFound, TokenExpired, TokenValidationError
+from .issuer import Issuer
+from .strict_json import is_storable_text, parse_json_object
+
+#: Every algorithm this package ever accepts. HS256 only with the client secret and only where configured.
+ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
+MAX_TOKEN_LENGTH = 256 * 1024
+_COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_RSA = {
+    "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
+    "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
+}
+
+
+@dataclass(frozen=True)
+class JoseKeys:
+    """Where a token's signature is checked: the issuer's keys, or the client secret for HS256."""
+
+    issuer: Issuer
+    algorithm: str
+    client_secret: str | None = None
+
+
+def validate_id_token(
+    token: object,
+    *,
+    keys: JoseKeys,
+    client_id: str,
+    now: float,
+    leeway: int,
+    nonce: str | None,
+    max_age: int | None = None,
+    organization: str | None = None,
+    access_token: str | None = None,
+    code: str | None = None,
+    hashes_required: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the claims of an ID token.
+
+    ``now`` and ``leeway`` are in seconds. ``nonce`` None means that none was sent (refresh, password grants): then a
+    nonce in the token is of no interest. ``organization`` is the value sent to ``/authorize``: an ``org_…`` id compares
+    exactly with ``org_id``, a name in lower case with ``org_name``. ``access_token`` and ``code`` are compared with
+    ``at_hash`` and ``c_hash`` where the token has them; ``hashes_required`` names those that must be there (front-channel
+    tokens). An ``org_id`` that nobody asked for is the caller's to judge, and so is ``acr``.
+    Raises TokenExpired, SigningKeyNotFound, TokenValidationError or TransportError (keys out of reach).
+    OpenID Connect Core 1.0 §3.1.3.7, §3.2.2.11, §3.3.2.11; Auth0: Validate ID Tokens, Work with Tokens and Organizations.
+    """
+    header, claims = _verified(token, keys)
+    if header.get("typ", "JWT") not in ("JWT", "jwt"):
+        raise TokenValidationError("typ", "this is another kind of token", expected="JWT")
+    if "events" in claims:
+        raise TokenValidationError("events", "this is a logout token")
+    _check_issuer(claims, keys.issuer.url)
+    check_subject(claims)
+    _check_audience(claims, client_id)
+    _check_authorized_party(claims, client_id)
+    _check_times(claims, now=now, leeway=leeway)
+    if nonce is not None:
+        found = claims.get("nonce")
+        if not isinstance(found, str) or not equal_secrets(found, nonce):
+            raise TokenValidationError("nonce", "it is not the one of this login")
+    if max_age is not None:
+        auth_time = _number(claims, "auth_time")
+        if auth_time + max_age + leeway < now:
+            raise TokenValidationError("auth_time", "the user logged in longer ago than asked for", expected=max_age)
+    if organization is not None:
+        check_organization(claims, organization)
+    _check_hash(claims, "at_hash", access_token, header["alg"], "at_hash" in hashes_required)
+    _check_hash(claims, "c_hash", code, header["alg"], "c_hash" in hashes_required)
+    return claims
+
+
+def validate_access_token(
+    token: object, *, issuer: Issuer, audience: str, now: float, leeway: int, algorithms: Collection[str] = ("RS256", "PS256")
+) -> dict[str, Any]:
+    """Return the claims of a JWT access token, in Auth0's profile or that of RFC 9068.
+
+    Checks structure, signature, ``iss``, ``aud``, ``exp``, ``nbf`` and ``sub``. Scopes, permissions and a ``cnf`` binding
+    are the caller's. Opaque and encrypted tokens (five parts) fail with claim ``token``. Raises as validate_id_token.
+    RFC 9068 §4; Auth0: Validate Access Tokens.
+    """
+    header, claims = _verified(token, JoseKeys(issuer, ""), algorithms)
+    if header.get("typ", "JWT") not in ("JWT", "jwt", "at+jwt", "application/at+jwt"):
+        raise TokenValidationError("typ", "this is another kind of token", expected="at+jwt")
+    if "nonce" in claims or "at_hash" in claims or "events" in claims:
+        raise TokenValidationError("token", "this is not an access token")
+    _check_issuer(claims, issuer.url)
+    check_subject(claims)
+    _check_audience(claims, audience)
+    _check_times(claims, now=now, leeway=leeway, iat_required=False)
+    return claims
+
+
+def check_subject(claims: Mapping[str, Any]) -> str:
+    """Return ``sub``: 1 to 255 characters, not blank, none of them a control character. OpenID Connect Core §2."""
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject.strip() or len(subject) > 255 or not is_storable_text(subject):
+        raise TokenValidationError("sub", "it must be text of 1 to 255 characters")
+    return subject
+
+
+def check_organization(claims: Mapping[str, Any], organization: str) -> None:
+    """Compare the organization claims with what was asked for. Auth0: Work with Tokens and Organizations."""
+    if organization.startswith("org_"):
+        claim, expected = "org_id", organization
+        found = claims.get(claim)
+    else:
+        claim, expected = "org_name", organization.lower()
+        found = claims.get(claim)
+        found = found.lower() if isinstance(found, str) else found
+    if not isinstance(found, str) or found != expected:
+        raise TokenValidationError(claim, "it is not the organization asked for", expected=organization)
+
+
+def equal_secrets(left: str, right: str) -> bool:
+    """Compare two texts in constant time."""
+    return hmac.compare_digest(left.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass"))
+
+
+def half_hash(value: str, algorithm: str) -> str:
+    """Return ``at_hash`` / ``c_hash`` of a token or code. All accepted algorithms use SHA-256. Core §3.1.3.6."""
+    digest = hashlib.sha256(value.encode()).digest()
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def _verified(
+    token: object, keys: JoseKeys, algorithms: Collection[str] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims of a compact JWS whose signature is right. RFC 7515 §5.2; RFC 8725 §3."""
+    if not isinstance(token, str) or not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+        raise TokenValidationError("token", "it is missing or no JWT")
+    raw = token.encode("ascii")
+    if not _COMPACT_JWS.match(raw):
+        raise TokenValidationError("token", "it is no signed JWT of three parts")
+    signing_input, _, encoded_signature = raw.rpartition(b".")
+    encoded_header, _, encoded_claims = signing_input.partition(b".")
+    header = _json_part(encoded_header, "header")
+    algorithm = header.get("alg")
+    if algorithm not in (algorithms or (keys.algorithm,)):
+        raise TokenValidationError("alg", "the token is signed with another algorithm than configured", expected=keys.algorithm or None)
+    if "crit" in header or "b64" in header:
+        raise TokenValidationError("crit", "the token asks for an extension that nobody here understands")
+    kid = header.get("kid")
+    if kid is not None and not isinstance(kid, str):
+        raise TokenValidationError("kid", "it must be text")
+    signature = _base64url(encoded_signature, "token")
+    if algorithm == "HS256":
+        _verify_hmac(signing_input, signature, keys.client_secret)
+    else:
+        _verify_rsa(signing_input, signature, str(algorithm), keys.issuer.signing_keys(kid))
+    return header, _json_part(encoded_claims, "claims")
+
+
+def _verify_hmac(signing_input: bytes, signature: bytes, secret: str | None) -> None:
+    if not secret:
+        raise TokenValidationError("alg", "HS256 needs the client secret")
+    expected = hmac.new(secret.encode(), signing_input, hashlib.sha256).digest()
+    if not hmac.compare_digest(expected, signature):
+        raise TokenValidationError("signature", "it is wrong")
+
+
+def _verify_rsa(signing_input: bytes, signature: bytes, algorithm: str, candidates: list[PyJWK]) -> None:
+    verifier = _RSA[algorithm]
+    fitting = [key for key in candidates if key._jwk_data.get("alg", algorithm) == algorithm]
+    if not fitting:
+        raise SigningKeyNotFound("kid", "the published key is for another algorithm", code="signing_key_not_found")
+    for candidate in fitting[:8]:
+        key = candidate.key
+        try:
+            if isinstance(key, RSAPublicKey) and verifier.verify(signing_input, key, signature):
+                return
+        except InvalidSignature:  # PyJWT answers False; kept for a release that lets it through
+            continue
+    raise TokenValidationError("signature", "it is wrong")
+
+
+def _json_part(part: bytes, name: str) -> dict[str, Any]:
+    try:
+        return parse_json_object(_base64url(part, name))
+    except ValueError:
+        raise TokenValidationError("token", f"its {name} is no JSON object") from None
+
+
+def _base64url(part: bytes, name: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    except (binascii.Error, ValueError):
+        raise TokenValidationError("token", f"its {name} is not base64url") from None
+
+
+def _check_issuer(claims: Mapping[str, Any], issuer: str) -> None:
+    found = claims.get("iss")
+    if not isinstance(found, str) or found != issuer:
+        raise TokenValidationError("iss", "it is not the configured issuer", expected=issuer)
+
+
+def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    found = claims.get("aud")
+    members = [found] if isinstance(found, str) else found
+    if not isinstance(members, list) or audience not in [member for member in members if isinstance(member, str)]:
+        raise TokenValidationError("aud", "the token is for somebody else", expected=audience)
+
+
+def _check_authorized_party(claims: Mapping[str, Any], client_id: str) -> None:
+    several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+    if (several or "azp" in claims) and claims.get("azp") != client_id:
+        raise TokenValidationError("azp", "the token was issued to somebody else", expected=client_id)
+
+
+def _check_times(claims: Mapping[str, Any], *, now: float, leeway: int, iat_required: bool = True) -> None:
+    if _number(claims, "exp") + leeway < now:
+        raise TokenExpired("exp", "the token has expired")
+    if (iat_required or "iat" in claims) and _number(claims, "iat") > now + leeway:
+        raise TokenValidationError("iat", "the token comes from the future; is this machine's clock right?")
+    if "nbf" in claims and _number(claims, "nbf") > now + leeway:
+        raise TokenValidationError("nbf", "the token is not valid yet")
+
+
+def _number(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 1e12:
+        raise TokenValidationError(name, "it must be a number of seconds")
+    return float(value)
+
+
+def _check_hash(claims: Mapping[str, Any], name: str, value: str | None, algorithm: str, required: bool) -> None:
+    found = claims.get(name)
+    if found is None and not required:
+        return
+    if value is None:
+        return
+    if not isinstance(found, str) or not equal_secrets(found, half_hash(value, algorithm)):
+        raise TokenValidationError(name, "it does not belong to this token or code")

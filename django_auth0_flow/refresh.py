@@ -1,0 +1,437 @@
+"""Single-flight refresh over LoginSession rows: one token request, whatever the number of threads and processes.
+
+The order of things (design: claim, re-read, refresh, save) is what keeps rotation with reuse detection safe. A worker
+that finds a stale token claims the row's lease by one conditional UPDATE; the winner re-reads the row, refreshes if it is
+still stale and saves by one conditional UPDATE; losers wait for the winner's token. No transaction and no lock is held
+during the network call. Within a process, waiters share the leader's answer without asking the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connections, router
+
+from .conf import Auth0Settings, get_client, get_settings
+from .crypto import UnsealError
+from .models import Grant, LoginSession
+from .protocol.deadline import http_deadline
+from .protocol.errors import (
+    Auth0Error,
+    InvalidGrant,
+    LoginRequired,
+    MfaRequired,
+    NoAccessToken,
+    OAuthError,
+    TokenExpired,
+    TokenValidationError,
+    TransportError,
+)
+from .protocol.outbound import ApiSession
+from .protocol.tokens import TokenSet
+from .signals import login_session_ended, send, tokens_refreshed
+from .steps import Database, Network, Steps, Wait, arun, run
+
+logger = logging.getLogger("django_auth0_flow.refresh")
+
+#: Seconds between two looks at a row whose lease another process holds.
+POLL_SECONDS = 0.1
+#: Seconds that nobody tries again after a transient failure, and the most that a tenant's Retry-After can make of it.
+RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 120
+#: A token that was fetched less than these seconds ago is not refreshed because an API rejects it.
+REJECTED_COOL_DOWN = 30
+_DATABASE_TROUBLE = (OperationalError, InterfaceError)
+
+_flights: dict[uuid.UUID, Future[LoginSession | None]] = {}
+_flights_lock = threading.Lock()
+_running: set[asyncio.Task[TokenSet]] = set()
+
+
+def _finished(task: asyncio.Task[TokenSet]) -> None:
+    _running.discard(task)
+    if not task.cancelled():
+        task.exception()  # whoever waits gets it; nobody waiting is no news for the event loop's log
+
+
+def api_session_for(row: LoginSession) -> ApiSession:
+    """Return the outbound session of a login session, for use outside requests."""
+    conf = get_settings(row.configuration)
+    return ApiSession(StoredTokenSource(row.pk), conf.api_origins, timeout=conf.http_timeout)
+
+
+class StoredTokenSource:
+    """The access tokens of one login session; implements ``protocol.tokens.TokenSource``.
+
+    Needs no request. One instance belongs to one request or task: it remembers the row it has read. Raises
+    LoginRequired (nothing left to refresh with; the row is gone or ended), NoAccessToken (this login never has one) and
+    TransportError (the tenant can't be reached and the token has expired).
+    """
+
+    def __init__(self, pk: uuid.UUID, *, user_id: str | None = None) -> None:
+        self.pk = pk
+        self._user_id = user_id
+        self._row: LoginSession | None = None
+        self._rotation: tuple[LoginSession, Grant, float] | None = None
+
+    @property
+    def row(self) -> LoginSession:
+        """The login session as last read; one query the first time. Raises LoginRequired when it is gone."""
+        if self._row is None:
+            self._row = self._load()
+        return self._row
+
+    @property
+    def grant(self) -> Grant:
+        """Tokens and claims as stored, without refresh. Raises LoginRequired when they can't be read."""
+        self._tokens(self.row)
+        return self.row.grant
+
+    @property
+    def tokens(self) -> TokenSet:
+        """The token set as stored, without refresh."""
+        return self.grant.tokens
+
+    def permissions(self, audience: str) -> frozenset[str]:
+        """Return the ``permissions`` of the stored access token, or none if it is no valid JWT for ``audience``."""
+        token = self.tokens.access_token
+        if not token or not audience:
+            return frozenset()
+        try:
+            claims = get_client(self.row.configuration).validate_access_token(token, audience)
+        except TokenExpired:
+            token = self.access_token().access_token or ""
+            claims = get_client(self.row.configuration).validate_access_token(token, audience)
+        except TokenValidationError:
+            return frozenset()
+        found = claims.get("permissions")
+        return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
+
+    def access_token(self, *, rejected: str | None = None) -> TokenSet:
+        """Return a live token set; network only when the stored one is stale."""
+        if rejected is None and self._row is not None and (tokens := self._fresh(self._row)):
+            return tokens
+        connection = connections[router.db_for_write(LoginSession)]
+        if connection.in_atomic_block and connection.vendor != "sqlite":
+            return self._beside_transaction(rejected)
+        return run(self._obtain(rejected))
+
+    async def aaccess_token(self, *, rejected: str | None = None) -> TokenSet:
+        """As ``access_token``, without blocking the event loop."""
+        if rejected is None and self._row is not None and (tokens := self._fresh(self._row)):
+            return tokens
+        # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
+        task = asyncio.ensure_future(arun(self._obtain(rejected)))
+        _running.add(task)
+        task.add_done_callback(_finished)
+        return await asyncio.shield(task)
+
+    def save_lost_rotation(self) -> None:
+        """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
+        if self._rotation is None:
+            return
+        (row, grant, refreshed_at), self._rotation = self._rotation, None
+        if row.save_grant(grant, refreshed_at=refreshed_at):
+            logger.warning("rotation_saved_again login_session=%s", self.pk)
+
+    def _beside_transaction(self, rejected: str | None) -> TokenSet:
+        """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
+        outcome: Future[TokenSet] = Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(run(self._obtain(rejected)))
+            except BaseException as error:
+                outcome.set_exception(error)
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=work, name="auth0-refresh")
+        thread.start()
+        thread.join()
+        try:
+            return outcome.result()
+        except LoginRequired as error:
+            if error.code != "login_session_ended":
+                raise
+        # Not visible from outside: the row was written in the caller's own transaction (a test case, say).
+        self._row = None
+        return run(self._obtain(rejected))
+
+    # -- the procedure -----------------------------------------------------------------------------------------------
+
+    def _obtain(self, rejected: str | None) -> Steps[TokenSet]:
+        row = self._row
+        if row is None or rejected is not None:
+            row = yield Database(self._load)
+        for _ in range(3):
+            self._row = row
+            tokens = self._tokens(row)
+            if usable := self._without_refresh(row, tokens, rejected):
+                return usable
+            leader, flight = self._join()
+            if leader:
+                row = yield from self._lead(row, rejected, flight)
+                self._row = row
+                return self._tokens(row)
+            if self._usable_now(tokens, rejected):
+                return tokens
+            yield Wait(self._conf(row).refresh_wait, flight)
+            if not flight.done():
+                break
+            if (error := flight.exception()) is not None:
+                raise copy.copy(error)
+            row = flight.result() or (yield Database(self._load))
+        raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
+
+    def _without_refresh(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> TokenSet | None:
+        now = self._now(row)
+        if tokens.access_token is None and tokens.refresh_token is None:
+            raise NoAccessToken("This login came without an access token.")
+        if rejected is not None and tokens.access_token != rejected:
+            rejected = None
+        if rejected is None and tokens.is_fresh(now, self._margin(row)):
+            return tokens
+        if rejected is not None and (
+            tokens.refresh_token is None or 0 <= now - self._fetched_at(row) < REJECTED_COOL_DOWN
+        ):
+            return tokens
+        if tokens.refresh_token is None:
+            if not tokens.is_expired(now):
+                return tokens
+            raise LoginRequired("The access token has expired and there is no refresh token.", code="no_refresh_token")
+        return None
+
+    def _join(self) -> tuple[bool, Future[LoginSession | None]]:
+        with _flights_lock:
+            flight = _flights.get(self.pk)
+            if flight is not None:
+                return False, flight
+            flight = _flights[self.pk] = Future()
+            return True, flight
+
+    def _lead(self, row: LoginSession, rejected: str | None, flight: Future[LoginSession | None]) -> Steps[LoginSession]:
+        """Refresh for everybody in this process; whatever happens, the flight ends."""
+        try:
+            row = yield from self._refresh(row, rejected)
+        except Auth0Error as error:
+            self._land(flight)
+            flight.set_exception(error)
+            raise
+        except BaseException:
+            self._land(flight)
+            flight.set_result(None)
+            raise
+        self._land(flight)
+        flight.set_result(copy.copy(row))
+        return row
+
+    def _land(self, flight: Future[LoginSession | None]) -> None:
+        with _flights_lock:
+            if _flights.get(self.pk) is flight:
+                del _flights[self.pk]
+
+    def _refresh(self, row: LoginSession, rejected: str | None) -> Steps[LoginSession]:
+        conf = self._conf(row)
+        give_up = time.monotonic() + conf.refresh_wait
+        lease = secrets.token_hex(16)
+        while True:
+            tokens = self._tokens(row)
+            wait = (row.retry_at or 0) - self._now(row)
+            if 0 < wait <= MAX_RETRY_SECONDS:
+                if self._usable_now(tokens, rejected):
+                    return row
+                raise TransportError(code=row.refresh_failure or TransportError.code, retry_after=math.ceil(wait))
+            claimed = yield Database(partial(row.claim, lease, _network_seconds(conf) + 5))
+            row = yield Database(self._load)
+            tokens = self._tokens(row)
+            if self._without_refresh(row, tokens, rejected):
+                if claimed:
+                    yield Database(partial(row.release, lease))
+                return row
+            if claimed:
+                return (yield from self._refresh_under_lease(row, lease, rejected))
+            if self._usable_now(tokens, rejected):
+                return row
+            if time.monotonic() >= give_up:
+                raise TransportError("A refresh by another worker takes too long.", code="refresh_busy", retry_after=1)
+            yield Wait(POLL_SECONDS)
+
+    def _refresh_under_lease(self, row: LoginSession, lease: str, rejected: str | None) -> Steps[LoginSession]:
+        grant = row.grant
+        started = time.monotonic()
+        try:
+            tokens = yield Network(partial(_fetch_tokens, row.configuration, grant))
+        except InvalidGrant:
+            return (yield from self._rotated_or_ended(row, lease, "invalid_grant"))
+        except TokenValidationError as error:
+            logger.error("refresh_refused login_session=%s claim=%s", row.pk, error.claim)
+            return (yield from self._rotated_or_ended(row, lease, "identity_changed"))
+        except TransportError as error:
+            return (yield from self._later(row, lease, error, rejected))
+        except OAuthError as error:
+            if error.error in ("unauthorized", "access_denied") and "blocked" in error.error_description.lower():
+                return (yield from self._rotated_or_ended(row, lease, "user_blocked"))
+            if isinstance(error, MfaRequired) or (error.error == "access_denied" and error.status != 401):
+                yield Database(partial(row.release, lease, failure=error.code))
+                logger.info("refresh_denied login_session=%s code=%s", row.pk, error.code)
+                raise LoginRequired("The tenant wants the user to log in again.", code=error.code) from error
+            # The client itself was refused (secret, grant type): the operator's to mend, no user is logged out over it.
+            trouble = TransportError("The tenant refuses this application.", code="client_rejected", status=error.status)
+            return (yield from self._later(row, lease, trouble, rejected))
+        return (yield from self._save(row, Grant(tokens, grant.claims), time.monotonic() - started))
+
+    def _save(self, row: LoginSession, grant: Grant, duration: float) -> Steps[LoginSession]:
+        before, refreshed_at = copy.copy(row), self._now(row)
+        alias = router.db_for_write(LoginSession)
+
+        def in_transaction() -> bool:
+            return connections[alias].in_atomic_block
+
+        for pause in (0.05, 0.2, None):
+            try:
+                saved = yield Database(partial(row.save_grant, grant, refreshed_at=refreshed_at))
+                break
+            except _DATABASE_TROUBLE as error:
+                logger.error("rotation_not_saved login_session=%s error=%s", row.pk, type(error).__name__)
+                self._rotation = (before, grant, refreshed_at)
+                if pause is None or (yield Database(in_transaction)):
+                    row.grant = grant
+                    return row
+                yield Database(lambda: connections[alias].close_if_unusable_or_obsolete())
+                yield Wait(pause)
+        if not saved:
+            return (yield from self._overtaken(row, grant))
+        if (yield Database(in_transaction)):
+            self._rotation = (before, grant, refreshed_at)
+        logger.info("tokens_refreshed login_session=%s duration_ms=%d", row.pk, duration * 1000)
+        yield Database(partial(send, tokens_refreshed, LoginSession, login_session=row, duration=duration))
+        return row
+
+    def _overtaken(self, row: LoginSession, grant: Grant) -> Steps[LoginSession]:
+        """The save changed nothing: logged out meanwhile (discard and revoke), or another refresh was first."""
+        try:
+            return (yield Database(self._load))
+        except LoginRequired:
+            logger.info("late_refresh_discarded login_session=%s", row.pk)
+            yield Network(partial(revoke_quietly, row.configuration, grant.tokens.refresh_token))
+            raise
+
+    def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Steps[LoginSession]:
+        """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
+        found = yield Database(self._load)
+        if found.version != row.version:
+            yield Database(partial(found.release, lease))
+            return found  # type: ignore[no-any-return]  # a step's value is Any
+        yield Database(partial(end_row, row, reason))
+        raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
+
+    def _later(
+        self, row: LoginSession, lease: str, error: TransportError, rejected: str | None
+    ) -> Steps[LoginSession]:
+        """A transient failure: nobody tries again for a moment, the token is used as long as it lives."""
+        pause = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_SECONDS)
+        yield Database(partial(row.release, lease, retry_at=self._now(row) + pause, failure=error.code))
+        logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
+        if self._usable_now(self._tokens(row), rejected):
+            return row
+        error.retry_after = pause
+        raise error
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> LoginSession:
+        rows = LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity__user")
+        row = rows.filter(pk=self.pk).first()
+        user = row.identity.user if row is not None else None
+        if row is None or (self._user_id is not None and str(user.pk) != self._user_id):  # type: ignore[union-attr]  # None only with row
+            raise LoginRequired("The login session has ended.", code="login_session_ended")
+        if not getattr(user, "is_active", True):
+            raise LoginRequired("The user is not active.", code="user_inactive")
+        return row
+
+    def _tokens(self, row: LoginSession) -> TokenSet:
+        try:
+            return row.grant.tokens
+        except UnsealError:
+            logger.warning("login_session_unreadable login_session=%s", row.pk)
+            raise LoginRequired("The stored tokens can't be read any more.", code="login_session_unreadable") from None
+
+    def _fresh(self, row: LoginSession) -> TokenSet | None:
+        tokens = self._tokens(row)
+        return tokens if tokens.is_fresh(self._now(row), self._margin(row)) else None
+
+    def _usable_now(self, tokens: TokenSet, rejected: str | None) -> bool:
+        return tokens.access_token != rejected and not tokens.is_expired(self._now(self._row))
+
+    def _conf(self, row: LoginSession | None) -> Auth0Settings:
+        return get_settings(row.configuration if row is not None else "default")
+
+    def _now(self, row: LoginSession | None) -> float:
+        return self._conf(row).clock()
+
+    def _margin(self, row: LoginSession) -> float:
+        """Return the refresh margin in seconds: at most a third of the token's life, or short-lived ones never rest."""
+        margin = float(self._conf(row).refresh_margin)
+        if row.access_token_expires_at is not None:
+            margin = min(margin, max(0.0, (row.access_token_expires_at - self._fetched_at(row)) / 3))
+        return margin
+
+    def _fetched_at(self, row: LoginSession) -> float:
+        return row.refreshed_at if row.refreshed_at is not None else row.logged_in_at
+
+
+def _network_seconds(conf: Auth0Settings) -> float:
+    """Return how long a refresh may be on the network, its one repetition included."""
+    return conf.http_timeout * 1.5
+
+
+def _fetch_tokens(configuration: str, grant: Grant) -> TokenSet:
+    """Refresh at the tenant; a lost answer is asked for once more, at once, with the same refresh token."""
+    client, conf = get_client(configuration), get_settings(configuration)
+    fetch: Callable[[], Any] = partial(client.refresh, grant.tokens, first_claims=grant.claims)
+    with http_deadline(_network_seconds(conf)):
+        started = time.monotonic()
+        try:
+            tokens, _ = fetch()
+        except TransportError as error:
+            if not error.answer_lost or time.monotonic() - started > conf.http_timeout / 2:
+                raise
+            tokens, _ = fetch()
+    return tokens  # type: ignore[no-any-return]  # partial loses the type
+
+
+def end_row(row: LoginSession, reason: str, *, any_version: bool = False) -> bool:
+    """Delete a login session as last read (or as it now is); False if it changed or went meanwhile.
+
+    Sends ``login_session_ended``.
+    """
+    rows = LoginSession.objects.filter(pk=row.pk)
+    deleted, _ = (rows if any_version else rows.filter(version=row.version)).delete()
+    if deleted:
+        logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
+        send(login_session_ended, LoginSession, login_session=row, reason=reason)
+    return bool(deleted)
+
+
+def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
+    """Revoke a refresh token, best effort within ``seconds``; tell whether the tenant confirmed."""
+    if not refresh_token:
+        return True
+    try:
+        with http_deadline(seconds):
+            get_client(configuration).revoke(refresh_token)
+    except Auth0Error as error:
+        logger.warning("revocation_failed code=%s", error.code)
+        return False
+    return True

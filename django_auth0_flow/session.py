@@ -1,0 +1,160 @@
+"""``request.auth0``: what a view may know of the visitor's login, and the way to call APIs with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import requests
+from asgiref.sync import sync_to_async
+from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
+from django.http import HttpRequest
+
+from .conf import Auth0Settings, get_settings
+from .models import LoginSession
+from .protocol.errors import Auth0Error, LoginRequired
+from .protocol.outbound import ApiSession
+from .protocol.tokens import TokenSet
+from .refresh import StoredTokenSource
+
+#: Under this key the Django session knows its login session: id, configuration and a few public facts. Never a token.
+FACTS_KEY = "_auth0"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Auth0Session:
+    """The visitor's login, lazy: nothing is read before it is asked for.
+
+    For a visitor who did not log in through Auth0 the facts are empty, and ``access_token`` and ``api`` raise
+    LoginRequired, which the middleware answers.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def __repr__(self) -> str:
+        return "<Auth0Session>"
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether this request has read its login session."""
+        return "_source" in self.__dict__
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the Django session holds of this login; reads the session, not the login session's row."""
+        facts = self._request.session.get(FACTS_KEY)
+        return facts if isinstance(facts, dict) and isinstance(facts.get("id"), str) else _NOTHING
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether this browser logged in through Auth0 and its user is still there and active."""
+        return bool(self.facts) and self._request.user.is_authenticated
+
+    @property
+    def configuration(self) -> Auth0Settings:
+        """The configuration that this login was made with; the default one for a visitor who is not logged in."""
+        return get_settings(self.facts.get("configuration", "default"))
+
+    @cached_property
+    def _source(self) -> StoredTokenSource:
+        facts = self.facts
+        if not facts:
+            raise LoginRequired("Nobody is logged in through Auth0.")
+        return StoredTokenSource(facts["id"], user_id=self._request.session.get(USER_SESSION_KEY))
+
+    @property
+    def login_session(self) -> LoginSession:
+        """The row behind this login; one query per request. Raises LoginRequired when it is gone."""
+        return self._source.row
+
+    @property
+    def tokens(self) -> TokenSet:
+        """The stored token set as it is, without refresh; for showing expiry and scopes. Raises LoginRequired."""
+        return self._source.tokens
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """The validated claims of the login's ID token, read-only; empty for a visitor who is not logged in."""
+        if not self.facts:
+            return _NOTHING
+        return MappingProxyType(dict(self._source.grant.claims))
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The scopes of the access token."""
+        return self._source.tokens.scope if self.facts else frozenset()
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """The ``permissions`` claim of the access token, validated; empty when the token is opaque.
+
+        Needs "Add Permissions in the Access Token" at the API in the Auth0 Dashboard.
+        """
+        if not self.facts:
+            return frozenset()
+        return self._source.permissions(self.configuration.audience)
+
+    @property
+    def organization(self) -> str | None:
+        """The id (``org_…``) of the organization the user logged in to, else None."""
+        found = self.claims.get("org_id")
+        return found if isinstance(found, str) else None
+
+    def access_token(self) -> str:
+        """Return a live access token, refreshed if need be. Raises LoginRequired, NoAccessToken or TransportError."""
+        return self._source.access_token().access_token or ""
+
+    @cached_property
+    def api(self) -> ApiSession:
+        """A ``requests.Session`` that calls APIs in the user's name, to ``API_ORIGINS`` only."""
+        conf = self.configuration
+        return ApiSession(self._source, conf.api_origins, timeout=conf.http_timeout)
+
+    # -- for async views ---------------------------------------------------------------------------------------------
+
+    async def aclaims(self) -> Mapping[str, Any]:
+        """As ``claims``."""
+        return await sync_to_async(lambda: self.claims)()
+
+    async def ascopes(self) -> frozenset[str]:
+        """As ``scopes``."""
+        return await sync_to_async(lambda: self.scopes)()
+
+    async def apermissions(self) -> frozenset[str]:
+        """As ``permissions``."""
+        return await sync_to_async(lambda: self.permissions)()
+
+    async def aorganization(self) -> str | None:
+        """As ``organization``."""
+        return await sync_to_async(lambda: self.organization)()
+
+    async def aaccess_token(self) -> str:
+        """As ``access_token``; the event loop is not blocked while the tenant answers."""
+        source = await sync_to_async(lambda: self._source)()
+        return (await source.aaccess_token()).access_token or ""
+
+    async def arequest(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        """As ``api.request``; a stale token is refreshed first and the call runs in a thread."""
+        await self.aaccess_token()
+        return await sync_to_async(lambda: self.api.request(method, url, **kwargs))()
+
+    # -- for the middleware ------------------------------------------------------------------------------------------
+
+    def refresh_early(self) -> None:
+        """Refresh a stale token before the view, outside its transaction; never fails the request."""
+        if not self.facts:
+            return
+        try:
+            if self._source.row.access_token_expires_at is not None:
+                self._source.access_token()
+        except Auth0Error:
+            return  # the view meets the same error if it wants the token
+
+    def after_response(self) -> None:
+        """Save tokens again that a rolled back transaction took along."""
+        source = self.__dict__.get("_source")
+        if source is not None:
+            source.save_lost_rotation()

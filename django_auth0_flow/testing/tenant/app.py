@@ -1,0 +1,50 @@
+"""The Flask application: every endpoint of the tenant, and how refusals become answers."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Flask, Response, render_template
+
+from .account import account_blueprint
+from .authorize import authorize_blueprint
+from .control import control_blueprint
+from .discovery import discovery_blueprint
+from .errors import ApiRefusal, PageRefusal
+from .logout import logout_blueprint
+from .state import TenantState
+from .token_endpoint import token_blueprint
+
+
+def build_app(state: TenantState) -> Flask:
+    app = Flask(__name__, static_folder=None)
+    app.config["TRAP_HTTP_EXCEPTIONS"] = False
+    for blueprint in (
+        discovery_blueprint(state),
+        authorize_blueprint(state),
+        token_blueprint(state, {}),
+        account_blueprint(state),
+        logout_blueprint(state),
+        control_blueprint(state),
+    ):
+        app.register_blueprint(blueprint)
+
+    @app.errorhandler(ApiRefusal)
+    def refuse(refusal: ApiRefusal) -> Response:
+        return Response(
+            json.dumps(refusal.body),
+            status=refusal.status,
+            content_type="application/json",
+            headers=refusal.headers,
+        )
+
+    @app.errorhandler(PageRefusal)
+    def refuse_with_page(refusal: PageRefusal) -> Response:
+        page = render_template("error.html", title=refusal.title, text=refusal.text, state=state)
+        return Response(page, status=refusal.status)
+
+    @app.get("/")
+    def front() -> Response:
+        return Response(render_template("front.html", state=state))
+
+    return app

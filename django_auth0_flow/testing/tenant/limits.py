@@ -1,0 +1,57 @@
+"""Rate limits: token buckets per endpoint, off until a test sets them."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: The limits Auth0 documents: endpoint -> (burst, refilled per second).
+DOCUMENTED: dict[str, tuple[int, float]] = {
+    "token": (30, 30),
+    "userinfo": (10, 5 / 60),
+    "jwks": (20, 20),
+    "passwordless": (50, 50 / 3600),
+}
+
+
+@dataclass
+class RateLimits:
+    """``rates`` maps an endpoint's name to (burst, refilled per second); userinfo counts per access token."""
+
+    rates: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _levels: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def enforce_documented(self) -> None:
+        self.rates = dict(DOCUMENTED)
+
+    def refuse(self, endpoint: str | None, environ: WSGIEnvironment, now: float) -> Response | None:
+        """Take one token from the bucket; return the 429 answer when it is empty."""
+        if endpoint is None or endpoint not in self.rates:
+            return None
+        burst, rate = self.rates[endpoint]
+        bucket = (endpoint, environ.get("HTTP_AUTHORIZATION", "") if endpoint == "userinfo" else "")
+        with self._lock:
+            level, then = self._levels.get(bucket, (float(burst), now))
+            level = min(float(burst), level + max(0.0, now - then) * rate)
+            allowed = level >= 1
+            self._levels[bucket] = (level - 1 if allowed else level, now)
+        if allowed:
+            return None
+        wait = math.ceil((1 - level) / rate)
+        body = {"error": "too_many_requests", "error_description": "Rate limit exceeded."}
+        headers = {
+            "Retry-After": str(wait),
+            "X-RateLimit-Limit": str(burst),
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(math.ceil(now + burst / rate)),
+        }
+        return Response(json.dumps(body), status=429, content_type="application/json", headers=headers)

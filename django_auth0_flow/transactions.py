@@ -1,0 +1,174 @@
+"""Logins under way: bounded, expiring, taken once, each with its own state, nonce and PKCE verifier.
+
+They live in the visitor's Django session, written through at once on a freshly loaded copy, so that tabs and requests in
+parallel lose nothing. ``state`` is sealed: the callback can tell our own, fresh ``state`` from anything else even when
+the session that knew it is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar, cast
+
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.http import HttpRequest
+
+from .conf import get_settings
+from .crypto import UnsealError, seal, secrets_of, unseal
+from .protocol.authorization import AuthorizationRequest, new_secret
+
+SESSION_KEY = "_auth0_transactions"
+#: Seconds that a login may take, and how many may be under way in one session.
+MAX_AGE = 3600
+MAX_PENDING = 16
+#: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
+_MAX_NEXT_IN_STATE = 400
+
+T = TypeVar("T")
+_write_locks = [threading.Lock() for _ in range(64)]
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One login under way. ``started_at`` in epoch seconds; ``requirement`` names the test that sent the visitor here."""
+
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    redirect_uri: str
+    scope: str
+    next_url: str
+    started_at: float
+    configuration: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    requirement: str = ""
+    round: int = 0
+
+    def request(self, state: str) -> AuthorizationRequest:
+        """Return the authorization request that this transaction belongs to."""
+        return AuthorizationRequest(
+            self.redirect_uri, self.scope, state, self.nonce, self.code_verifier, self.parameters
+        )
+
+
+@dataclass(frozen=True)
+class SealedState:
+    """What a ``state`` of ours says about itself. ``round``: how often the login started again by itself."""
+
+    next_url: str
+    started_at: float
+    round: int
+
+
+def new_transaction(configuration: str, **values: Any) -> Transaction:
+    """Return a transaction with a fresh nonce and verifier."""
+    now = get_settings(configuration).clock()
+    return Transaction(
+        nonce=new_secret(), code_verifier=new_secret(), started_at=now, configuration=configuration, **values
+    )
+
+
+def begin(request: HttpRequest, transaction: Transaction) -> str:
+    """Store the transaction and return its ``state``."""
+    state = _seal_state(transaction)
+
+    def add(pending: dict[str, Any]) -> None:
+        oldest_first = sorted(pending, key=lambda key: pending[key].get("started_at", 0))
+        for key in oldest_first:
+            too_old = pending[key].get("started_at", 0) + MAX_AGE < transaction.started_at
+            if too_old or len(pending) >= MAX_PENDING:
+                del pending[key]
+        pending[_key(state)] = asdict(transaction)
+
+    _change(request, add)
+    return state
+
+
+def take(request: HttpRequest, state: str) -> Transaction | None:
+    """Remove and return the transaction of ``state``: it is spent before anything is done with it.
+
+    None if this browser's session has none, or it is older than MAX_AGE.
+    """
+    found = _change(request, lambda pending: pending.pop(_key(state), None), only_if=_key(state))
+    if found is None:
+        return None
+    transaction = Transaction(**found)
+    now = get_settings(transaction.configuration).clock()
+    return transaction if transaction.started_at <= now + 60 and now - transaction.started_at <= MAX_AGE else None
+
+
+def open_state(state: str, configuration: str) -> SealedState | None:
+    """Return what ``state`` says if this site sealed it within MAX_AGE, else None."""
+    try:
+        data = json.loads(unseal(state, purpose="state", keys=secrets_of(configuration), context=configuration))
+    except (UnsealError, ValueError):
+        return None
+    now = get_settings(configuration).clock()
+    if not data["t"] - 60 <= now <= data["t"] + MAX_AGE:
+        return None
+    return SealedState(next_url=data["n"], started_at=data["t"], round=data["r"])
+
+
+def _seal_state(transaction: Transaction) -> str:
+    data = {
+        "s": secrets.token_urlsafe(16),
+        "t": int(transaction.started_at),
+        "n": transaction.next_url if len(transaction.next_url) <= _MAX_NEXT_IN_STATE else "",
+        "r": transaction.round,
+    }
+    name = transaction.configuration
+    return seal(
+        json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name
+    )
+
+
+def _key(state: str) -> str:
+    """Return the key of a state: its digest, so that a look-up tells nothing by its time."""
+    return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _change(request: HttpRequest, change: Callable[[dict[str, Any]], T], *, only_if: str = "") -> T | None:
+    """Apply ``change`` to the pending logins of this session and store the result at once."""
+    session = request.session
+    key = session.session_key
+    if key is not None:
+        with _write_locks[hash(key) % len(_write_locks)]:
+            # Not read in this request yet: reading it now is as fresh as a copy, and one query less.
+            fresh = session if not session.accessed else cast(SessionBase, type(session)(key))
+            pending = _pending(fresh)
+            if fresh.session_key == key:  # else the session is gone and this is an empty one
+                if only_if and only_if not in pending:
+                    return None
+                result = change(pending)
+                fresh[SESSION_KEY] = pending
+                try:
+                    fresh.save()
+                except UpdateError:  # another request logged in or out just now, and the session key changed
+                    return None if only_if else _change_unsaved(session, change)
+                if fresh is session:
+                    session.modified = False
+                else:
+                    modified = session.modified
+                    session[SESSION_KEY] = pending
+                    session.modified = modified
+                return result
+    return _change_unsaved(session, change, only_if)
+
+
+def _change_unsaved(session: SessionBase, change: Callable[[dict[str, Any]], T], only_if: str = "") -> T | None:
+    """A session that has no key yet is known to nobody else: Django saves it with the response."""
+    pending = _pending(session)
+    if only_if and only_if not in pending:
+        return None
+    result = change(pending)
+    session[SESSION_KEY] = pending
+    return result
+
+
+def _pending(session: SessionBase) -> dict[str, Any]:
+    found = session.get(SESSION_KEY)
+    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}

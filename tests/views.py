@@ -1,0 +1,110 @@
+"""Views of the test project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views.generic import View
+
+from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required, bearer_token_required
+
+MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    name = request.user.get_username() if request.user.is_authenticated else "nobody"
+    return HttpResponse(f"home of {name}")
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("plain")
+
+
+@auth0_login_required
+def bare(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"bare {request.auth0.claims['sub']}")
+
+
+@auth0_login_required(scopes="read:things")
+def scoped(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("scoped")
+
+
+@auth0_login_required(permissions=["write:things"])
+def permitted(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("permitted")
+
+
+@auth0_login_required(organization="org_9ybsU1dN2dKfDkBi")
+def organized(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"organized {request.auth0.organization}")
+
+
+@auth0_login_required(max_age=300)
+def recent(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("recent")
+
+
+@auth0_login_required(acr_values=MFA)
+def strong(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("strong")
+
+
+class Mixin(Auth0LoginRequiredMixin, View):
+    auth0_scopes = "openid"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("mixin")
+
+
+@auth0_login_required
+async def async_bare(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"async {(await request.auth0.aclaims())['sub']}")
+
+
+@auth0_login_required
+async def async_token(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(await request.auth0.aaccess_token())
+
+
+@auth0_login_required
+def token(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.auth0.access_token())
+
+
+def unmarked_token(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.auth0.access_token())
+
+
+def token_then_error(request: HttpRequest) -> HttpResponse:
+    request.auth0.access_token()
+    raise RuntimeError("the view fails after the refresh")
+
+
+@method_decorator(auth0_login_required, name="dispatch")
+class Call(View):
+    """Calls the address in ``url`` through ``request.auth0.api``."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        answer = request.auth0.api.request(request.method, request.GET["url"], data=request.body or None)
+        return HttpResponse(answer.content, status=answer.status_code)
+
+
+call = Call.as_view()
+
+
+@bearer_token_required(scopes="read:things")
+def api(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"sub": request.access_token_claims["sub"], "method": request.method})
+
+
+@bearer_token_required(permissions="write:things")
+def api_write(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"written": True})
+
+
+@bearer_token_required
+async def async_api(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"sub": request.access_token_claims["sub"]})
