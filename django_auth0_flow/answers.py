@@ -16,7 +16,16 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from . import flow
-from .protocol.errors import Auth0Error, AuthorizationError, LoginRequired, OAuthError, TokenRequestError, TransportError
+from .conf import get_settings
+from .protocol.errors import (
+    Auth0Error,
+    AuthorizationError,
+    LoginRequired,
+    OAuthError,
+    TokenRequestError,
+    TransportError,
+)
+from .session import FACTS_KEY
 from .words import words_for
 
 logger = logging.getLogger("django_auth0_flow.answers")
@@ -66,9 +75,9 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
 
 def login_required(request: HttpRequest, error: LoginRequired) -> HttpResponse:
     """Send a person to the login and back to this address; tell a script to do so with 401. RFC 6750 §3."""
-    facts = request.session.get(flow.FACTS_KEY) or {}
+    facts = request.session.get(FACTS_KEY) or {}
     configuration = facts.get("configuration", "default")
-    looping = flow.is_looping(facts, flow.get_settings(configuration).clock())
+    looping = flow.is_looping(facts, get_settings(configuration).clock())
     flow.forget_dead_login(request, error)
     next_url = return_url(request)
     if not is_navigation(request):
@@ -77,9 +86,7 @@ def login_required(request: HttpRequest, error: LoginRequired) -> HttpResponse:
         return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
     if error.parameters:
         try:
-            url = flow.begin_login(
-                request, configuration=configuration, next_url=next_url, parameters=error.parameters
-            )
+            url = flow.begin_login(request, configuration=configuration, next_url=next_url, parameters=error.parameters)
         except TransportError as trouble:
             return unavailable(request, trouble)
         return finish_answer(HttpResponseRedirect(url))
@@ -111,7 +118,9 @@ def unavailable(request: HttpRequest, error: TransportError) -> HttpResponse:
     return response
 
 
-def failed(request: HttpRequest, error: Auth0Error, *, next_url: str = "", configuration: str = "default") -> HttpResponse:
+def failed(
+    request: HttpRequest, error: Auth0Error, *, next_url: str = "", configuration: str = "default"
+) -> HttpResponse:
     """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often."""
     code = public_code(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
@@ -124,7 +133,9 @@ def failed(request: HttpRequest, error: Auth0Error, *, next_url: str = "", confi
         "code": code,
         "words": words_for(code),
         "retry_url": login_path(configuration, next_url) if may_retry else "",
-        "tenant_says": error.error_description if isinstance(error, AuthorizationError) and _is_refusal(error, code) else "",
+        "tenant_says": error.error_description
+        if isinstance(error, AuthorizationError) and _is_refusal(error, code)
+        else "",
     }
     return page(request, "login_failed.html", context, status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
@@ -36,7 +36,7 @@ class Auth0Backend(ModelBackend):
         *,
         id_token_claims: Mapping[str, Any],
         configuration: str = DEFAULT,
-    ) -> AbstractBaseUser | None:
+    ) -> Any:
         """Return the active user of these claims, or None if there is to be none."""
         mapper = self.mapper_class(get_settings(configuration), get_user_model())
         if not self.is_allowed(request, id_token_claims):
@@ -45,7 +45,7 @@ class Auth0Backend(ModelBackend):
         identity = self._identity(id_token_claims) or self._first_login(mapper, id_token_claims)
         if identity is None:
             return None
-        user = cast(AbstractBaseUser, identity.user)
+        user: Any = identity.user
         if not self.user_can_authenticate(user):
             logger.info("login_refused reason=inactive user=%s", user.pk)
             return None
@@ -60,7 +60,7 @@ class Auth0Backend(ModelBackend):
         """Tell whether this person may log in at all. Default: yes."""
         return True
 
-    def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> AbstractBaseUser | None:
+    def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Return an existing user for an identity seen for the first time, or None to create one.
 
         Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user whose e-mail equals the verified one to the letter.
@@ -74,7 +74,7 @@ class Auth0Backend(ModelBackend):
         users = [user for user in model._default_manager.filter(**{name: email})[:50] if getattr(user, name) == email]
         return users[0] if len(users) == 1 else None
 
-    def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> AbstractBaseUser:
+    def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Create and return a user without a usable password.
 
         The username comes from the subject, unless ``USER_FIELDS`` fills it. Raises IntegrityError when the user model
@@ -141,7 +141,7 @@ class Auth0Backend(ModelBackend):
         for _attempt in range(3):
             try:
                 with transaction.atomic(using=router.db_for_write(Identity)):
-                    user = self.get_user_for(claims, mapper)
+                    user: Any = self.get_user_for(claims, mapper)
                     if user is None and not mapper.conf.create_users:
                         logger.info("login_refused reason=unknown_user")
                         return None

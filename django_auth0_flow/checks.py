@@ -7,7 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
@@ -24,7 +25,7 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
     messages: list[CheckMessage] = []
     for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
         for problem in find_problems(setting, name=name):
-            kind = Error if problem.is_error else Warning
+            kind = Error if problem.is_error else CheckWarning
             messages.append(kind(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}"))
         if isinstance(setting, dict):
             messages += _user_field_messages(setting)
@@ -33,7 +34,13 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Report what the rest of the project's settings would break."""
-    return [*_middleware_messages(), *_backend_messages(), *_session_messages(), *_url_messages(), *_deployment_messages()]
+    return [
+        *_middleware_messages(),
+        *_backend_messages(),
+        *_session_messages(),
+        *_url_messages(),
+        *_deployment_messages(),
+    ]
 
 
 def _user_field_messages(setting: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -84,13 +91,13 @@ def _session_messages() -> Iterator[CheckMessage]:
     if settings.SESSION_ENGINE.endswith((".cache", ".cached_db")):
         backend = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
         if backend.endswith(("DummyCache", "LocMemCache")) and not settings.DEBUG:
-            yield Warning(
+            yield CheckWarning(
                 "Sessions are kept in a cache that other worker processes don't see.",
                 hint="Use Redis or Memcached for SESSION_CACHE_ALIAS.",
                 id="auth0_flow.W003",
             )
     if "django.contrib.sessions.serializers.PickleSerializer" in str(settings.SESSION_SERIALIZER):
-        yield Warning("Sessions are pickled: who can write a session can run code.", id="auth0_flow.W004")
+        yield CheckWarning("Sessions are pickled: who can write a session can run code.", id="auth0_flow.W004")
 
 
 def _url_messages() -> Iterator[CheckMessage]:
@@ -105,11 +112,13 @@ def _url_messages() -> Iterator[CheckMessage]:
         return
     try:
         if resolve(callback).namespaces[:1] != ["auth0"]:
-            yield Warning(f"{callback} is answered by another URL pattern that stands before ours.", id="auth0_flow.W005")
+            yield CheckWarning(
+                f"{callback} is answered by another URL pattern that stands before ours.", id="auth0_flow.W005"
+            )
     except Resolver404:
         pass  # a script prefix is in force; nothing can be said
     if str(settings.LOGIN_URL) == "/accounts/login/":
-        yield Warning(
+        yield CheckWarning(
             "LOGIN_URL is Django's default, so login_required and LoginRequiredMiddleware do not lead to Auth0.",
             hint='LOGIN_URL = "auth0:login"',
             id="auth0_flow.W006",
@@ -122,17 +131,19 @@ def _deployment_messages() -> Iterator[CheckMessage]:
     for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
         issuer = str(setting.get("ISSUER", "")) if isinstance(setting, dict) else ""
         if issuer.startswith("http://"):
-            yield Warning(
-                f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.", id="auth0_flow.W007"
+            yield CheckWarning(
+                f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.",
+                id="auth0_flow.W007",
             )
     if str(settings.SESSION_COOKIE_SAMESITE) == "None" and not settings.SESSION_COOKIE_SECURE:
         yield Error(
-            "SESSION_COOKIE_SAMESITE 'None' needs SESSION_COOKIE_SECURE, or browsers drop the cookie.", id="auth0_flow.E025"
+            "SESSION_COOKIE_SAMESITE 'None' needs SESSION_COOKIE_SECURE, or browsers drop the cookie.",
+            id="auth0_flow.E025",
         )
 
 
 def _is_a(name: str, wanted: str) -> bool:
-    """Tell whether the dotted ``name`` is ``wanted`` or a subclass of it; names that don't import are Django's to report."""
+    """Tell whether the dotted ``name`` is ``wanted`` or a subclass; what doesn't import is Django's to report."""
     if name == wanted:
         return True
     try:

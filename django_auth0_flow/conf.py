@@ -20,12 +20,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from .protocol.authorization import RESERVED_PARAMETERS
 from .protocol.client import Client
 from .protocol.client_auth import client_secret_basic, client_secret_post, no_client_auth
 from .protocol.http import Http
 from .protocol.issuer import Issuer, is_acceptable_endpoint
 from .protocol.outbound import origin_of
-from .protocol.authorization import RESERVED_PARAMETERS
 from .protocol.validation import ID_TOKEN_ALGORITHMS
 
 DEFAULT = "default"
@@ -84,10 +84,10 @@ class Problem:
 
 def configurations(setting: object) -> Mapping[str, object]:
     """Return the named configurations in the value of ``settings.AUTH0``; a plain one is called ``default``."""
-    if isinstance(setting, Mapping) and setting and all(isinstance(value, Mapping) for value in setting.values()):
-        if not any(key in _KEYS for key in setting):
-            return setting
-    return {DEFAULT: setting}
+    if not isinstance(setting, Mapping) or not setting or any(key in _KEYS for key in setting):
+        return {DEFAULT: setting}
+    several = all(isinstance(value, Mapping) for value in setting.values())
+    return setting if several else {DEFAULT: setting}
 
 
 def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
@@ -108,6 +108,8 @@ def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
     values = {key: value for key, value in setting.items() if key in _KEYS and key not in wrong_type}
     yield from _issuer_problems(where, values)
     yield from _client_problems(where, values)
+    yield from _duration_problems(where, values)
+    yield from _address_problems(where, values)
     yield from _value_problems(where, values)
 
 
@@ -116,10 +118,14 @@ def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
     if not domain and not issuer:
         yield Problem("E004", f"{where} needs DOMAIN.", "Auth0 Dashboard: Applications > (app) > Settings > Domain.")
     if domain and issuer:
-        yield Problem("E005", f"{where} has both DOMAIN and ISSUER.", "DOMAIN is for Auth0; ISSUER for any other provider.")
+        yield Problem(
+            "E005", f"{where} has both DOMAIN and ISSUER.", "DOMAIN is for Auth0; ISSUER for any other provider."
+        )
     if domain and (any(char in domain for char in "/:@?# ") or not domain.isascii() or "." not in domain):
         yield Problem(
-            "E006", f"{where}['DOMAIN'] must be a bare host name.", "Without https:// and without a slash: example.eu.auth0.com"
+            "E006",
+            f"{where}['DOMAIN'] must be a bare host name.",
+            "Without https:// and without a slash: example.eu.auth0.com",
         )
     if issuer and not is_acceptable_endpoint(issuer):
         yield Problem(
@@ -132,7 +138,9 @@ def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
 def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     method = values.get("CLIENT_AUTH", "client_secret_post")
     if not values.get("CLIENT_ID"):
-        yield Problem("E008", f"{where} needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID.")
+        yield Problem(
+            "E008", f"{where} needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID."
+        )
     if method not in CLIENT_AUTH_METHODS:
         yield Problem("E009", f"{where}['CLIENT_AUTH'] must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
     elif method != "none" and not values.get("CLIENT_SECRET"):
@@ -142,7 +150,11 @@ def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
             "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
         )
     if "openid" not in values.get("SCOPE", "openid").split():
-        yield Problem("E011", f"{where}['SCOPE'] must contain openid.", "Without it Auth0 issues no ID token, so nobody can log in.")
+        yield Problem(
+            "E011",
+            f"{where}['SCOPE'] must contain openid.",
+            "Without it Auth0 issues no ID token, so nobody can log in.",
+        )
     algorithm = values.get("ID_TOKEN_ALGORITHM", "RS256")
     if algorithm not in ID_TOKEN_ALGORITHMS:
         yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] must be one of {', '.join(ID_TOKEN_ALGORITHMS)}.")
@@ -150,7 +162,7 @@ def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
         yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] HS256 needs CLIENT_SECRET, the key of the signature.")
 
 
-def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+def _duration_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("REFRESH_MARGIN", "REFRESH_WAIT", "LEEWAY"):
         if key in values and not 0 <= values[key] <= 3600:
             yield Problem("E013", f"{where}[{key!r}] must be between 0 and 3600 seconds.")
@@ -158,6 +170,9 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("W001", f"{where}['LEEWAY'] is over 5 minutes.", "60 seconds is what Auth0 uses.", is_error=False)
     if "HTTP_TIMEOUT" in values and not 0 < values["HTTP_TIMEOUT"] <= 15:
         yield Problem("E013", f"{where}['HTTP_TIMEOUT'] must be over 0 and at most 15 seconds.")
+
+
+def _address_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     for origin in values.get("API_ORIGINS", ()):
         if not is_acceptable_endpoint(origin) or urlsplit(origin).path not in ("", "/") or urlsplit(origin).query:
             yield Problem(
@@ -167,26 +182,43 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             )
     base_url = values.get("BASE_URL")
     if base_url and (not is_acceptable_endpoint(base_url) or urlsplit(base_url).path not in ("", "/")):
-        yield Problem("E015", f"{where}['BASE_URL'] must be an https origin.", "https://www.example.com (http only on loopback)")
-    reserved = sorted(RESERVED_PARAMETERS.intersection(values.get("AUTHORIZATION_PARAMS", {})))
-    if reserved:
-        yield Problem("E016", f"{where}['AUTHORIZATION_PARAMS'] can't set {', '.join(reserved)}.", "The login flow sets these itself.")
-    forbidden = sorted((RESERVED_PARAMETERS | {"scope", "audience"}).intersection(values.get("FORWARDED_PARAMS", ())))
-    if forbidden:
-        yield Problem("E016", f"{where}['FORWARDED_PARAMS'] can't contain {', '.join(forbidden)}.", "A visitor could choose them.")
-    for key in values.get("ENCRYPTION_KEYS", ()):
-        if len(key) < 32:
-            yield Problem(
-                "E017", f"{where}['ENCRYPTION_KEYS'] has a key under 32 characters.", "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-            )
-    if (values.get("GROUPS") or values.get("STAFF_GROUPS") or values.get("SUPERUSER_GROUPS")) and not values.get("GROUPS_CLAIM"):
-        yield Problem("E018", f"{where} maps groups but has no GROUPS_CLAIM.", "For example https://app.example.com/roles")
+        yield Problem(
+            "E015", f"{where}['BASE_URL'] must be an https origin.", "https://www.example.com (http only on loopback)"
+        )
     if values.get("AUDIENCE") and "API_ORIGINS" not in values and not origin_of(values["AUDIENCE"]):
         yield Problem(
             "W002",
             f"{where}['AUDIENCE'] is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere.",
             "Add API_ORIGINS: ['https://api.example.com'].",
             is_error=False,
+        )
+
+
+def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    reserved = sorted(RESERVED_PARAMETERS.intersection(values.get("AUTHORIZATION_PARAMS", {})))
+    if reserved:
+        yield Problem(
+            "E016",
+            f"{where}['AUTHORIZATION_PARAMS'] can't set {', '.join(reserved)}.",
+            "The login flow sets these itself.",
+        )
+    forbidden = sorted((RESERVED_PARAMETERS | {"scope", "audience"}).intersection(values.get("FORWARDED_PARAMS", ())))
+    if forbidden:
+        yield Problem(
+            "E016", f"{where}['FORWARDED_PARAMS'] can't contain {', '.join(forbidden)}.", "A visitor could choose them."
+        )
+    for key in values.get("ENCRYPTION_KEYS", ()):
+        if len(key) < 32:
+            yield Problem(
+                "E017",
+                f"{where}['ENCRYPTION_KEYS'] has a key under 32 characters.",
+                "python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+            )
+    if (values.get("GROUPS") or values.get("STAFF_GROUPS") or values.get("SUPERUSER_GROUPS")) and not values.get(
+        "GROUPS_CLAIM"
+    ):
+        yield Problem(
+            "E018", f"{where} maps groups but has no GROUPS_CLAIM.", "For example https://app.example.com/roles"
         )
 
 
@@ -217,7 +249,7 @@ def _text_map(value: object) -> str | None:
 
 
 def _callable(value: object) -> str | None:
-    return None if callable(value) or isinstance(value, str) and "." in value else "a callable or its dotted path"
+    return None if callable(value) or (isinstance(value, str) and "." in value) else "a callable or its dotted path"
 
 
 _KEYS: dict[str, Callable[[object], str | None]] = {
@@ -252,19 +284,18 @@ _KEYS: dict[str, Callable[[object], str | None]] = {
 }
 
 
+def _frozen(value: object) -> object:
+    if isinstance(value, list):
+        return tuple(value)
+    return MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
+
+
 def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
     """Return one configuration as frozen values. Raises ImproperlyConfigured with its first problem."""
     for problem in find_problems(setting, name=name):
         if problem.is_error:
             raise ImproperlyConfigured(f"{problem.message} {problem.hint}".strip())
-    assert isinstance(setting, Mapping)
-    values: dict[str, Any] = {}
-    for key, value in setting.items():
-        if isinstance(value, list):
-            value = tuple(value)
-        elif isinstance(value, Mapping):
-            value = MappingProxyType(dict(value))
-        values[key.lower()] = value
+    values: dict[str, Any] = {key.lower(): _frozen(value) for key, value in dict(setting).items()}  # type: ignore[call-overload]  # E001 found no fault
     if isinstance(values.get("clock"), str):
         values["clock"] = import_string(values["clock"])
     if values.get("domain") and not values.get("issuer"):
@@ -316,4 +347,3 @@ def clear_caches(*, setting: str = "AUTH0", **kwargs: object) -> None:
 
 
 setting_changed.connect(clear_caches, dispatch_uid="auth0_flow_clear_caches")
-

@@ -30,14 +30,18 @@ class UnsealError(Exception):
 def secrets_of(configuration: str) -> tuple[str, ...]:
     """Return the key material of a configuration, newest first."""
     own = get_settings(configuration).encryption_keys
-    return own or (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+    return own or tuple(map(_as_text, (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)))
+
+
+def _as_text(secret: str | bytes) -> str:
+    return secret if isinstance(secret, str) else secret.decode("utf-8", "surrogateescape")
 
 
 @lru_cache(maxsize=64)
 def _cipher(secret: str, purpose: str) -> AESGCM:
     info = f"django_auth0_flow:{purpose}".encode()
-    material = secret if isinstance(secret, bytes) else secret.encode()
-    return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(material))
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
+    return AESGCM(hkdf.derive(secret.encode("utf-8", "surrogateescape")))
 
 
 def seal(data: bytes, *, purpose: str, keys: Sequence[str], context: str = "") -> str:

@@ -48,9 +48,7 @@ def auth0_login_required(
     and a test that still fails is a 403 page. ``max_age`` in seconds; ``connection`` is a hint, no claim names it. For
     sync and async views, and with ``method_decorator``.
     """
-    requirement = Requirement(
-        as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection
-    )
+    requirement = Requirement(as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         return _protect(view, lambda request: check_login(request, requirement))
@@ -76,7 +74,8 @@ class Auth0LoginRequiredMixin:
             for name in ("scopes", "permissions", "organization", "max_age", "acr_values", "connection")
         }
         view: Callable[..., Any] = super().as_view(**initkwargs)  # type: ignore[misc]  # View's, beside this mixin
-        return auth0_login_required(**arguments)(view)
+        protected: Callable[..., Any] = auth0_login_required(**arguments)(view)
+        return protected
 
 
 def bearer_token_required(
@@ -175,5 +174,3 @@ def _protect(
     if mark:
         setattr(protected, MARK, True)
     return protected
-
-

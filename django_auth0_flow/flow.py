@@ -86,7 +86,7 @@ def begin_login(
     next_url: str = "",
     parameters: Mapping[str, str] | None = None,
     requirement: str = "",
-    round: int = 0,
+    restarts: int = 0,
 ) -> str:
     """Start a login and return the address at the tenant to send the browser to.
 
@@ -107,7 +107,7 @@ def begin_login(
         next_url=next_url,
         parameters=extra,
         requirement=requirement,
-        round=round,
+        restarts=restarts,
     )
     state = transactions.begin(request, transaction)
     return client.authorization_url(transaction.request(state))
@@ -116,9 +116,7 @@ def begin_login(
 # -- finish --------------------------------------------------------------------------------------------------------------
 
 
-def complete_code_login(
-    request: HttpRequest, response: AuthorizationResponse, transaction: Transaction
-) -> str:
+def complete_code_login(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
     """Exchange the code of an authorization response and finish the login; return where to go.
 
     Raises CallbackError, AuthorizationError, TokenRequestError, TokenValidationError, TransportError, or Auth0Error when
@@ -187,7 +185,9 @@ def _check_uninvited_organization(conf: Auth0Settings, claims: Mapping[str, Any]
     allowed = conf.allowed_organizations
     if "*" in allowed or (isinstance(org_id, str) and org_id in allowed):
         return
-    if isinstance(org_name, str) and org_name.lower() in [item.lower() for item in allowed if not item.startswith("org_")]:
+    if isinstance(org_name, str) and org_name.lower() in [
+        item.lower() for item in allowed if not item.startswith("org_")
+    ]:
         return
     asked = transaction.parameters.get("organization") is not None
     if asked and (not allowed or transaction.requirement or "organization" in conf.authorization_params):
@@ -219,7 +219,7 @@ def is_looping(facts: Mapping[str, Any], now: float) -> bool:
 
 
 def _replace(facts: Mapping[str, Any]) -> None:
-    row = LoginSession.objects.filter(pk=facts.get("id")).first()
+    row = LoginSession.objects.filter(pk=facts["id"]).first()
     if row is not None:
         end_row(row, "replaced", any_version=True)
 
@@ -241,7 +241,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
     The tenant being down never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
     """
     facts = request.session.get(FACTS_KEY)
-    row = LoginSession.objects.filter(pk=facts.get("id")).first() if isinstance(facts, dict) else None
+    row = LoginSession.objects.filter(pk=facts["id"]).first() if isinstance(facts, dict) and "id" in facts else None
     name = row.configuration if row else DEFAULT
     conf = get_settings(name)
     back = url_of("logged_out", name)
@@ -295,5 +295,12 @@ def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
 
 
 _DEAD = frozenset(
-    ["login_session_ended", "login_session_unreadable", "invalid_grant", "identity_changed", "user_blocked", "user_inactive"]
+    [
+        "login_session_ended",
+        "login_session_unreadable",
+        "invalid_grant",
+        "identity_changed",
+        "user_blocked",
+        "user_inactive",
+    ]
 )

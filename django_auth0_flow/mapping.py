@@ -18,7 +18,7 @@ from .models import Identity
 class ClaimsMapper:
     """Reads one login's claims for one user model. Subclass it, or override steps of ``Auth0Backend``."""
 
-    def __init__(self, conf: Auth0Settings, user_model: type[AbstractBaseUser]) -> None:
+    def __init__(self, conf: Auth0Settings, user_model: Any) -> None:
         self.conf = conf
         self.user_model = user_model
 

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 
 from . import answers
 from .models import LoginSession
-from .protocol.errors import Auth0Error, LoginRequired, MfaRequired, NoAccessToken, TransportError
+from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import FACTS_KEY, Auth0Session
 
 #: Set by the decorators on the views they protect.
@@ -31,7 +31,7 @@ class Auth0Middleware:
         if self.is_async:
             markcoroutinefunction(self)
             # Django runs a synchronous hook of an async chain in a thread, for every request; this one need not.
-            self.process_view = self._aprocess_view  # type: ignore[method-assign]
+            self.process_view = self._aprocess_view  # type: ignore[method-assign,assignment]  # Django awaits it
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         request.auth0 = login = Auth0Session(request)  # type: ignore[attr-defined]  # this is what adds it
@@ -60,7 +60,6 @@ class Auth0Middleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what a view let out: go and log in, or come back later."""
         if isinstance(exception, _ANSWERED):
-            assert isinstance(exception, Auth0Error)
             return answers.answer(request, exception)
         return None
 

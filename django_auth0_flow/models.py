@@ -20,8 +20,6 @@ from .crypto import UnsealError, seal, secrets_of, unseal
 from .protocol.tokens import TokenSet
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
-
     from .protocol.outbound import ApiSession
 
 
@@ -78,7 +76,7 @@ class Grant:
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
-    def for_user(self, user: AbstractBaseUser) -> LoginSessionQuerySet:
+    def for_user(self, user: Any) -> LoginSessionQuerySet:
         """Return the user's login sessions, newest first: ``for_user(user).first().api`` works in a Celery task."""
         return self.filter(identity__user=user).select_related("identity").order_by("-created_at")
 
@@ -116,7 +114,7 @@ class LoginSession(models.Model):
         verbose_name_plural = _("login sessions")
 
     def __str__(self) -> str:
-        return f"{self.identity_id} · {self.created_at:%Y-%m-%d %H:%M}" if self.created_at else str(self.pk)
+        return str(self.pk)
 
     @staticmethod
     def sid_key_for(issuer: str, sid: object) -> str:
@@ -194,5 +192,3 @@ def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
     copy = LoginSession(id=row.id, configuration=row.configuration)
     copy.grant = grant
     return copy
-
-

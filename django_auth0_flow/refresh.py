@@ -151,7 +151,7 @@ class StoredTokenSource:
         def work() -> None:
             try:
                 outcome.set_result(run(self._obtain(rejected)))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                 outcome.set_exception(error)
             finally:
                 connections.close_all()
@@ -220,7 +220,9 @@ class StoredTokenSource:
             flight = _flights[self.pk] = Future()
             return True, flight
 
-    def _lead(self, row: LoginSession, rejected: str | None, flight: Future[LoginSession | None]) -> Steps[LoginSession]:
+    def _lead(
+        self, row: LoginSession, rejected: str | None, flight: Future[LoginSession | None]
+    ) -> Steps[LoginSession]:
         """Refresh for everybody in this process; whatever happens, the flight ends."""
         try:
             row = yield from self._refresh(row, rejected)
@@ -287,7 +289,9 @@ class StoredTokenSource:
                 logger.info("refresh_denied login_session=%s code=%s", row.pk, error.code)
                 raise LoginRequired("The tenant wants the user to log in again.", code=error.code) from error
             # The client itself was refused (secret, grant type): the operator's to mend, no user is logged out over it.
-            trouble = TransportError("The tenant refuses this application.", code="client_rejected", status=error.status)
+            trouble = TransportError(
+                "The tenant refuses this application.", code="client_rejected", status=error.status
+            )
             return (yield from self._later(row, lease, trouble, rejected))
         return (yield from self._save(row, Grant(tokens, grant.claims), time.monotonic() - started))
 
@@ -298,6 +302,10 @@ class StoredTokenSource:
         def in_transaction() -> bool:
             return connections[alias].in_atomic_block
 
+        def drop_broken_connection() -> None:
+            connections[alias].close_if_unusable_or_obsolete()
+
+        saved = False
         for pause in (0.05, 0.2, None):
             try:
                 saved = yield Database(partial(row.save_grant, grant, refreshed_at=refreshed_at))
@@ -308,7 +316,7 @@ class StoredTokenSource:
                 if pause is None or (yield Database(in_transaction)):
                     row.grant = grant
                     return row
-                yield Database(lambda: connections[alias].close_if_unusable_or_obsolete())
+                yield Database(drop_broken_connection)
                 yield Wait(pause)
         if not saved:
             return (yield from self._overtaken(row, grant))
@@ -321,7 +329,8 @@ class StoredTokenSource:
     def _overtaken(self, row: LoginSession, grant: Grant) -> Steps[LoginSession]:
         """The save changed nothing: logged out meanwhile (discard and revoke), or another refresh was first."""
         try:
-            return (yield Database(self._load))
+            row = yield Database(self._load)
+            return row
         except LoginRequired:
             logger.info("late_refresh_discarded login_session=%s", row.pk)
             yield Network(partial(revoke_quietly, row.configuration, grant.tokens.refresh_token))
@@ -329,16 +338,14 @@ class StoredTokenSource:
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Steps[LoginSession]:
         """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
-        found = yield Database(self._load)
+        found: LoginSession = yield Database(self._load)
         if found.version != row.version:
             yield Database(partial(found.release, lease))
-            return found  # type: ignore[no-any-return]  # a step's value is Any
+            return found
         yield Database(partial(end_row, row, reason))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
-    def _later(
-        self, row: LoginSession, lease: str, error: TransportError, rejected: str | None
-    ) -> Steps[LoginSession]:
+    def _later(self, row: LoginSession, lease: str, error: TransportError, rejected: str | None) -> Steps[LoginSession]:
         """A transient failure: nobody tries again for a moment, the token is used as long as it lives."""
         pause = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_SECONDS)
         yield Database(partial(row.release, lease, retry_at=self._now(row) + pause, failure=error.code))

@@ -33,7 +33,9 @@ class Requirement:
         """A short name for this requirement, "" for the bare one; it travels with the transaction."""
         if self == Requirement():
             return ""
-        values = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(self).items()}
+        values = {
+            name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(self).items()
+        }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def failed_test(self, login: Auth0Session) -> str | None:

@@ -57,7 +57,7 @@ def _drive(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
         while True:
             try:
                 value = perform(step)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # the procedure decides
                 step = steps.throw(error)
             else:
                 step = steps.send(value)
@@ -83,7 +83,7 @@ async def arun(steps: Steps[T]) -> T:
         while True:
             try:
                 value = await _aperform(step)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # the procedure decides
                 step = steps.throw(error)
             else:
                 step = steps.send(value)

@@ -1,7 +1,7 @@
 """Logins under way: bounded, expiring, taken once, each with its own state, nonce and PKCE verifier.
 
-They live in the visitor's Django session, written through at once on a freshly loaded copy, so that tabs and requests in
-parallel lose nothing. ``state`` is sealed: the callback can tell our own, fresh ``state`` from anything else even when
+They live in the visitor's Django session, written through at once on a freshly loaded copy, so that parallel tabs and
+requests lose nothing. ``state`` is sealed: the callback can tell our own, fresh ``state`` from anything else even when
 the session that knew it is gone.
 """
 
@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.http import HttpRequest
@@ -35,7 +35,7 @@ _write_locks = [threading.Lock() for _ in range(64)]
 
 @dataclass(frozen=True)
 class Transaction:
-    """One login under way. ``started_at`` in epoch seconds; ``requirement`` names the test that sent the visitor here."""
+    """One login under way. ``started_at`` in epoch seconds; ``requirement``: fingerprint of the test that started it."""
 
     nonce: str = field(repr=False)
     code_verifier: str = field(repr=False)
@@ -46,7 +46,7 @@ class Transaction:
     configuration: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     requirement: str = ""
-    round: int = 0
+    restarts: int = 0
 
     def request(self, state: str) -> AuthorizationRequest:
         """Return the authorization request that this transaction belongs to."""
@@ -57,11 +57,11 @@ class Transaction:
 
 @dataclass(frozen=True)
 class SealedState:
-    """What a ``state`` of ours says about itself. ``round``: how often the login started again by itself."""
+    """What a ``state`` of ours says about itself. ``restarts``: how often the login started again by itself."""
 
     next_url: str
     started_at: float
-    round: int
+    restarts: int
 
 
 def new_transaction(configuration: str, **values: Any) -> Transaction:
@@ -110,7 +110,7 @@ def open_state(state: str, configuration: str) -> SealedState | None:
     now = get_settings(configuration).clock()
     if not data["t"] - 60 <= now <= data["t"] + MAX_AGE:
         return None
-    return SealedState(next_url=data["n"], started_at=data["t"], round=data["r"])
+    return SealedState(next_url=data["n"], started_at=data["t"], restarts=data["r"])
 
 
 def _seal_state(transaction: Transaction) -> str:
@@ -118,12 +118,10 @@ def _seal_state(transaction: Transaction) -> str:
         "s": secrets.token_urlsafe(16),
         "t": int(transaction.started_at),
         "n": transaction.next_url if len(transaction.next_url) <= _MAX_NEXT_IN_STATE else "",
-        "r": transaction.round,
+        "r": transaction.restarts,
     }
     name = transaction.configuration
-    return seal(
-        json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name
-    )
+    return seal(json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name)
 
 
 def _key(state: str) -> str:
@@ -138,7 +136,7 @@ def _change(request: HttpRequest, change: Callable[[dict[str, Any]], T], *, only
     if key is not None:
         with _write_locks[hash(key) % len(_write_locks)]:
             # Not read in this request yet: reading it now is as fresh as a copy, and one query less.
-            fresh = session if not session.accessed else cast(SessionBase, type(session)(key))
+            fresh = session if not session.accessed else type(session)(key)
             pending = _pending(fresh)
             if fresh.session_key == key:  # else the session is gone and this is an empty one
                 if only_if and only_if not in pending:

@@ -1,4 +1,4 @@
-"""The pages under the include: parse the request, call the flow, answer. Each may be subclassed, each template replaced."""
+"""The pages under the include: parse the request, call the flow, answer. Subclass them, replace their templates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Auth0View(View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
+        view: Any = super().as_view(**initkwargs)
         view.login_required = False
         return view
 
@@ -65,9 +65,7 @@ class LoginView(_Auth0View):
             return answers.login_required(request, LoginRequired("A script can't log in."))
         try:
             parameters = self.forwarded_parameters(request)
-            url = flow.begin_login(
-                request, configuration=self.configuration, next_url=next_url, parameters=parameters
-            )
+            url = flow.begin_login(request, configuration=self.configuration, next_url=next_url, parameters=parameters)
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         return answers.finish_answer(HttpResponseRedirect(url))
@@ -118,20 +116,20 @@ class CallbackView(_Auth0View):
         next_url = flow.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
             return answers.finish_answer(HttpResponseRedirect(flow.landing_url(next_url)))
-        if response.error is not None or sealed.round >= MAX_RESTARTS:
+        if response.error is not None or sealed.restarts >= MAX_RESTARTS:
             error = CallbackError("This browser has no such login under way.", code="state_unknown")
             return self.failure(request, error, next_url=next_url)
-        logger.info("login_restarted round=%d", sealed.round + 1)
+        logger.info("login_restarted restarts=%d", sealed.restarts + 1)
         try:
             url = flow.begin_login(
-                request, configuration=self.configuration, next_url=next_url, round=sealed.round + 1
+                request, configuration=self.configuration, next_url=next_url, restarts=sealed.restarts + 1
             )
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         return answers.finish_answer(HttpResponseRedirect(url))
 
     def _needs_hop(self, request: HttpRequest) -> bool:
-        """Tell whether ``SESSION_COOKIE_SAMESITE = "Strict"`` kept the session cookie from this cross-site navigation."""
+        """Tell whether ``SESSION_COOKIE_SAMESITE = "Strict"`` kept the cookie from this cross-site navigation."""
         strict = str(django_settings.SESSION_COOKIE_SAMESITE).lower() == "strict"
         return strict and django_settings.SESSION_COOKIE_NAME not in request.COOKIES and _HOPPED not in request.GET
 

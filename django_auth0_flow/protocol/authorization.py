@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from .errors import AuthorizationError, CallbackError
-from .validation import equal_secrets
 
 #: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
 RESERVED_PARAMETERS = frozenset(
-    "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request request_uri".split()
+    "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request"
+    " request_uri".split()
 )
 MAX_PARAMETER_LENGTH = 4096
-_RESPONSE_PARAMETERS = frozenset("code state iss error error_description error_uri id_token access_token token_type expires_in scope".split())
+_RESPONSE_PARAMETERS = frozenset(
+    "code state iss error error_description error_uri id_token access_token token_type expires_in scope".split()
+)
 
 
 def new_secret() -> str:
@@ -39,10 +41,10 @@ class AuthorizationRequest:
 
     redirect_uri: str
     scope: str
-    state: str
+    state: str = field(repr=False)
     nonce: str = field(default_factory=new_secret, repr=False)
     code_verifier: str = field(default_factory=new_secret, repr=False)
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def query(self, client_id: str) -> dict[str, str]:
         """Return all parameters of the request. OpenID Connect Core §3.1.2.1, RFC 7636 §4.3, Auth0: Authorize."""
@@ -69,11 +71,11 @@ class AuthorizationRequest:
 class AuthorizationResponse:
     """A response that was read, not yet judged against its transaction."""
 
-    state: str
+    state: str = field(repr=False)
     code: str | None = field(default=None, repr=False)
     iss: str | None = None
     error: str | None = None
-    error_description: str = ""
+    error_description: str = field(default="", repr=False)
 
 
 def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> AuthorizationResponse:
@@ -97,7 +99,9 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         if len(value) > MAX_PARAMETER_LENGTH:
             raise CallbackError("A parameter of the response is too long.", code="parameter_too_long")
         if not value.isascii() or not value.isprintable():
-            raise CallbackError("A parameter of the response has characters that don't belong there.", code="malformed_request")
+            raise CallbackError(
+                "A parameter of the response has characters that don't belong there.", code="malformed_request"
+            )
         values[name] = value
     state = values.get("state", "")
     if not state:
@@ -117,7 +121,7 @@ def check_response(response: AuthorizationResponse, *, state: str, issuer: str, 
     ``iss`` is compared whenever it is there and must be there when the metadata announces it. RFC 9207 §2.4.
     Raises CallbackError, or AuthorizationError when the tenant said no.
     """
-    if not equal_secrets(response.state, state):
+    if not secrets.compare_digest(response.state.encode(), state.encode()):
         raise CallbackError("The response belongs to another login.", code="state_unknown")
     if response.iss is None and iss_required:
         raise CallbackError("The response does not name its issuer.", code="iss_missing")

@@ -138,7 +138,12 @@ class Client:
         return claims
 
     def logout_url(
-        self, *, id_token_hint: str | None, post_logout_redirect_uri: str, state: str | None = None, federated: bool = False
+        self,
+        *,
+        id_token_hint: str | None,
+        post_logout_redirect_uri: str,
+        state: str | None = None,
+        federated: bool = False,
     ) -> str:
         """Return where the browser ends its session at the issuer.
 

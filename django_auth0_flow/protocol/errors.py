@@ -153,7 +153,7 @@ class LoginRequired(Auth0Error):
 
 
 class NoAccessToken(Auth0Error):
-    """This login has no access token for what was asked and another login would not bring one.
+    """The login has no access token for what was asked and another login would not bring one.
 
     Raised for logins that never get one (implicit ``id_token``) or for users who did not log in through Auth0.
     """

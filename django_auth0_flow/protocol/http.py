@@ -39,7 +39,10 @@ class HttpAnswer:
             return parse_json_object(self.body)
         except ValueError as error:
             raise TransportError(
-                "The tenant's answer is not a JSON object.", code="malformed_answer", retryable=False, status=self.status
+                "The tenant's answer is not a JSON object.",
+                code="malformed_answer",
+                retryable=False,
+                status=self.status,
             ) from error
 
 
@@ -75,7 +78,12 @@ class Http:
         return self._send("GET", url, headers=headers)
 
     def post_form(
-        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None, auth: RequestAuth | None = None
+        self,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: RequestAuth | None = None,
     ) -> HttpAnswer:
         """Send POST with ``application/x-www-form-urlencoded``."""
         return self._send("POST", url, data=form, headers=headers, auth=auth)
@@ -85,7 +93,7 @@ class Http:
         return self._send("POST", url, json=body, headers=headers)
 
     def _send(self, method: str, url: str, *, auth: RequestAuth | None = None, **kwargs: Any) -> HttpAnswer:
-        started = time.monotonic()
+        started, timeout = time.monotonic(), None
         try:
             with http_deadline(self.timeout):
                 timeout = remaining_time()
@@ -96,7 +104,9 @@ class Http:
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise TransportError("The tenant can't be reached.") from error
         except (TimeoutError, requests.Timeout) as error:
-            raise TransportError("The tenant took too long to answer.", code="tenant_timeout", answer_lost=True) from error
+            raise TransportError(
+                "The tenant took too long to answer.", code="tenant_timeout", answer_lost=True
+            ) from error
         except requests.ConnectionError as error:
             # No connection: nothing left this machine. Anything later: the tenant may have acted.
             never_sent = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
@@ -107,7 +117,9 @@ class Http:
                 answer_lost=not never_sent,
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise TransportError("The tenant's answer can't be read.", code="malformed_answer", answer_lost=True) from error
+            raise TransportError(
+                "The tenant's answer can't be read.", code="malformed_answer", answer_lost=True
+            ) from error
         return HttpAnswer(response.status_code, response.headers, body)
 
     def _read(self, response: requests.Response) -> bytes:
@@ -118,7 +130,10 @@ class Http:
             size += len(chunk)
             if size > MAX_BODY:
                 raise TransportError(
-                    "The tenant's answer is too large.", code="answer_too_large", retryable=False, status=response.status_code
+                    "The tenant's answer is too large.",
+                    code="answer_too_large",
+                    retryable=False,
+                    status=response.status_code,
                 )
             chunks.append(chunk)
         return b"".join(chunks)
@@ -146,7 +161,7 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
     try:
         body = answer.json_object()
     except TransportError:
-        if ok or answer.status < 500 and answer.status != 429:
+        if ok or (answer.status < 500 and answer.status != 429):
             raise
         body = {}
     error = _first_text(body, "error", "errorCode", "code")
@@ -170,7 +185,11 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
             error_description=description,
             status=answer.status,
         )
-    if answer.status >= 500 and error in ("", "server_error", "temporarily_unavailable") and not _is_setup_error(description):
+    if (
+        answer.status >= 500
+        and error in ("", "server_error", "temporarily_unavailable")
+        and not _is_setup_error(description)
+    ):
         raise TransportError(
             "The tenant failed to answer.", retry_after=retry_after(answer.headers, now), status=answer.status
         )

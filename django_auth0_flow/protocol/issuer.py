@@ -51,7 +51,7 @@ def is_acceptable_endpoint(url: object) -> bool:
         return False
     if not host or parts.username or parts.fragment or not url.isprintable() or " " in url:
         return False
-    return parts.scheme == "https" or parts.scheme == "http" and is_loopback_host(host)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host))
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ class Issuer:
                     return [key]
             return [keys.get_signing_key(kid)]
         except PyJWTError as error:
-            raise SigningKeyNotFound("kid", "the tenant publishes no such signing key", code="signing_key_not_found") from error
+            raise SigningKeyNotFound(
+                "kid", "the tenant publishes no such signing key", code="signing_key_not_found"
+            ) from error
 
     def _key_client(self) -> KeyClient:
         uri = self.metadata().jwks_uri

@@ -50,7 +50,7 @@ class TokenAuth(AuthBase):
                 return response
             return self._send_again(response, used, position, **kwargs)
 
-        request.register_hook("response", renew)
+        request.hooks["response"].append(renew)
         return request
 
     def _authorize(self, request: requests.PreparedRequest, rejected: str | None = None) -> str:
@@ -64,13 +64,13 @@ class TokenAuth(AuthBase):
         request = response.request.copy()
         if self._authorize(request, rejected=used) == used:
             return response
-        if hasattr(request.body, "seek"):
+        if request.body is not None and not isinstance(request.body, (str, bytes)):
             request.body.seek(position)
         # Hand the connection back to its pool before it is used again, as requests' digest authentication does.
         _ = response.content
         response.close()
         request.hooks["response"] = []
-        again: requests.Response = response.connection.send(request, **kwargs)  # type: ignore[attr-defined]  # set by the adapter
+        again: requests.Response = response.connection.send(request, **kwargs)
         again.history.append(response)
         again.request = request
         return again
@@ -87,7 +87,7 @@ class ApiSession(requests.Session):
         self.auth = TokenAuth(source, origins)
         self._timeout = timeout
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # the signature is long and passed on
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         if len(args) < 7:
             kwargs.setdefault("timeout", self._timeout)
         return super().request(method, url, *args, **kwargs)

@@ -30,6 +30,9 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
         result = _decoder.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        # The decoders' own errors carry the whole document, tokens included.
+        raise ValueError("not JSON in UTF-8") from None
     if not isinstance(result, dict):
         raise ValueError("not a JSON object")
     return result
@@ -37,6 +40,6 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
 
 def is_storable_text(value: str) -> bool:
     """Tell whether ``value`` has neither control characters nor lone surrogates, so that any database takes it."""
-    return value.isprintable() and value.isascii() or not any(
+    return (value.isprintable() and value.isascii()) or not any(
         ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in value
     )

@@ -50,14 +50,18 @@ def parse_token_response(
     """Judge the JSON of a successful token response; nothing in it is trusted yet, the ID token is not validated.
 
     A missing ``scope`` means "as requested" (RFC 6749 §5.1). Odd ``expires_in``: a short life is assumed. Raises
-    TokenRequestError when the access token is missing, unprintable or of a type nobody asked for. RFC 6749 §5.1, §7.1.
+    TransportError when the access token is missing, unprintable or of a type nobody asked for. RFC 6749 §5.1, §7.1.
     """
     access_token = body.get("access_token")
     if not isinstance(access_token, str) or not access_token or not _is_token_text(access_token):
-        raise TransportError("The token response has no usable access token.", code="access_token_missing", retryable=False)
+        raise TransportError(
+            "The token response has no usable access token.", code="access_token_missing", retryable=False
+        )
     token_type = body.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() not in token_types:
-        raise TransportError("The token response has an unknown token type.", code="token_type_unsupported", retryable=False)
+        raise TransportError(
+            "The token response has an unknown token type.", code="token_type_unsupported", retryable=False
+        )
     scope = body.get("scope")
     refresh_token = body.get("refresh_token")
     id_token = body.get("id_token")
@@ -87,6 +91,6 @@ def _is_token_text(value: str) -> bool:
 def _life(value: object) -> float:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         return ASSUMED_LIFE
     return float(min(value, 10 * 365 * 86400))

@@ -11,10 +11,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -42,7 +41,7 @@ class JoseKeys:
 
     issuer: Issuer
     algorithm: str
-    client_secret: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
 
 
 def validate_id_token(
@@ -95,7 +94,13 @@ def validate_id_token(
 
 
 def validate_access_token(
-    token: object, *, issuer: Issuer, audience: str, now: float, leeway: int, algorithms: Collection[str] = ("RS256", "PS256")
+    token: object,
+    *,
+    issuer: Issuer,
+    audience: str,
+    now: float,
+    leeway: int,
+    algorithms: Collection[str] = ("RS256", "PS256"),
 ) -> dict[str, Any]:
     """Return the claims of a JWT access token, in Auth0's profile or that of RFC 9068.
 
@@ -161,7 +166,9 @@ def _verified(
     header = _json_part(encoded_header, "header")
     algorithm = header.get("alg")
     if algorithm not in (algorithms or (keys.algorithm,)):
-        raise TokenValidationError("alg", "the token is signed with another algorithm than configured", expected=keys.algorithm or None)
+        raise TokenValidationError(
+            "alg", "the token is signed with another algorithm than configured", expected=keys.algorithm or None
+        )
     if "crit" in header or "b64" in header:
         raise TokenValidationError("crit", "the token asks for an extension that nobody here understands")
     kid = header.get("kid")
@@ -242,16 +249,16 @@ def _check_times(claims: Mapping[str, Any], *, now: float, leeway: int, iat_requ
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > 1e12:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e12 < value < 1e12:
         raise TokenValidationError(name, "it must be a number of seconds")
     return float(value)
 
 
 def _check_hash(claims: Mapping[str, Any], name: str, value: str | None, algorithm: str, required: bool) -> None:
-    found = claims.get(name)
-    if found is None and not required:
+    if name not in claims and not required:
         return
     if value is None:
         return
+    found = claims.get(name)
     if not isinstance(found, str) or not equal_secrets(found, half_hash(value, algorithm)):
         raise TokenValidationError(name, "it does not belong to this token or code")

@@ -9,9 +9,13 @@ from flask import Flask, Response, render_template
 from .account import account_blueprint
 from .authorize import authorize_blueprint
 from .control import control_blueprint
+from .direct import DIRECT_GRANTS
 from .discovery import discovery_blueprint
 from .errors import ApiRefusal, PageRefusal
 from .logout import logout_blueprint
+from .mfa import mfa_blueprint, mfa_grants
+from .par import par_blueprint
+from .passwordless import PASSWORDLESS_GRANTS, passwordless_blueprint
 from .state import TenantState
 from .token_endpoint import token_blueprint
 
@@ -22,8 +26,11 @@ def build_app(state: TenantState) -> Flask:
     for blueprint in (
         discovery_blueprint(state),
         authorize_blueprint(state),
-        token_blueprint(state, {}),
+        token_blueprint(state, {**DIRECT_GRANTS, **PASSWORDLESS_GRANTS, **mfa_grants()}),
         account_blueprint(state),
+        passwordless_blueprint(state),
+        mfa_blueprint(state),
+        par_blueprint(state),
         logout_blueprint(state),
         control_blueprint(state),
     ):

@@ -48,15 +48,18 @@ class AuthorizationRequest:
         return MFA_POLICY in (self.get("acr_values") or "").split()
 
 
-def read_request(state: TenantState, query: Mapping[str, str]) -> AuthorizationRequest:
-    """Return the request. Raises PageRefusal when the application or its redirect URI cannot be trusted."""
+def read_request(state: TenantState, query: Mapping[str, str], *, pushed: bool = False) -> AuthorizationRequest:
+    """Return the request. Raises PageRefusal when the application or its redirect URI cannot be trusted.
+
+    ``pushed``: these parameters are being pushed, or have been; nothing is left to resolve.
+    """
     client_id = query.get("client_id")
     if not client_id:
         raise PageRefusal(400, "invalid_request", "Missing required parameter: client_id")
     application = state.applications.get(client_id)
     if application is None:
         raise PageRefusal(400, "Unknown client", f"Unknown client: {client_id}")
-    parameters = _resolve(state, application, query)
+    parameters = dict(query) if pushed else _resolve(state, application, query)
     redirect_uri = parameters.get("redirect_uri") or next(iter(application.callbacks), "")
     if not is_allowed(redirect_uri, application.callbacks):
         text = "The provided redirect_uri is not in the list of allowed callback URLs."
@@ -100,8 +103,8 @@ def _resolve(state: TenantState, application: Application, query: Mapping[str, s
         pushed = state.take("pushed", request_uri)
         if pushed is None or pushed.get("client_id") != application.client_id:
             raise PageRefusal(400, "invalid_request_uri", "The request_uri is unknown, used or expired")
-        parameters = dict(pushed)
-    elif application.require_par:
+        return dict(pushed)
+    if application.require_par:
         raise PageRefusal(400, "invalid_request", "Pushed Authorization Requests are required by this application")
     if parameters.get("request"):
         parameters = unpack_request_object(state, application, parameters)

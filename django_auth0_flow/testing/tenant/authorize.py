@@ -124,7 +124,7 @@ class Steps:
             if not self.state.auto_login:
                 return "/u/login"
             chosen = self.state.auto_login
-            user = chosen if isinstance(chosen, User) else next(iter(self.state.users.values()))
+            user = chosen if isinstance(chosen, User) else self.state.user
             session = self._sign_in(login, user)
             login.mfa_done = login.agreed = True
         user = self._admit(session)

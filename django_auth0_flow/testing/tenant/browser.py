@@ -55,11 +55,11 @@ class Browser:
         )
 
     def authorize(self, url: str, user: User | None = None, *, deny: bool = False) -> AuthorizationAnswer:
-        """Visit an authorization URL, log in as ``user`` (default: the tenant's first) and agree to everything.
+        """Visit an authorization URL, log in as ``user`` (default: the tenant's default user) and agree to everything.
 
         ``deny`` presses the deny button instead. Raises TenantPage when the tenant shows an error page.
         """
-        user = user or next(iter(self._state.users.values()))
+        user = user or self._state.user
         data: dict[str, str] | None = None
         for _ in range(_MAX_STEPS):
             status, location, text = self.open(url, data)

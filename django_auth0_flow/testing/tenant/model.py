@@ -37,11 +37,14 @@ def new_subject(strategy: str = "auth0") -> str:
     return f"{strategy}|{secrets.token_hex(12)}"
 
 
+FactorKind = Literal["otp", "sms", "voice", "email", "push", "recovery-code"]
+
+
 @dataclass
 class Authenticator:
     """A second factor of a user. ``secret`` is the base32 TOTP secret."""
 
-    kind: Literal["otp", "sms", "voice", "email", "push", "recovery-code"]
+    kind: FactorKind
     id: str = ""
     secret: str = field(default="", repr=False)
     name: str = ""

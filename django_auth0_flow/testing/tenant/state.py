@@ -21,6 +21,9 @@ from .refresh_tokens import RefreshTokens
 class TenantState:
     """Configuration and memory of one tenant. ``lock`` guards everything that has to be atomic."""
 
+    #: The user that ``auto_login`` and browsers without a person log in as.
+    user: User
+
     def __init__(self, *, clock: Callable[[], float] | None = None) -> None:
         self.lock = threading.RLock()
         self.stopping = threading.Event()
@@ -64,6 +67,12 @@ class TenantState:
         self.access_tokens: dict[str, AccessToken] = {}
         self.refresh_tokens = RefreshTokens()
         self.consents: set[tuple[str, str, str]] = set()
+        #: Push notifications waiting for the user, oldest first.
+        self.pushes: list[Any] = []
+        #: Password failures by (identifier, address), for brute-force protection.
+        self.failed_logins: dict[tuple[str, str], int] = {}
+        #: Passwordless codes by (connection, address).
+        self.sent_codes: dict[tuple[str, str], Any] = {}
         self.outbox: list[Message] = []
         #: Back-channel logout: (URL, status of the answer or 0), in the order of the answers.
         self.logout_deliveries: list[tuple[str, int]] = []

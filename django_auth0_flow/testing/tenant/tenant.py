@@ -145,7 +145,7 @@ class Tenant(TenantState):
     # Faults
 
     def fault(self, name: str, times: int | None = 1, **options: Any) -> None:
-        """Let something go wrong ``times`` times, or until cleared with ``None``. The names are in ``faults.FAULTS``."""
+        """Let something go wrong ``times`` times, ``None`` = until cleared. The names are in ``faults.FAULTS``."""
         self.faults.add(name, times, **options)
 
     def clear_faults(self) -> None:
@@ -172,6 +172,14 @@ class Tenant(TenantState):
     def last_message(self) -> Message:
         """Return the newest e-mail or text message. Raises IndexError when there is none."""
         return self.outbox[-1]
+
+    def answer_push(self, *, approve: bool = True) -> None:
+        """Answer the newest push notification as its user would. Raises IndexError when there is none."""
+        self.pushes[-1].approved = approve
+
+    def unblock(self) -> None:
+        """Forget all failed password logins: brute-force protection lets everybody in again."""
+        self.failed_logins.clear()
 
     # Acting as a browser
 

@@ -15,6 +15,7 @@ from flask import Blueprint, Request, Response, request
 from .client_auth import authenticate_client
 from .dpop import check_proof, decide_binding
 from .errors import ApiRefusal, grant_not_allowed, missing
+from .mfa import demand_mfa
 from .model import ALL_GRANTS, OIDC_SCOPES, Application
 from .parameters import Parameters
 from .records import Authorization
@@ -174,14 +175,19 @@ class CodeGrant:
 
 def refresh_token(asked: TokenRequest) -> dict[str, Any]:
     """Refresh; with rotation on the old token dies here, atomically."""
-    state, application, now = asked.state, asked.application, asked.state.clock.now()
     value = asked.parameters.require("refresh_token")
-    family = state.refresh_tokens.find(value)
-    if family is not None and family.authorization.client_id == application.client_id:
-        _check_before_refresh(asked, family.authorization.sub)
+    family = asked.state.refresh_tokens.find(value)
+    if family is not None and family.authorization.client_id == asked.application.client_id:
+        _check_before_refresh(asked, family.authorization)
         if family.jkt is not None and family.jkt != asked.jkt:
-            raise _unknown_refresh_token(state)
-    exchanged = state.refresh_tokens.exchange(value, application, now)
+            raise _unknown_refresh_token(asked.state)
+    return finish_refresh(asked, value)
+
+
+def finish_refresh(asked: TokenRequest, value: str) -> dict[str, Any]:
+    """Exchange a refresh token whose user has nothing more to prove."""
+    state, application = asked.state, asked.application
+    exchanged = state.refresh_tokens.exchange(value, application, state.clock.now())
     if exchanged is None:
         raise _unknown_refresh_token(state)
     family, rotated = exchanged
@@ -192,17 +198,13 @@ def refresh_token(asked: TokenRequest) -> dict[str, Any]:
     )
 
 
-def _check_before_refresh(asked: TokenRequest, sub: str) -> None:
-    from .mfa import demand_mfa
-
-    user = asked.state.users.get(sub)
+def _check_before_refresh(asked: TokenRequest, authorization: Authorization) -> None:
+    user = asked.state.users.get(authorization.sub)
     if user is not None and user.blocked:
         raise ApiRefusal(asked.state.invalid_grant_status, "invalid_grant", "user is blocked")
-    user = check_user(asked.state, sub)
+    user = check_user(asked.state, authorization.sub)
     if user.mfa_on_refresh:
-        family = asked.state.refresh_tokens.find(asked.parameters.require("refresh_token"))
-        assert family is not None
-        raise demand_mfa(asked, family.authorization)
+        raise demand_mfa(asked, authorization)
 
 
 def _unknown_refresh_token(state: TenantState) -> ApiRefusal:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Request, Response
 
@@ -41,7 +42,10 @@ class Wire:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ, populate_request=False)
         request.max_content_length = _BODY_LIMIT
-        body = request.get_data(cache=True)
+        try:
+            body = request.get_data(cache=True)
+        except RequestEntityTooLarge as error:
+            return error(environ, start_response)
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input_terminated"] = True
@@ -112,7 +116,7 @@ class _QuietHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name is werkzeug's
         """Say nothing on the console: the request log is there to be read."""
 
-    def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:  # noqa: ARG002
+    def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:
         """Wait for no further request on a connection that is broken."""
         self.close_connection = True
 

@@ -1,0 +1,1 @@
+"""A clinic's patient pages: what the example project is about."""

@@ -1,0 +1,24 @@
+"""Addresses of the site: the pages, their API, the login, the admin."""
+
+from __future__ import annotations
+
+from clinic import api, views
+from django.contrib import admin
+from django.urls import include, path
+from django_auth0_flow.views import LogoutView
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("appointments/", views.appointments, name="appointments"),
+    path("appointments/book/", views.book, name="book"),
+    path("appointments/expire-token/", views.expire_token, name="expire_token"),
+    path("results/", views.results, name="results"),
+    path("rota/", views.rota, name="rota"),
+    path("profile/", views.profile, name="profile"),
+    path("api/appointments/", api.appointments, name="api_appointments"),
+    path("auth0/", include("django_auth0_flow.urls")),
+    # The admin's own password form and logout step aside: people come and go through Auth0.
+    path("admin/login/", views.admin_login),
+    path("admin/logout/", LogoutView.as_view()),
+    path("admin/", admin.site.urls),
+]
