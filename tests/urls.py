@@ -25,6 +25,7 @@ urlpatterns = [
     path("token/", views.token),
     path("unmarked-token/", views.unmarked_token),
     path("token-then-error/", views.token_then_error),
+    path("unmarked-token-then-error/", views.unmarked_token_then_error),
     path("call/", views.call),
     path("django-login-required/", login_required(views.plain)),
     path("django-permission/", permission_required("auth.add_user", raise_exception=True)(views.plain)),

@@ -108,3 +108,8 @@ def api_write(request: HttpRequest) -> JsonResponse:
 @bearer_token_required
 async def async_api(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"sub": request.access_token_claims["sub"]})
+
+
+def unmarked_token_then_error(request: HttpRequest) -> HttpResponse:
+    request.auth0.access_token()
+    raise RuntimeError("the view fails after the refresh")

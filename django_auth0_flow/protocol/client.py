@@ -9,11 +9,14 @@ from urllib.parse import urlencode, urlsplit
 
 from .authorization import AuthorizationRequest
 from .client_auth import ClientAuth
-from .errors import SigningKeyNotFound, TokenExpired, TokenRequestError, TokenValidationError, TransportError
+from .errors import SigningKeyNotFound, TokenRequestError, TokenValidationError, TransportError
 from .http import Http, parse_oauth_answer
 from .issuer import Issuer
 from .tokens import TokenSet, merge_refreshed, parse_token_response
 from .validation import JoseKeys, validate_access_token, validate_id_token
+
+#: ID token claims that a clock gone wrong makes fail.
+_WEATHER = ("exp", "iat", "nbf")
 
 
 class Client:
@@ -96,8 +99,12 @@ class Client:
         if answer.id_token is not None:
             try:
                 claims = self.validate_id_token(answer.id_token, nonce=None)
-            except (TransportError, TokenExpired, SigningKeyNotFound):
-                # The keys are out of reach or a clock is wrong: the rotated refresh token must not be lost over that.
+            except (TransportError, TokenValidationError) as error:
+                # Keys out of reach or a clock that is wrong say nothing about the person: such an ID token is left out,
+                # and the rotated refresh token is not lost over it.
+                about_the_person = isinstance(error, TokenValidationError) and error.claim not in _WEATHER
+                if about_the_person and not isinstance(error, SigningKeyNotFound):
+                    raise
                 return merge_refreshed(tokens, replace(answer, id_token=None)), None
             for name in ("iss", "sub"):
                 if claims[name] != first_claims.get(name):

@@ -51,9 +51,15 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+class _TenantSession(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Know of no redirects: requests reads the whole body of one before it says that it does not follow it."""
+        return None
+
+
 def build_session() -> requests.Session:
     """Return a session for the tenant: no redirects, no retries, no cookies kept between users."""
-    session = requests.Session()
+    session = _TenantSession()
     adapter = DeadlineAdapter(max_retries=0, pool_maxsize=32)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -164,7 +170,10 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
         if ok or (answer.status < 500 and answer.status != 429):
             raise
         body = {}
-    error = _first_text(body, "error", "errorCode", "code")
+    # Under a good status only ``error`` is one: userinfo may hold a claim called ``code``.
+    error = _first_text(body, "error") if ok else _first_text(body, "error", "errorCode", "code")
+    if ok and not error and body.get("error"):
+        error = "invalid_response"  # an error that is no text is still no success
     description = _first_text(body, "error_description", "message", "description")
     if ok and not error:
         return body
@@ -178,9 +187,9 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
             status=answer.status,
         )
     if error == "mfa_required":
-        requirements = body.get("mfa_requirements")
+        mfa_token, requirements = body.get("mfa_token"), body.get("mfa_requirements")
         raise MfaRequired(
-            _first_text(body, "mfa_token"),
+            mfa_token if isinstance(mfa_token, str) else "",
             requirements if isinstance(requirements, dict) else None,
             error_description=description,
             status=answer.status,

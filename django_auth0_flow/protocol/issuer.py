@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ def is_acceptable_endpoint(url: object) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    if not host or parts.username or parts.fragment or not url.isprintable() or " " in url:
+    if not host or "@" in parts.netloc or parts.fragment or not url.isprintable() or " " in url:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host))
 
@@ -84,8 +85,12 @@ def parse_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
         )
     values: dict[str, Any] = {"issuer": issuer}
     for name in Metadata.__dataclass_fields__:
-        if name.endswith(("_endpoint", "_uri")) and is_acceptable_endpoint(document.get(name)):
-            values[name] = document[name]
+        url = document.get(name)
+        if not name.endswith(("_endpoint", "_uri")) or not isinstance(url, str) or not is_acceptable_endpoint(url):
+            continue
+        # Plain http on loopback is for issuers that live there themselves.
+        if urlsplit(url).scheme == "https" or urlsplit(issuer).scheme == "http":
+            values[name] = url
     values["authorization_response_iss_parameter_supported"] = (
         document.get("authorization_response_iss_parameter_supported") is True
     )
@@ -97,6 +102,22 @@ def parse_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
             code="metadata_incomplete",
             retryable=False,
         ) from None
+
+
+class _SharedFailure:
+    """A failed fetch counts for everybody who waited for it: a queue of callers must not time out one by one."""
+
+    def __init__(self) -> None:
+        self._error: TransportError | None = None
+        self._at = 0.0
+
+    def remember(self, error: TransportError) -> None:
+        self._error, self._at = copy(error), time.monotonic()  # a copy: without the frames of the traceback
+
+    def check(self, asked: float) -> None:
+        """Raise the failure again for a caller who asked, at ``asked`` on the monotonic clock, before it happened."""
+        if self._error is not None and asked < self._at:
+            raise copy(self._error)
 
 
 class Issuer:
@@ -113,6 +134,7 @@ class Issuer:
         self._lock = threading.Lock()
         self._metadata: Metadata | None = None
         self._metadata_until = 0.0
+        self._metadata_failure = _SharedFailure()
         self._keys: KeyClient | None = None
 
     def metadata(self) -> Metadata:
@@ -120,14 +142,17 @@ class Issuer:
         metadata = self._metadata
         if metadata is not None and time.monotonic() < self._metadata_until:
             return metadata
+        asked = time.monotonic()
         with self._lock:
             if self._metadata is not None and time.monotonic() < self._metadata_until:
                 return self._metadata
+            self._metadata_failure.check(asked)
             try:
                 self._metadata = self._load_metadata()
                 self._metadata_until = time.monotonic() + CACHE_SECONDS
             except TransportError as error:
                 if self._metadata is None:
+                    self._metadata_failure.remember(error)
                     raise
                 logger.warning("metadata_refetch_failed code=%s: the copy at hand is used", error.code)
                 self._metadata_until = time.monotonic() + RETRY_SECONDS
@@ -143,10 +168,8 @@ class Issuer:
         try:
             if kid is None:
                 return keys.get_signing_keys()
-            for key in keys.get_signing_keys():
-                if key.key_id == kid:
-                    return [key]
-            return [keys.get_signing_key(kid)]
+            # Several keys may share a ``kid``: one per algorithm, or somebody's junk beside the good one.
+            return [key for key in keys.get_signing_keys() if key.key_id == kid] or [keys.get_signing_key(kid)]
         except PyJWTError as error:
             raise SigningKeyNotFound(
                 "kid", "the tenant publishes no such signing key", code="signing_key_not_found"
@@ -191,11 +214,14 @@ class KeyClient(PyJWKClient):
         self._http = http
         self._shared = cache
         self._last_good: dict[str, Any] | None = None
+        self._failure = _SharedFailure()
 
     def get_signing_keys(self, refresh: bool = False) -> list[PyJWK]:
         """Return the keys; concurrent callers with an empty cache share one fetch."""
         if not refresh and self.jwk_set_cache is not None and self.jwk_set_cache.get() is None:
+            asked = time.monotonic()
             with self._client_lock:
+                self._failure.check(asked)
                 return super().get_signing_keys()
         return super().get_signing_keys(refresh)
 
@@ -212,6 +238,7 @@ class KeyClient(PyJWKClient):
                 raise TransportError("The tenant publishes no signing key.", code="no_signing_keys")
         except TransportError as error:
             if self._last_good is None:
+                self._failure.remember(error)
                 raise
             logger.warning("keys_refetch_failed code=%s: the keys at hand are used", error.code)
             return self._last_good

@@ -98,6 +98,9 @@ class ApiSession(requests.Session):
             return None
         return target
 
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Leave the token as it is: redirects stay within the origin, and a .netrc must not replace it."""
+
 
 def _body_position(request: requests.PreparedRequest) -> int | None:
     """Return where the body starts, or None when it can't be sent twice."""

@@ -8,15 +8,10 @@ from .models import Appointment, TokenRefresh
 
 admin.site.site_header = "Harbour Clinic"
 admin.site.site_title = "Harbour Clinic"
-
-
-@admin.register(Appointment)
-class AppointmentAdmin(admin.ModelAdmin[Appointment]):
-    list_display = ["starts_at", "doctor", "subject", "reason"]
-    list_filter = ["doctor", "starts_at"]
-    date_hierarchy = "starts_at"
-
-
-@admin.register(TokenRefresh)
-class TokenRefreshAdmin(admin.ModelAdmin[TokenRefresh]):
-    list_display = ["at", "login_session_id", "milliseconds"]
+admin.site.register(
+    Appointment,
+    list_display=["starts_at", "doctor", "subject", "reason"],
+    list_filter=["doctor", "starts_at"],
+    date_hierarchy="starts_at",
+)
+admin.site.register(TokenRefresh, list_display=["at", "login_session_id", "milliseconds"])
