@@ -42,14 +42,19 @@ def is_navigation(request: HttpRequest) -> bool:
         return False
     if mode := headers.get("Sec-Fetch-Mode"):
         return mode == "navigate"
-    accept = headers.get("Accept", "")
-    return not accept or "text/html" in accept or "*/*" in accept
+    accept = headers.get("Accept", "").strip()
+    return "text/html" in accept or accept in ("", "*/*")
 
 
 def is_prefetch(request: HttpRequest) -> bool:
     """Tell a browser's speculative request, which must not start anything."""
     purposes = [request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
     return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
+
+
+def not_now() -> HttpResponse:
+    """Answer a speculative request: nothing was started, the real one will."""
+    return finish_answer(HttpResponse(status=HTTPStatus.NO_CONTENT))
 
 
 def finish_answer(response: HttpResponse) -> HttpResponse:
@@ -73,15 +78,20 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
     return failed(request, error)
 
 
-def login_required(request: HttpRequest, error: LoginRequired) -> HttpResponse:
-    """Send a person to the login and back to this address; tell a script to do so with 401. RFC 6750 §3."""
+def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str | None = None) -> HttpResponse:
+    """Send a person to the login and back to this address (or ``next_url``); tell a script to do so with 401.
+
+    RFC 6750 §3.
+    """
     facts = request.session.get(FACTS_KEY) or {}
     configuration = facts.get("configuration", "default")
     looping = flow.is_looping(facts, get_settings(configuration).clock())
     flow.forget_dead_login(request, error)
-    next_url = return_url(request)
+    next_url = return_url(request) if next_url is None else next_url
     if not is_navigation(request):
         return _login_required_json(request, error.code, configuration, next_url)
+    if is_prefetch(request):
+        return not_now()
     if looping:
         return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
     if error.parameters:
@@ -103,12 +113,13 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
     return finish_answer(response)
 
 
-def unavailable(request: HttpRequest, error: TransportError) -> HttpResponse:
-    """Answer 503: the tenant can't be reached, and waiting may help."""
+def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
+    """Answer 503: the tenant can't be reached, and waiting may help. ``retry_url``: instead of this address."""
     seconds = error.retry_after or _RETRY_AFTER
     logger.warning("tenant_unavailable code=%s retry_after=%d", error.code, seconds)
     if is_navigation(request):
-        context = {"code": error.code, "words": words_for(error.code), "retry_url": return_url(request)}
+        retry_url = return_url(request) if retry_url is None else retry_url
+        context = {"code": error.code, "words": words_for(error.code), "retry_url": retry_url}
         response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
     else:
         response = finish_answer(
@@ -119,15 +130,24 @@ def unavailable(request: HttpRequest, error: TransportError) -> HttpResponse:
 
 
 def failed(
-    request: HttpRequest, error: Auth0Error, *, next_url: str = "", configuration: str = "default"
+    request: HttpRequest,
+    error: Auth0Error,
+    *,
+    next_url: str = "",
+    configuration: str = "default",
+    counted: bool = True,
 ) -> HttpResponse:
-    """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often."""
+    """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often.
+
+    Only failures of logins that began here are ``counted``: a forged response changes nothing in the session.
+    """
     code = public_code(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
     failures = int(request.session.get(flow.FAILURES_KEY, 0)) + 1
-    request.session[flow.FAILURES_KEY] = failures
+    if counted:
+        request.session[flow.FAILURES_KEY] = failures
     may_retry = failures < MAX_FAILURES and code not in ("login_loop", "client_rejected")
     context = {
         "code": code,
@@ -167,13 +187,11 @@ def login_path(configuration: str, next_url: str) -> str:
 
 
 def return_url(request: HttpRequest) -> str:
-    """Return where a visitor comes back to: this address, or for an unsafe method the page the request came from.
+    """Return where a visitor comes back to: this address, or the page that a POST or a script's request came from.
 
-    An unsafe method is never repeated after a login.
+    An unsafe method is never repeated after a login, and a script's address is no page for a person.
     """
-    if request.method in ("GET", "HEAD"):
-        if not is_navigation(request) and (current := request.headers.get("HX-Current-URL")):
-            return _path_here(request, current)
+    if request.method in ("GET", "HEAD") and is_navigation(request):
         return flow.safe_next(request, request.get_full_path())
     return _path_here(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
 

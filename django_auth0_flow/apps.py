@@ -14,8 +14,11 @@ class Auth0FlowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from . import checks
+        """Register the system checks, and the receiver that keeps the tokens of logins made by Django's own views."""
+        from django.contrib.auth.signals import user_logged_in
+
+        from . import checks, flow
 
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")
+        user_logged_in.connect(flow.store_fresh_login, dispatch_uid="auth0_flow_store_fresh_login")

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, OperationalError, connections, router, transaction
 from django.http import HttpRequest
 
 from .conf import DEFAULT, get_settings
@@ -120,12 +120,14 @@ class Auth0Backend(ModelBackend):
         claimed = mapper.group_names(claims)
         managed = set(identity.managed_groups) if isinstance(identity.managed_groups, list) else set()
         current = set(groups.values_list("name", flat=True))
-        wanted = Group.objects.filter(name__in=claimed - current)
-        if claimed - current:
-            groups.add(*[group for group in wanted if group.name in claimed])
+        new = claimed - current
+        # The database may compare without case: look again.
+        found = [group for group in Group.objects.filter(name__in=new) if group.name in new] if new else []
+        if found:
+            groups.add(*found)
         if gone := (managed - claimed) & current:
             groups.remove(*Group.objects.filter(name__in=gone))
-        given = sorted((managed & claimed) | (claimed - current))
+        given = sorted((managed & claimed & current) | {group.name for group in found})
         if given != identity.managed_groups:
             identity.managed_groups = given
             identity.save(update_fields=["managed_groups"])
@@ -138,9 +140,10 @@ class Auth0Backend(ModelBackend):
 
     def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
         """Make the identity, and the user if need be; of two logins at once, one makes it and both get it."""
-        for _attempt in range(3):
+        alias = router.db_for_write(Identity)
+        for attempt in range(3):
             try:
-                with transaction.atomic(using=router.db_for_write(Identity)):
+                with transaction.atomic(using=alias):
                     user: Any = self.get_user_for(claims, mapper)
                     if user is None and not mapper.conf.create_users:
                         logger.info("login_refused reason=unknown_user")
@@ -154,7 +157,12 @@ class Auth0Backend(ModelBackend):
                         user=user,
                     )
             except IntegrityError:
-                if identity := self._identity(claims):
-                    return identity
+                pass  # the other login was first, or took the username
+            except OperationalError:
+                # SQLite and MySQL turn one of two writers away at once. Inside a caller's transaction it stays so.
+                if attempt == 2 or connections[alias].in_atomic_block:
+                    raise
+            if identity := self._identity(claims):
+                return identity
         logger.error("login_refused reason=user_not_created: the user model refuses the mapped fields")
         return None

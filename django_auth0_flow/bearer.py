@@ -29,8 +29,8 @@ def check_bearer_token(
     expected = audience or get_settings(configuration).audience
     if not expected:
         raise ImproperlyConfigured("bearer_token_required needs an audience: its argument, or AUTH0['AUDIENCE'].")
-    header = request.headers.get("Authorization")
-    if header is None:
+    header = request.headers.get("Authorization", "")
+    if header.partition(" ")[0].lower() != "bearer":
         return _refuse(401, "", "No access token came with the request.")
     found = _BEARER.match(header)
     if found is None:

@@ -29,7 +29,10 @@ from .protocol.outbound import origin_of
 from .protocol.validation import ID_TOKEN_ALGORITHMS
 
 DEFAULT = "default"
+_SECRET_METHODS = ("client_secret_post", "client_secret_basic")
 CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
+#: What ``PASSWORDLESS`` may list.
+PASSWORDLESS_KINDS = ("email-code", "email-link", "sms")
 _FORWARDED = ("organization", "invitation", "login_hint", "screen_hint", "ui_locales")
 
 
@@ -69,6 +72,9 @@ class Auth0Settings:
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     id_token_algorithm: str = "RS256"
     federated_logout: bool = False
+    passwordless: tuple[str, ...] = ()
+    password_realm: str | bool = ""
+    trusted_proxy_count: int | None = 0
     clock: Callable[[], float] = time.time
 
 
@@ -111,6 +117,7 @@ def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
     yield from _duration_problems(where, values)
     yield from _address_problems(where, values)
     yield from _value_problems(where, values)
+    yield from _direct_login_problems(where, values)
 
 
 def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -222,6 +229,32 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+def _direct_login_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    unknown = [kind for kind in values.get("PASSWORDLESS", ()) if kind not in PASSWORDLESS_KINDS]
+    if unknown:
+        yield Problem(
+            "E026",
+            f"{where}['PASSWORDLESS'] has the unknown {', '.join(map(repr, unknown))}.",
+            f"Choose from {', '.join(PASSWORDLESS_KINDS)}.",
+        )
+    count = values.get("TRUSTED_PROXY_COUNT")
+    if count is not None and not 0 <= count <= 20:
+        yield Problem(
+            "E027",
+            f"{where}['TRUSTED_PROXY_COUNT'] must be the number of your own proxies in front of Django, 0 to 20.",
+            "Each of them must add to X-Forwarded-For the address that it was called from.",
+        )
+    is_direct = values.get("PASSWORDLESS") or values.get("PASSWORD_REALM")
+    if is_direct and values.get("CLIENT_AUTH", "client_secret_post") not in _SECRET_METHODS:
+        yield Problem(
+            "W008",
+            f"{where} lets visitors log in on this site, but its CLIENT_AUTH sends no client secret.",
+            "Auth0 believes auth0-forwarded-for only from a client with a secret. Without it, all visitors share this "
+            "server's address, and attack protection locks them out together.",
+            is_error=False,
+        )
+
+
 def _text(value: object) -> str | None:
     return None if isinstance(value, str) else "a string"
 
@@ -246,6 +279,16 @@ def _texts(value: object) -> str | None:
 def _text_map(value: object) -> str | None:
     ok = isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
     return None if ok else "a dict of strings"
+
+
+def _realm(value: object) -> str | None:
+    ok = value is None or isinstance(value, (str, bool))
+    return None if ok else "the name of a database connection, or True for the tenant's Default Directory"
+
+
+def _proxy_count(value: object) -> str | None:
+    ok = value is None or (isinstance(value, int) and not isinstance(value, bool))
+    return None if ok else "a whole number, or None to tell the tenant no visitor's address"
 
 
 def _callable(value: object) -> str | None:
@@ -280,6 +323,9 @@ _KEYS: dict[str, Callable[[object], str | None]] = {
     "ENCRYPTION_KEYS": _texts,
     "ID_TOKEN_ALGORITHM": _text,
     "FEDERATED_LOGOUT": _flag,
+    "PASSWORDLESS": _texts,
+    "PASSWORD_REALM": _realm,
+    "TRUSTED_PROXY_COUNT": _proxy_count,
     "CLOCK": _callable,
 }
 
@@ -303,6 +349,7 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
     if "api_origins" not in values and values.get("audience"):
         origin = origin_of(values["audience"])
         values["api_origins"] = (origin,) if origin else ()
+    values["password_realm"] = values.get("password_realm") or ""
     if values.get("base_url"):
         values["base_url"] = values["base_url"].rstrip("/")
     return Auth0Settings(name=name, **values)
@@ -337,6 +384,27 @@ def get_client(name: str = DEFAULT) -> Client:
         id_token_algorithm=conf.id_token_algorithm,
         client_secret=conf.client_secret or None,
     )
+
+
+def configuration_names() -> list[str]:
+    """Return the names of all configurations."""
+    return list(configurations(getattr(django_settings, "AUTH0", None)))
+
+
+def names_of_client(name: str) -> list[str]:
+    """Return the names of the configurations that are the same client of the same issuer as ``name``, itself included.
+
+    What the tenant says to a client holds for all of them. A configuration that can't be read is left out.
+    """
+    conf, names = get_settings(name), []
+    for other in configuration_names():
+        try:
+            found = get_settings(other)
+        except ImproperlyConfigured:
+            continue
+        if (found.issuer, found.client_id) == (conf.issuer, conf.client_id):
+            names.append(other)
+    return names
 
 
 def clear_caches(*, setting: str = "AUTH0", **kwargs: object) -> None:

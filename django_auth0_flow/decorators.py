@@ -139,6 +139,8 @@ def check_login(request: HttpRequest, requirement: Requirement) -> HttpResponse 
 
 
 def _ask_tenant(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse:
+    if answers.is_prefetch(request):
+        return answers.not_now()
     conf = login.configuration
     try:
         url = flow.begin_login(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,20 +18,24 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from . import transactions
+from .admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
 from .conf import DEFAULT, Auth0Settings, get_client, get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .mapping import identity_of
 from .models import Grant, LoginSession
 from .protocol.authorization import AuthorizationResponse, check_response
+from .protocol.deadline import http_deadline
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
 from .protocol.tokens import TokenSet
-from .refresh import end_row, revoke_quietly
+from .refresh import end_row
 from .session import FACTS_KEY
 from .transactions import Transaction
 
 logger = logging.getLogger("django_auth0_flow.flow")
 
 FAILURES_KEY = "_auth0_failures"
+#: How long a logout waits for the tenant to revoke the refresh token.
+REVOCATION_SECONDS = 3
 #: Logins that follow each other within this many seconds count as one loop, ended after LOOP_ROUNDS.
 LOOP_SECONDS, LOOP_ROUNDS = 30, 3
 
@@ -136,74 +141,72 @@ def complete_code_login(request: HttpRequest, response: AuthorizationResponse, t
 
 
 def finish_login(
-    request: HttpRequest, tokens: TokenSet, id_token_claims: Mapping[str, Any], transaction: Transaction
+    request: HttpRequest,
+    tokens: TokenSet,
+    id_token_claims: Mapping[str, Any],
+    transaction: Transaction,
+    *,
+    login_id: uuid.UUID | None = None,
 ) -> str:
     """Log the user of these validated claims in and return where to go.
 
-    The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
-    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``).
+    The session key changes, the tokens go into a LoginSession (with the primary key ``login_id``, if it is still free), a
+    login session that this browser had before is replaced. Raises Auth0Error (``user_not_allowed``,
+    ``organization_not_allowed``).
     """
     name = transaction.configuration
     conf = get_settings(name)
-    _check_uninvited_organization(conf, id_token_claims, transaction)
-    claims = _with_userinfo(conf, tokens, id_token_claims)
+    asked = transaction.parameters.get("organization") is not None
+    decided_here = transaction.requirement or "organization" in conf.authorization_params
+    check_organization_allowed(
+        conf, id_token_claims, was_asked_for=asked and bool(decided_here or not conf.allowed_organizations)
+    )
+    claims = with_userinfo(conf, tokens, id_token_claims)
     user = authenticate(request, id_token_claims=claims, configuration=name)
     if user is None:
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
-    before = request.session.get(FACTS_KEY)
-    rounds = _rounds_so_far(before, conf.clock())
+    fresh = FreshLogin(tokens, claims, name, before=request.session.get(FACTS_KEY))
     login(request, user)
-    if isinstance(before, dict) and before.get("id"):
-        _replace(before)
-    row = LoginSession(
-        identity=identity_of(user, claims),
-        configuration=name,
-        session_key=request.session.session_key or "",
-        sid_key=LoginSession.sid_key_for(claims["iss"], claims.get("sid")),
-        logged_in_at=conf.clock(),
-    )
-    row.grant = Grant(tokens, claims)
-    row.save(force_insert=True)
-    request.session[FACTS_KEY] = {
-        "id": row.pk.hex,
-        "configuration": name,
-        "key": request.session.session_key,
-        "at": conf.clock(),
-        "asked": transaction.requirement,
-        "rounds": rounds,
-    }
-    request.session.pop(FAILURES_KEY, None)
-    logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, name, row.pk)
+    store_login(request, user, fresh, requirement=transaction.requirement, login_id=login_id)
     return landing_url(safe_next(request, transaction.next_url))
 
 
-def _check_uninvited_organization(conf: Auth0Settings, claims: Mapping[str, Any], transaction: Transaction) -> None:
-    """Refuse an organization that nobody asked for and ``ALLOWED_ORGANIZATIONS`` does not name."""
-    org_id, org_name = claims.get("org_id"), claims.get("org_name")
-    if org_id is None and org_name is None:
-        return
-    allowed = conf.allowed_organizations
-    if "*" in allowed or (isinstance(org_id, str) and org_id in allowed):
-        return
-    if isinstance(org_name, str) and org_name.lower() in [
-        item.lower() for item in allowed if not item.startswith("org_")
-    ]:
-        return
-    asked = transaction.parameters.get("organization") is not None
-    if asked and (not allowed or transaction.requirement or "organization" in conf.authorization_params):
-        return
-    raise Auth0Error("This organization may not log in here.", code="organization_not_allowed")
+def store_login(
+    request: HttpRequest, user: Any, fresh: FreshLogin, *, requirement: str = "", login_id: uuid.UUID | None = None
+) -> None:
+    """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``."""
+    conf = get_settings(fresh.configuration)
+    before = fresh.before
+    if isinstance(before, dict) and before.get("id"):
+        _replace(before)
+    row = LoginSession(
+        identity=identity_of(user, fresh.claims),
+        configuration=conf.name,
+        session_key=request.session.session_key or "",
+        sid_key=LoginSession.sid_key_for(fresh.claims["iss"], fresh.claims.get("sid")),
+        logged_in_at=conf.clock(),
+    )
+    if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
+        row.pk = login_id
+    row.grant = Grant(fresh.tokens, fresh.claims)
+    row.save(force_insert=True)
+    request.session[FACTS_KEY] = {
+        "id": row.pk.hex,
+        "configuration": conf.name,
+        "key": request.session.session_key,
+        "at": conf.clock(),
+        "asked": requirement,
+        "rounds": _rounds_so_far(before, conf.clock()),
+    }
+    request.session.pop(FAILURES_KEY, None)
+    logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
 
 
-def _with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort."""
-    if not conf.userinfo or tokens.access_token is None:
-        return claims
-    try:
-        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"]), **claims}
-    except Auth0Error as error:
-        logger.warning("userinfo_not_used code=%s", error.code)
-        return claims
+def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """Receive ``user_logged_in``: store the tokens that ``Auth0PasswordBackend`` obtained for this user."""
+    fresh = detach_login(user)
+    if fresh is not None and hasattr(request, "session"):
+        store_login(request, user, fresh)
 
 
 def _rounds_so_far(before: object, now: float) -> int:
@@ -241,21 +244,25 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
     The tenant being down never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
     """
     facts = request.session.get(FACTS_KEY)
-    row = LoginSession.objects.filter(pk=facts["id"]).first() if isinstance(facts, dict) and "id" in facts else None
-    name = row.configuration if row else DEFAULT
+    facts = facts if isinstance(facts, dict) and "id" in facts else None
+    row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
+    name = facts["configuration"] if facts else DEFAULT
     conf = get_settings(name)
     back = url_of("logged_out", name)
     state = seal_logout_state(name, next_url)
     logout(request)
-    if row is None:
+    if facts is None:
         return Logout(f"{back}?state={state}")
+    tokens = TokenSet()
+    if row is not None:
+        try:
+            tokens = row.grant.tokens
+        except UnsealError:
+            logger.warning("login_session_unreadable login_session=%s", row.pk)
+        end_row(row, "logout", any_version=True)
+    revoked = True
     try:
-        tokens = row.grant.tokens
-    except UnsealError:
-        tokens = TokenSet()
-    end_row(row, "logout", any_version=True)
-    revoked = revoke_quietly(name, tokens.refresh_token)
-    try:
+        revoked = _revoke(name, tokens.refresh_token)
         url = get_client(name).logout_url(
             id_token_hint=tokens.id_token,
             post_logout_redirect_uri=absolute_url(request, back, conf),
@@ -264,13 +271,31 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
         )
     except TransportError as error:
         logger.warning("tenant_logout_skipped code=%s", error.code)
-        return Logout("", revoked)
+        return Logout("", revoked=False)
     return Logout(url, revoked)
+
+
+def _revoke(configuration: str, refresh_token: str | None) -> bool:
+    """Revoke a refresh token, best effort; tell whether the tenant confirmed.
+
+    Raises TransportError when nobody answers: the browser would meet a dead address there too.
+    """
+    if not refresh_token:
+        return True
+    try:
+        with http_deadline(REVOCATION_SECONDS):
+            get_client(configuration).revoke(refresh_token)
+    except Auth0Error as error:
+        logger.warning("revocation_failed code=%s", error.code)
+        if isinstance(error, TransportError) and (error.status is None or error.status >= 500):
+            raise
+        return False
+    return True
 
 
 def seal_logout_state(configuration: str, next_url: str) -> str:
     """Return the ``state`` of a logout: it brings ``next_url`` back, and only our own comes back as ours."""
-    data = json.dumps({"t": get_settings(configuration).clock(), "n": next_url[:400]}).encode()
+    data = json.dumps({"t": get_settings(configuration).clock(), "n": next_url if len(next_url) <= 400 else ""}).encode()
     return seal(data, purpose="logout_state", keys=secrets_of(configuration), context=configuration)
 
 

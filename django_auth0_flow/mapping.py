@@ -31,7 +31,7 @@ class ClaimsMapper:
                 continue
             try:
                 values[name] = clean_value(field, claims[claim])
-            except (ValidationError, ValueError, TypeError):
+            except (ValidationError, ValueError, TypeError, OverflowError):
                 continue
         return values
 
@@ -110,7 +110,9 @@ def clean_value(field: models.Field[Any, Any], value: object) -> Any:
     cut is refused, since another address would remain.
     """
     if not isinstance(field, (models.CharField, models.TextField)):
-        return field.to_python(value)
+        found = field.to_python(value)
+        field.run_validators(found)  # a number beyond the column, say
+        return found
     if not isinstance(value, str):
         raise ValueError("not text")
     text = "".join(char for char in value if unicodedata.category(char) not in ("Cc", "Cs"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from . import answers
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import FACTS_KEY, Auth0Session
+
+logger = logging.getLogger("django_auth0_flow.middleware")
 
 #: Set by the decorators on the views they protect.
 MARK = "auth0_login_required"
@@ -70,10 +73,22 @@ def _login_of(request: HttpRequest) -> Auth0Session:
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:
-    """Save a rotation that a rollback took along, and follow a session key that changed."""
+    """Save a rotation that a rollback took along, and follow a session key that changed.
+
+    A login session that was ended while its key changed ends here: who ended it knew the old key only.
+    """
     login.after_response()
     session = request.session
     facts = session.get(FACTS_KEY) if session.modified and not session.is_empty() else None
-    if isinstance(facts, dict) and facts.get("id") and facts.get("key") != session.session_key and session.session_key:
-        LoginSession.objects.filter(pk=facts["id"]).update(session_key=session.session_key)
+    if not isinstance(facts, dict) or not facts.get("id"):
+        return
+    if session.session_key is None:  # Django's login() has flushed somebody else's session: it has no key before this
+        session.save()
+    if facts.get("key") == session.session_key:
+        return
+    rows = LoginSession.objects.filter(pk=facts["id"])
+    if rows.update(session_key=session.session_key or "", session_missing_since=None):
         session[FACTS_KEY] = {**facts, "key": session.session_key}
+    else:
+        logger.info("login_session_ended login_session=%s reason=ended_meanwhile", facts["id"])
+        session.flush()

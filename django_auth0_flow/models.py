@@ -6,12 +6,12 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, router, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +21,10 @@ from .protocol.tokens import TokenSet
 
 if TYPE_CHECKING:
     from .protocol.outbound import ApiSession
+
+
+#: So many access tokens beside the first one are kept per login.
+MAX_OTHERS = 16
 
 
 def exact_key(*parts: str) -> str:
@@ -55,24 +59,56 @@ class Identity(models.Model):
 
 @dataclass(frozen=True)
 class Grant:
-    """What a login session keeps sealed: the token set and the claims of the first ID token. No token in the repr."""
+    """What a login session keeps sealed. No token in the repr.
+
+    ``tokens``: the token set the login came with, its refresh token serving all. ``claims``: those of the first ID
+    token. ``others``: access tokens for other audiences, scopes and connections, by the key of their target.
+    """
 
     tokens: TokenSet = field(default_factory=TokenSet)
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    others: Mapping[str, TokenSet] = field(default_factory=dict, repr=False)
+
+    def token_set(self, key: str) -> TokenSet:
+        """Return the token set of a target, with the login's refresh token; one without access token if there is none."""
+        if not key:
+            return self.tokens
+        return replace(self.others.get(key, TokenSet()), refresh_token=self.tokens.refresh_token)
+
+    def with_refresh_token(self, refresh_token: str | None) -> Grant:
+        """Return the grant after a rotation that brought no usable access token."""
+        return replace(self, tokens=replace(self.tokens, refresh_token=refresh_token or self.tokens.refresh_token))
+
+    def with_token_set(self, key: str, tokens: TokenSet) -> Grant:
+        """Return the grant with a target's new token set; the ones that expire first make room when there are many."""
+        if not key:
+            return replace(self, tokens=tokens)
+        kept = sorted(self.others.items(), key=lambda item: item[1].expires_at or 0)[-(MAX_OTHERS - 1) :]
+        others = {**dict(kept), key: replace(tokens, refresh_token=None, id_token=None)}
+        return replace(self.with_refresh_token(tokens.refresh_token), others=others)
 
     def dump(self) -> bytes:
         """Return the grant as JSON."""
-        tokens = {name: value for name, value in asdict(self.tokens).items() if value is not None}
-        tokens["scope"] = sorted(self.tokens.scope)
-        return json.dumps({"tokens": tokens, "claims": dict(self.claims)}, separators=(",", ":")).encode()
+        document = {"tokens": _dump(self.tokens), "claims": dict(self.claims)}
+        if self.others:
+            document["others"] = {key: _dump(tokens) for key, tokens in self.others.items()}
+        return json.dumps(document, separators=(",", ":")).encode()
 
     @classmethod
     def load(cls, data: bytes) -> Grant:
         """Return the grant in ``data``, written by ``dump``."""
         document = json.loads(data)
-        tokens = document["tokens"]
-        tokens["scope"] = frozenset(tokens["scope"])
-        return cls(TokenSet(**tokens), document["claims"])
+        others = {key: _load(tokens) for key, tokens in document.get("others", {}).items()}
+        return cls(_load(document["tokens"]), document["claims"], others)
+
+
+def _dump(tokens: TokenSet) -> dict[str, Any]:
+    values = {name: value for name, value in asdict(tokens).items() if value is not None}
+    return {**values, "scope": sorted(tokens.scope)}
+
+
+def _load(values: dict[str, Any]) -> TokenSet:
+    return TokenSet(**{**values, "scope": frozenset(values["scope"])})
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
@@ -94,6 +130,7 @@ class LoginSession(models.Model):
     )
     configuration = models.CharField(_("configuration"), max_length=64, default="default")
     session_key = models.CharField(max_length=64, db_index=True, editable=False)
+    session_missing_since = models.DateTimeField(null=True, blank=True, editable=False)
     sid_key = models.CharField(max_length=64, db_index=True, blank=True, editable=False)
     sealed = models.TextField(editable=False)
     access_token_expires_at = models.FloatField(_("access token expires at (epoch)"), null=True, blank=True)
@@ -192,3 +229,37 @@ def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
     copy = LoginSession(id=row.id, configuration=row.configuration)
     copy.grant = grant
     return copy
+
+
+class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
+    def spend(self, issuer: str, jti: str, *, expires_at: float) -> bool:
+        """Remember a logout token until ``expires_at`` (epoch); False if it was used before.
+
+        The unique key decides, so of several processes one wins, on any database.
+        """
+        try:
+            with transaction.atomic(using=router.db_for_write(self.model)):
+                self.create(key=exact_key(issuer, jti), expires_at=expires_at)
+        except IntegrityError:
+            return False
+        return True
+
+    def give_back(self, issuer: str, jti: str) -> None:
+        """Forget a logout token whose logout did not succeed, so that the tenant may send it again."""
+        self.filter(key=exact_key(issuer, jti)).delete()
+
+
+class SpentLogoutToken(models.Model):
+    """The ``jti`` of a back-channel logout token that was used, kept until the token expires."""
+
+    key = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.FloatField(db_index=True, editable=False)
+
+    objects = SpentLogoutTokenManager()
+
+    class Meta:
+        verbose_name = _("used logout token")
+        verbose_name_plural = _("used logout tokens")
+
+    def __str__(self) -> str:
+        return self.key

@@ -16,17 +16,17 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Collection
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, router
 
 from .conf import Auth0Settings, get_client, get_settings
 from .crypto import UnsealError
+from .exchange import DEFAULT_TARGET, Target, fetch_grant, network_seconds, revoke_quietly
 from .models import Grant, LoginSession
-from .protocol.deadline import http_deadline
 from .protocol.errors import (
     Auth0Error,
     InvalidGrant,
@@ -64,22 +64,41 @@ def _finished(task: asyncio.Task[TokenSet]) -> None:
         task.exception()  # whoever waits gets it; nobody waiting is no news for the event loop's log
 
 
+@dataclass(frozen=True)
+class TargetSource:
+    """One target's tokens of a login session; implements ``protocol.tokens.TokenSource``."""
+
+    source: StoredTokenSource
+    target: Target
+
+    def access_token(self, *, rejected: str | None = None) -> TokenSet:
+        """As ``StoredTokenSource.access_token``."""
+        return self.source.access_token(self.target, rejected=rejected)
+
+
 def api_session_for(row: LoginSession) -> ApiSession:
     """Return the outbound session of a login session, for use outside requests."""
-    conf = get_settings(row.configuration)
-    return ApiSession(StoredTokenSource(row.pk), conf.api_origins, timeout=conf.http_timeout)
+    return StoredTokenSource(row.pk).api_session(get_settings(row.configuration).api_origins)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a caller wants: the token of ``target``, and not the one an API ``rejected``."""
+
+    target: Target
+    rejected: str | None = None
 
 
 class StoredTokenSource:
-    """The access tokens of one login session; implements ``protocol.tokens.TokenSource``.
+    """The access tokens of one login session.
 
     Needs no request. One instance belongs to one request or task: it remembers the row it has read. Raises
     LoginRequired (nothing left to refresh with; the row is gone or ended), NoAccessToken (this login never has one) and
     TransportError (the tenant can't be reached and the token has expired).
     """
 
-    def __init__(self, pk: uuid.UUID, *, user_id: str | None = None) -> None:
-        self.pk = pk
+    def __init__(self, pk: uuid.UUID | str, *, user_id: str | None = None) -> None:
+        self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
         self._user_id = user_id
         self._row: LoginSession | None = None
         self._rotation: tuple[LoginSession, Grant, float] | None = None
@@ -107,31 +126,37 @@ class StoredTokenSource:
         token = self.tokens.access_token
         if not token or not audience:
             return frozenset()
+        client = get_client(self.row.configuration)
         try:
-            claims = get_client(self.row.configuration).validate_access_token(token, audience)
-        except TokenExpired:
-            token = self.access_token().access_token or ""
-            claims = get_client(self.row.configuration).validate_access_token(token, audience)
+            try:
+                claims = client.validate_access_token(token, audience)
+            except TokenExpired:
+                claims = client.validate_access_token(self.access_token().access_token or "", audience)
         except TokenValidationError:
             return frozenset()
         found = claims.get("permissions")
         return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
 
-    def access_token(self, *, rejected: str | None = None) -> TokenSet:
-        """Return a live token set; network only when the stored one is stale."""
-        if rejected is None and self._row is not None and (tokens := self._fresh(self._row)):
+    def api_session(self, origins: Collection[str], target: Target = DEFAULT_TARGET) -> ApiSession:
+        """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
+        timeout = get_settings(self.row.configuration).http_timeout
+        return ApiSession(TargetSource(self, target), origins, timeout=timeout)
+
+    def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
+        """Return a live token set of ``target``; network only when the stored one is stale."""
+        if rejected is None and self._row is not None and (tokens := self._fresh(self._row, target)):
             return tokens
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
-            return self._beside_transaction(rejected)
-        return run(self._obtain(rejected))
+            return self._beside_transaction(target, rejected)
+        return run(self._obtain(target, rejected))
 
-    async def aaccess_token(self, *, rejected: str | None = None) -> TokenSet:
+    async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
-        if rejected is None and self._row is not None and (tokens := self._fresh(self._row)):
+        if rejected is None and self._row is not None and (tokens := self._fresh(self._row, target)):
             return tokens
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
-        task = asyncio.ensure_future(arun(self._obtain(rejected)))
+        task = asyncio.ensure_future(arun(self._obtain(target, rejected)))
         _running.add(task)
         task.add_done_callback(_finished)
         return await asyncio.shield(task)
@@ -144,13 +169,13 @@ class StoredTokenSource:
         if row.save_grant(grant, refreshed_at=refreshed_at):
             logger.warning("rotation_saved_again login_session=%s", self.pk)
 
-    def _beside_transaction(self, rejected: str | None) -> TokenSet:
+    def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
         """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
         outcome: Future[TokenSet] = Future()
 
         def work() -> None:
             try:
-                outcome.set_result(run(self._obtain(rejected)))
+                outcome.set_result(run(self._obtain(target, rejected)))
             except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                 outcome.set_exception(error)
             finally:
@@ -166,33 +191,35 @@ class StoredTokenSource:
                 raise
         # Not visible from outside: the row was written in the caller's own transaction (a test case, say).
         self._row = None
-        return run(self._obtain(rejected))
+        return run(self._obtain(target, rejected))
 
     # -- the procedure -----------------------------------------------------------------------------------------------
 
-    def _obtain(self, rejected: str | None) -> Steps[TokenSet]:
+    def _obtain(self, target: Target, rejected: str | None) -> Steps[TokenSet]:
         row = self._row
         if row is None or rejected is not None:
             row = yield Database(self._load)
-        for _ in range(3):
+        give_up = time.monotonic() + self._conf(row).refresh_wait
+        while True:
             self._row = row
-            tokens = self._tokens(row)
+            tokens = self._tokens(row, target)
             if usable := self._without_refresh(row, tokens, rejected):
                 return usable
             leader, flight = self._join()
             if leader:
-                row = yield from self._lead(row, rejected, flight)
+                row = yield from self._lead(_Wish(target, rejected), row, flight)
                 self._row = row
-                return self._tokens(row)
+                return self._tokens(row, target)
             if self._usable_now(tokens, rejected):
                 return tokens
-            yield Wait(self._conf(row).refresh_wait, flight)
+            yield Wait(max(0.0, give_up - time.monotonic()), flight)
             if not flight.done():
-                break
+                raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
             if (error := flight.exception()) is not None:
                 raise copy.copy(error)
             row = flight.result() or (yield Database(self._load))
-        raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
+            if time.monotonic() >= give_up:
+                raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
 
     def _without_refresh(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> TokenSet | None:
         now = self._now(row)
@@ -200,10 +227,10 @@ class StoredTokenSource:
             raise NoAccessToken("This login came without an access token.")
         if rejected is not None and tokens.access_token != rejected:
             rejected = None
-        if rejected is None and tokens.is_fresh(now, self._margin(row)):
+        if rejected is None and tokens.is_fresh(now, self._conf(row).refresh_margin):
             return tokens
         if rejected is not None and (
-            tokens.refresh_token is None or 0 <= now - self._fetched_at(row) < REJECTED_COOL_DOWN
+            tokens.refresh_token is None or 0 <= now - (tokens.obtained_at or 0) < REJECTED_COOL_DOWN
         ):
             return tokens
         if tokens.refresh_token is None:
@@ -220,12 +247,10 @@ class StoredTokenSource:
             flight = _flights[self.pk] = Future()
             return True, flight
 
-    def _lead(
-        self, row: LoginSession, rejected: str | None, flight: Future[LoginSession | None]
-    ) -> Steps[LoginSession]:
+    def _lead(self, wish: _Wish, row: LoginSession, flight: Future[LoginSession | None]) -> Steps[LoginSession]:
         """Refresh for everybody in this process; whatever happens, the flight ends."""
         try:
-            row = yield from self._refresh(row, rejected)
+            row = yield from self._refresh(wish, row)
         except Auth0Error as error:
             self._land(flight)
             flight.set_exception(error)
@@ -243,44 +268,46 @@ class StoredTokenSource:
             if _flights.get(self.pk) is flight:
                 del _flights[self.pk]
 
-    def _refresh(self, row: LoginSession, rejected: str | None) -> Steps[LoginSession]:
+    def _refresh(self, wish: _Wish, row: LoginSession) -> Steps[LoginSession]:
         conf = self._conf(row)
         give_up = time.monotonic() + conf.refresh_wait
         lease = secrets.token_hex(16)
         while True:
-            tokens = self._tokens(row)
+            tokens = self._tokens(row, wish.target)
             wait = (row.retry_at or 0) - self._now(row)
             if 0 < wait <= MAX_RETRY_SECONDS:
-                if self._usable_now(tokens, rejected):
+                if self._usable_now(tokens, wish.rejected):
                     return row
                 raise TransportError(code=row.refresh_failure or TransportError.code, retry_after=math.ceil(wait))
-            claimed = yield Database(partial(row.claim, lease, _network_seconds(conf) + 5))
+            claimed = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
             row = yield Database(self._load)
-            tokens = self._tokens(row)
-            if self._without_refresh(row, tokens, rejected):
+            tokens = self._tokens(row, wish.target)
+            if self._without_refresh(row, tokens, wish.rejected):
                 if claimed:
                     yield Database(partial(row.release, lease))
                 return row
             if claimed:
-                return (yield from self._refresh_under_lease(row, lease, rejected))
-            if self._usable_now(tokens, rejected):
+                return (yield from self._refresh_under_lease(wish, row, lease))
+            if self._usable_now(tokens, wish.rejected):
                 return row
             if time.monotonic() >= give_up:
                 raise TransportError("A refresh by another worker takes too long.", code="refresh_busy", retry_after=1)
             yield Wait(POLL_SECONDS)
 
-    def _refresh_under_lease(self, row: LoginSession, lease: str, rejected: str | None) -> Steps[LoginSession]:
-        grant = row.grant
+    def _refresh_under_lease(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[LoginSession]:
         started = time.monotonic()
         try:
-            tokens = yield Network(partial(_fetch_tokens, row.configuration, grant))
+            grant, trouble = yield Network(partial(fetch_grant, row.configuration, row.grant, wish.target))
         except InvalidGrant:
             return (yield from self._rotated_or_ended(row, lease, "invalid_grant"))
         except TokenValidationError as error:
             logger.error("refresh_refused login_session=%s claim=%s", row.pk, error.claim)
             return (yield from self._rotated_or_ended(row, lease, "identity_changed"))
         except TransportError as error:
-            return (yield from self._later(row, lease, error, rejected))
+            return (yield from self._later(wish, row, lease, error))
+        except NoAccessToken:
+            yield Database(partial(row.release, lease))
+            raise
         except OAuthError as error:
             if error.error in ("unauthorized", "access_denied") and "blocked" in error.error_description.lower():
                 return (yield from self._rotated_or_ended(row, lease, "user_blocked"))
@@ -289,11 +316,14 @@ class StoredTokenSource:
                 logger.info("refresh_denied login_session=%s code=%s", row.pk, error.code)
                 raise LoginRequired("The tenant wants the user to log in again.", code=error.code) from error
             # The client itself was refused (secret, grant type): the operator's to mend, no user is logged out over it.
-            trouble = TransportError(
+            refused = TransportError(
                 "The tenant refuses this application.", code="client_rejected", status=error.status
             )
-            return (yield from self._later(row, lease, trouble, rejected))
-        return (yield from self._save(row, Grant(tokens, grant.claims), time.monotonic() - started))
+            return (yield from self._later(wish, row, lease, refused))
+        row = yield from self._save(row, grant, time.monotonic() - started)
+        if trouble is not None:
+            raise trouble
+        return row
 
     def _save(self, row: LoginSession, grant: Grant, duration: float) -> Steps[LoginSession]:
         before, refreshed_at = copy.copy(row), self._now(row)
@@ -345,12 +375,12 @@ class StoredTokenSource:
         yield Database(partial(end_row, row, reason))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
-    def _later(self, row: LoginSession, lease: str, error: TransportError, rejected: str | None) -> Steps[LoginSession]:
+    def _later(self, wish: _Wish, row: LoginSession, lease: str, error: TransportError) -> Steps[LoginSession]:
         """A transient failure: nobody tries again for a moment, the token is used as long as it lives."""
         pause = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_SECONDS)
         yield Database(partial(row.release, lease, retry_at=self._now(row) + pause, failure=error.code))
         logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
-        if self._usable_now(self._tokens(row), rejected):
+        if self._usable_now(self._tokens(row, wish.target), wish.rejected):
             return row
         error.retry_after = pause
         raise error
@@ -367,16 +397,16 @@ class StoredTokenSource:
             raise LoginRequired("The user is not active.", code="user_inactive")
         return row
 
-    def _tokens(self, row: LoginSession) -> TokenSet:
+    def _tokens(self, row: LoginSession, target: Target = DEFAULT_TARGET) -> TokenSet:
         try:
-            return row.grant.tokens
+            return row.grant.token_set(target.key)
         except UnsealError:
             logger.warning("login_session_unreadable login_session=%s", row.pk)
             raise LoginRequired("The stored tokens can't be read any more.", code="login_session_unreadable") from None
 
-    def _fresh(self, row: LoginSession) -> TokenSet | None:
-        tokens = self._tokens(row)
-        return tokens if tokens.is_fresh(self._now(row), self._margin(row)) else None
+    def _fresh(self, row: LoginSession, target: Target) -> TokenSet | None:
+        tokens = self._tokens(row, target)
+        return tokens if tokens.is_fresh(self._now(row), self._conf(row).refresh_margin) else None
 
     def _usable_now(self, tokens: TokenSet, rejected: str | None) -> bool:
         return tokens.access_token != rejected and not tokens.is_expired(self._now(self._row))
@@ -386,36 +416,6 @@ class StoredTokenSource:
 
     def _now(self, row: LoginSession | None) -> float:
         return self._conf(row).clock()
-
-    def _margin(self, row: LoginSession) -> float:
-        """Return the refresh margin in seconds: at most a third of the token's life, or short-lived ones never rest."""
-        margin = float(self._conf(row).refresh_margin)
-        if row.access_token_expires_at is not None:
-            margin = min(margin, max(0.0, (row.access_token_expires_at - self._fetched_at(row)) / 3))
-        return margin
-
-    def _fetched_at(self, row: LoginSession) -> float:
-        return row.refreshed_at if row.refreshed_at is not None else row.logged_in_at
-
-
-def _network_seconds(conf: Auth0Settings) -> float:
-    """Return how long a refresh may be on the network, its one repetition included."""
-    return conf.http_timeout * 1.5
-
-
-def _fetch_tokens(configuration: str, grant: Grant) -> TokenSet:
-    """Refresh at the tenant; a lost answer is asked for once more, at once, with the same refresh token."""
-    client, conf = get_client(configuration), get_settings(configuration)
-    fetch: Callable[[], Any] = partial(client.refresh, grant.tokens, first_claims=grant.claims)
-    with http_deadline(_network_seconds(conf)):
-        started = time.monotonic()
-        try:
-            tokens, _ = fetch()
-        except TransportError as error:
-            if not error.answer_lost or time.monotonic() - started > conf.http_timeout / 2:
-                raise
-            tokens, _ = fetch()
-    return tokens  # type: ignore[no-any-return]  # partial loses the type
 
 
 def end_row(row: LoginSession, reason: str, *, any_version: bool = False) -> bool:
@@ -429,16 +429,3 @@ def end_row(row: LoginSession, reason: str, *, any_version: bool = False) -> boo
         logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
         send(login_session_ended, LoginSession, login_session=row, reason=reason)
     return bool(deleted)
-
-
-def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
-    """Revoke a refresh token, best effort within ``seconds``; tell whether the tenant confirmed."""
-    if not refresh_token:
-        return True
-    try:
-        with http_deadline(seconds):
-            get_client(configuration).revoke(refresh_token)
-    except Auth0Error as error:
-        logger.warning("revocation_failed code=%s", error.code)
-        return False
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
 from django.http import HttpRequest
 
 from .conf import Auth0Settings, get_settings
+from .exchange import DEFAULT_TARGET, Target
 from .models import LoginSession
 from .protocol.errors import Auth0Error, LoginRequired
 from .protocol.outbound import ApiSession
@@ -33,6 +34,7 @@ class Auth0Session:
 
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
+        self._api_sessions: list[ApiSession] = []
 
     def __repr__(self) -> str:
         return "<Auth0Session>"
@@ -103,15 +105,41 @@ class Auth0Session:
         found = self.claims.get("org_id")
         return found if isinstance(found, str) else None
 
-    def access_token(self) -> str:
-        """Return a live access token, refreshed if need be. Raises LoginRequired, NoAccessToken or TransportError."""
-        return self._source.access_token().access_token or ""
+    def access_token(self, audience: str = "", scope: str = "") -> str:
+        """Return a live access token, refreshed if need be. Raises LoginRequired, NoAccessToken or TransportError.
+
+        ``audience``: another API's token, which needs a multi-resource refresh token policy at Auth0. ``scope``: fewer
+        scopes than the login has.
+        """
+        return self._source.access_token(self._target(audience, scope)).access_token or ""
 
     @cached_property
     def api(self) -> ApiSession:
         """A ``requests.Session`` that calls APIs in the user's name, to ``API_ORIGINS`` only."""
-        conf = self.configuration
-        return ApiSession(self._source, conf.api_origins, timeout=conf.http_timeout)
+        return self._api_session(self.configuration.api_origins, DEFAULT_TARGET)
+
+    def api_for(self, audience: str, scope: str = "", *, origins: Collection[str] = ()) -> ApiSession:
+        """As ``api``, for another API: its token goes to ``origins`` only, by default the audience's own origin."""
+        return self._api_session(origins or (audience,), self._target(audience, scope))
+
+    def connection_token(self, connection: str, login_hint: str = "") -> str:
+        """Return the access token of the user at an identity provider (``google-oauth2``, …), by Auth0's Token Vault.
+
+        Raises NoAccessToken (``connection_token_refused``) when Auth0 gives none; it wants refresh token rotation off.
+        """
+        target = Target(connection=connection, login_hint=login_hint)
+        return self._source.access_token(target).access_token or ""
+
+    def _api_session(self, origins: Collection[str], target: Target) -> ApiSession:
+        session = self._source.api_session(origins, target)
+        self._api_sessions.append(session)
+        return session
+
+    def _target(self, audience: str, scope: str) -> Target:
+        """Return the target for these; the login's own audience and full scope are the default one."""
+        if audience == self.configuration.audience:
+            audience = ""
+        return Target(audience=audience, scope=" ".join(sorted(set(scope.split()))))
 
     # -- for async views ---------------------------------------------------------------------------------------------
 
@@ -131,10 +159,16 @@ class Auth0Session:
         """As ``organization``."""
         return await sync_to_async(lambda: self.organization)()
 
-    async def aaccess_token(self) -> str:
+    async def aaccess_token(self, audience: str = "", scope: str = "") -> str:
         """As ``access_token``; the event loop is not blocked while the tenant answers."""
+        source, target = await sync_to_async(lambda: (self._source, self._target(audience, scope)))()
+        return (await source.aaccess_token(target)).access_token or ""
+
+    async def aconnection_token(self, connection: str, login_hint: str = "") -> str:
+        """As ``connection_token``."""
         source = await sync_to_async(lambda: self._source)()
-        return (await source.aaccess_token()).access_token or ""
+        target = Target(connection=connection, login_hint=login_hint)
+        return (await source.aaccess_token(target)).access_token or ""
 
     async def arequest(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         """As ``api.request``; a stale token is refreshed first and the call runs in a thread."""
@@ -154,7 +188,9 @@ class Auth0Session:
             return  # the view meets the same error if it wants the token
 
     def after_response(self) -> None:
-        """Save tokens again that a rolled back transaction took along."""
+        """Save tokens again that a rolled back transaction took along, and let go of connections to APIs."""
         source = self.__dict__.get("_source")
         if source is not None:
             source.save_lost_rotation()
+        for session in self._api_sessions:
+            session.close()

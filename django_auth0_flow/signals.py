@@ -3,7 +3,7 @@
 - ``login_failed``: ``request``, ``error`` (an Auth0Error). Sender: the view class.
 - ``tokens_refreshed``: ``login_session``, ``duration`` (seconds). Sender: LoginSession.
 - ``login_session_ended``: ``login_session`` (no longer in the database), ``reason`` (``logout``, ``replaced``,
-  ``invalid_grant``, …). Sender: LoginSession.
+  ``backchannel_logout``, ``invalid_grant``, ``session_gone``, …). Sender: LoginSession.
 """
 
 from __future__ import annotations

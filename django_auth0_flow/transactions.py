@@ -35,7 +35,10 @@ _write_locks = [threading.Lock() for _ in range(64)]
 
 @dataclass(frozen=True)
 class Transaction:
-    """One login under way. ``started_at`` in epoch seconds; ``requirement``: fingerprint of the test that started it."""
+    """One login under way. ``started_at`` in epoch seconds; ``requirement``: fingerprint of the test that started it.
+
+    ``is_link``: it was started by a magic link, which counts in the browser that asked for it only.
+    """
 
     nonce: str = field(repr=False)
     code_verifier: str = field(repr=False)
@@ -47,6 +50,7 @@ class Transaction:
     parameters: Mapping[str, str] = field(default_factory=dict)
     requirement: str = ""
     restarts: int = 0
+    is_link: bool = False
 
     def request(self, state: str) -> AuthorizationRequest:
         """Return the authorization request that this transaction belongs to."""
@@ -57,11 +61,16 @@ class Transaction:
 
 @dataclass(frozen=True)
 class SealedState:
-    """What a ``state`` of ours says about itself. ``restarts``: how often the login started again by itself."""
+    """What a ``state`` of ours says about itself.
+
+    ``restarts``: how often the login started again by itself. ``is_fresh``: not older than MAX_AGE.
+    """
 
     next_url: str
     started_at: float
     restarts: int
+    is_fresh: bool
+    is_link: bool
 
 
 def new_transaction(configuration: str, **values: Any) -> Transaction:
@@ -84,7 +93,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
                 del pending[key]
         pending[_key(state)] = asdict(transaction)
 
-    _change(request, add)
+    change_stored(request, SESSION_KEY, add)
     return state
 
 
@@ -93,24 +102,27 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 
     None if this browser's session has none, or it is older than MAX_AGE.
     """
-    found = _change(request, lambda pending: pending.pop(_key(state), None), only_if=_key(state))
+    key = _key(state)
+    found = change_stored(request, SESSION_KEY, lambda pending: pending.pop(key, None), only_if=key)
     if found is None:
         return None
-    transaction = Transaction(**found)
+    try:
+        transaction = Transaction(**found)
+    except TypeError:  # written by another version of this package
+        return None
     now = get_settings(transaction.configuration).clock()
     return transaction if transaction.started_at <= now + 60 and now - transaction.started_at <= MAX_AGE else None
 
 
 def open_state(state: str, configuration: str) -> SealedState | None:
-    """Return what ``state`` says if this site sealed it within MAX_AGE, else None."""
+    """Return what ``state`` says if this site sealed it, however long ago, else None."""
     try:
         data = json.loads(unseal(state, purpose="state", keys=secrets_of(configuration), context=configuration))
     except (UnsealError, ValueError):
         return None
     now = get_settings(configuration).clock()
-    if not data["t"] - 60 <= now <= data["t"] + MAX_AGE:
-        return None
-    return SealedState(next_url=data["n"], started_at=data["t"], restarts=data["r"])
+    is_fresh = data["t"] - 60 <= now <= data["t"] + MAX_AGE
+    return SealedState(next_url=data["n"], started_at=data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data)
 
 
 def _seal_state(transaction: Transaction) -> str:
@@ -119,6 +131,7 @@ def _seal_state(transaction: Transaction) -> str:
         "t": int(transaction.started_at),
         "n": transaction.next_url if len(transaction.next_url) <= _MAX_NEXT_IN_STATE else "",
         "r": transaction.restarts,
+        **({"l": 1} if transaction.is_link else {}),
     }
     name = transaction.configuration
     return seal(json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name)
@@ -129,44 +142,51 @@ def _key(state: str) -> str:
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _change(request: HttpRequest, change: Callable[[dict[str, Any]], T], *, only_if: str = "") -> T | None:
-    """Apply ``change`` to the pending logins of this session and store the result at once."""
+def change_stored(
+    request: HttpRequest, name: str, change: Callable[[dict[str, Any]], T], *, only_if: str = ""
+) -> T | None:
+    """Apply ``change`` to the dict that this session holds under ``name``, and store the result at once.
+
+    ``only_if``: do nothing and return None unless the dict has this key.
+    """
     session = request.session
     key = session.session_key
     if key is not None:
         with _write_locks[hash(key) % len(_write_locks)]:
             # Not read in this request yet: reading it now is as fresh as a copy, and one query less.
             fresh = session if not session.accessed else type(session)(key)
-            pending = _pending(fresh)
+            pending = _stored(fresh, name)
             if fresh.session_key == key:  # else the session is gone and this is an empty one
                 if only_if and only_if not in pending:
                     return None
                 result = change(pending)
-                fresh[SESSION_KEY] = pending
+                fresh[name] = pending
                 try:
                     fresh.save()
                 except UpdateError:  # another request logged in or out just now, and the session key changed
-                    return None if only_if else _change_unsaved(session, change)
+                    return None if only_if else _change_unsaved(session, name, change)
                 if fresh is session:
                     session.modified = False
                 else:
                     modified = session.modified
-                    session[SESSION_KEY] = pending
+                    session[name] = pending
                     session.modified = modified
                 return result
-    return _change_unsaved(session, change, only_if)
+    return _change_unsaved(session, name, change, only_if)
 
 
-def _change_unsaved(session: SessionBase, change: Callable[[dict[str, Any]], T], only_if: str = "") -> T | None:
+def _change_unsaved(
+    session: SessionBase, name: str, change: Callable[[dict[str, Any]], T], only_if: str = ""
+) -> T | None:
     """A session that has no key yet is known to nobody else: Django saves it with the response."""
-    pending = _pending(session)
+    pending = _stored(session, name)
     if only_if and only_if not in pending:
         return None
     result = change(pending)
-    session[SESSION_KEY] = pending
+    session[name] = pending
     return result
 
 
-def _pending(session: SessionBase) -> dict[str, Any]:
-    found = session.get(SESSION_KEY)
+def _stored(session: SessionBase, name: str) -> dict[str, Any]:
+    found = session.get(name)
     return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import backchannel, views
 
 app_name = "auth0"
 urlpatterns = [
@@ -12,4 +12,5 @@ urlpatterns = [
     path("callback/", views.CallbackView.as_view(), name="callback"),
     path("logout/", views.LogoutView.as_view(), name="logout"),
     path("logged-out/", views.LoggedOutView.as_view(), name="logged_out"),
+    path("backchannel-logout/", backchannel.BackchannelLogoutView.as_view(), name="backchannel_logout"),
 ]

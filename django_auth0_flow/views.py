@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.decorators import method_decorator
@@ -17,6 +18,7 @@ from . import answers, flow, transactions
 from .conf import get_settings
 from .protocol.authorization import AuthorizationResponse, parse_authorization_response
 from .protocol.errors import Auth0Error, CallbackError, LoginRequired, TransportError
+from .session import FACTS_KEY
 from .signals import login_failed, send
 
 logger = logging.getLogger("django_auth0_flow.views")
@@ -36,20 +38,29 @@ class _Auth0View(View):
     def as_view(cls, **initkwargs: Any) -> Any:
         view: Any = super().as_view(**initkwargs)
         view.login_required = False
+        # Not in a transaction, whatever ATOMIC_REQUESTS says: it would be held while the tenant answers, and a rollback
+        # would give a used state back.
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
         return view
 
     @property
     def configuration(self) -> str:
         return str(self.kwargs.get("configuration", "default"))
 
-    def failure(self, request: HttpRequest, error: Auth0Error, *, next_url: str = "") -> HttpResponse:
-        """Answer an error of the login and tell the receivers of ``login_failed``."""
+    def failure(
+        self, request: HttpRequest, error: Auth0Error, *, next_url: str = "", counted: bool = True
+    ) -> HttpResponse:
+        """Answer an error of the login and tell the receivers of ``login_failed``; ``counted`` as in ``answers.failed``."""
         code = answers.public_code(error)
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
         send(login_failed, type(self), request=request, error=error)
         if isinstance(error, TransportError):
-            return answers.unavailable(request, error)
-        return answers.failed(request, error, next_url=next_url, configuration=self.configuration)
+            # Not this address: a callback's has been used, and its code and state belong on no page.
+            return answers.unavailable(request, error, retry_url=answers.login_path(self.configuration, next_url))
+        return answers.failed(
+            request, error, next_url=next_url, configuration=self.configuration, counted=counted
+        )
 
 
 class LoginView(_Auth0View):
@@ -60,14 +71,17 @@ class LoginView(_Auth0View):
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         next_url = flow.safe_next(request, request.GET.get("next"))
         if answers.is_prefetch(request):
-            return answers.finish_answer(HttpResponse(status=204))
+            return answers.not_now()
         if not answers.is_navigation(request):
-            return answers.login_required(request, LoginRequired("A script can't log in."))
+            return answers.login_required(request, LoginRequired("A script can't log in."), next_url=next_url)
         try:
             parameters = self.forwarded_parameters(request)
             url = flow.begin_login(request, configuration=self.configuration, next_url=next_url, parameters=parameters)
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
+        # permission_required and the like may send a visitor here for ever. Asked last: the session has been read by now.
+        if flow.is_looping(request.session.get(FACTS_KEY) or {}, get_settings(self.configuration).clock()):
+            return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return answers.finish_answer(HttpResponseRedirect(url))
 
     def forwarded_parameters(self, request: HttpRequest) -> dict[str, str]:
@@ -94,10 +108,11 @@ class CallbackView(_Auth0View):
         try:
             response = parse_authorization_response(dict(request.GET.lists()))
         except CallbackError as error:
-            return self.failure(request, error)
+            return self.failure(request, error, counted=False)
         sealed = transactions.open_state(response.state, self.configuration)
         if sealed is None:
-            return self.failure(request, CallbackError("This site did not issue that state.", code="state_unknown"))
+            error = CallbackError("This site did not issue that state.", code="state_unknown")
+            return self.failure(request, error, counted=False)
         if self._needs_hop(request):
             return self._hop(request)
         transaction = transactions.take(request, response.state)
@@ -116,9 +131,12 @@ class CallbackView(_Auth0View):
         next_url = flow.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
             return answers.finish_answer(HttpResponseRedirect(flow.landing_url(next_url)))
+        if not sealed.is_fresh:
+            error = CallbackError("This login was started too long ago.", code="state_expired")
+            return self.failure(request, error, next_url=next_url)
         if response.error is not None or sealed.restarts >= MAX_RESTARTS:
             error = CallbackError("This browser has no such login under way.", code="state_unknown")
-            return self.failure(request, error, next_url=next_url)
+            return self.failure(request, error, next_url=next_url, counted=response.error is None)
         logger.info("login_restarted restarts=%d", sealed.restarts + 1)
         try:
             url = flow.begin_login(

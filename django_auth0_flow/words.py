@@ -2,26 +2,76 @@
 
 from __future__ import annotations
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-_WORDS = {
+_REJECTED_SITE = _("The login service does not accept this site. The people who run it need to look at the set-up.")
+_UNUSABLE_ANSWER = _("The login service gave an answer that this site can't use.")
+_UNUSABLE_ADDRESS = _("The address that led here is incomplete or damaged.")
+_WRONG_TOKEN = _("What the login service sent did not pass this site's security checks.")
+_TROUBLE = _("The login service reports trouble of its own.")
+_ENDED = _("Your login on this site has ended.")
+
+_WORDS: dict[str, Promise] = {
+    # Somebody decided so.
     "access_denied": _("The login was not allowed: it was declined, or your account has no access."),
-    "user_not_allowed": _("Your login worked, but your account may not be used on this site."),
-    "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
     "unauthorized": _("Your account may not be used here. It may be blocked."),
+    "user_not_allowed": _("Your login worked, but your account may not be used on this site."),
+    "user_inactive": _("Your account on this site is switched off."),
+    "user_blocked": _("Your account is blocked."),
+    "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
+    "password_leaked": _("This password has become known to others. Please choose a new one."),
+    "requires_verification": _("Your login has to be confirmed first. Please look into your e-mail."),
+    # A step is missing.
     "login_required": _("You are not logged in."),
+    "account_selection_required": _("Please choose the account that you want to log in with."),
     "consent_required": _("The login needs your consent, which was not given."),
     "interaction_required": _("The login needs a step that was not finished."),
+    "mfa_required": _("The login needs a second step, which was not finished."),
+    # The way back went wrong.
     "state_missing": _("This page was opened without a login under way."),
     "state_unknown": _("This login was not started in this browser, or it was finished already."),
     "state_expired": _("This login was started too long ago."),
     "invalid_grant": _("This login was used already, or it took too long."),
     "login_loop": _("You were logged in several times in a row without getting any further."),
-    "client_rejected": _("The login service does not accept this site. Its operators need to look at the set-up."),
+    "code_missing": _UNUSABLE_ADDRESS,
+    "iss_missing": _UNUSABLE_ADDRESS,
+    "iss_mismatch": _("The answer came from another login service than the one that was asked."),
+    "malformed_request": _UNUSABLE_ADDRESS,
+    "parameter_repeated": _UNUSABLE_ADDRESS,
+    "parameter_too_long": _UNUSABLE_ADDRESS,
+    # The set-up.
+    "client_rejected": _REJECTED_SITE,
+    "invalid_client": _REJECTED_SITE,
+    "invalid_request": _REJECTED_SITE,
+    "invalid_scope": _REJECTED_SITE,
+    "invalid_target": _REJECTED_SITE,
+    "unauthorized_client": _REJECTED_SITE,
+    "unsupported_grant_type": _REJECTED_SITE,
+    "unsupported_response_type": _REJECTED_SITE,
+    # The login service.
     "tenant_unreachable": _("The login service can't be reached at the moment."),
     "tenant_timeout": _("The login service takes too long to answer."),
     "rate_limited": _("The login service has too much to do at the moment."),
-    "refresh_busy": _("Your login is being renewed. Please try again in a moment."),
+    "too_many_requests": _("The login service has too much to do at the moment."),
+    "too_many_attempts": _("There were too many attempts to log in. Please wait a while."),
+    "server_error": _TROUBLE,
+    "temporarily_unavailable": _TROUBLE,
+    "malformed_answer": _UNUSABLE_ANSWER,
+    "answer_too_large": _UNUSABLE_ANSWER,
+    "issuer_mismatch": _UNUSABLE_ANSWER,
+    "metadata_incomplete": _UNUSABLE_ANSWER,
+    "no_signing_keys": _UNUSABLE_ANSWER,
+    "access_token_missing": _UNUSABLE_ANSWER,
+    "token_type_unsupported": _UNUSABLE_ANSWER,
+    "signing_key_not_found": _WRONG_TOKEN,
+    # A login that was good once.
+    "identity_changed": _ENDED,
+    "login_session_ended": _ENDED,
+    "login_session_unreadable": _ENDED,
+    "no_refresh_token": _ENDED,
+    "refresh_busy": _("Your login is being renewed."),
+    # What a page asks of a login.
     "scopes": _("Your account does not have the access that this page needs."),
     "permissions": _("Your account does not have the permission that this page needs."),
     "organization": _("This page belongs to an organization that you are not logged in to."),
@@ -29,9 +79,11 @@ _WORDS = {
     "acr_values": _("This page needs a stronger login, for example with a second factor."),
     "no_access_token": _("This login can't be used for what this page does."),
 }
-_LOGIN_FAILED = _("The login did not succeed.")
+_LOGIN_FAILED = _("Something went wrong while you were being logged in.")
 
 
 def words_for(code: str) -> str:
-    """Return one sentence about ``code`` in the visitor's language."""
+    """Return what to say about ``code``, in the visitor's language; ``token_…`` names the claim that failed its check."""
+    if code not in _WORDS and code.startswith("token_"):
+        return str(_WRONG_TOKEN)
     return str(_WORDS.get(code, _LOGIN_FAILED))

@@ -7,14 +7,14 @@ HTTP; the site is Django's test client, or a live server. One clock is moved for
 from __future__ import annotations
 
 import json
-import time
+import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
@@ -23,84 +23,11 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django.live_server_helper import LiveServer
 
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.protocol.tokens import TokenSet
+from tests.oidc_site import ADA, AUDIENCE, HOUR, SECRET, Site, assert_logged_in, assert_refused, tampered
 from tests.servers.fixtures import OidcProviderFactory
 from tests.servers.oidc_provider import Browser, OidcProvider, form_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
-
-AUDIENCE = "https://api.example.com"
-SCOPE = "openid profile email offline_access read:things"
-#: Reserved characters, so that each way of sending it has to encode it; long enough for HS256.
-SECRET = "a:secret+with/all%that=may&go wrong ~1234567"
-ADA = "auth0|ada"
-HOUR = 3600
-
-
-class Site:
-    """Our views as one person's browser meets them; ``browser`` is that same browser at the provider."""
-
-    def __init__(self, provider: OidcProvider, settings: Any, url: str = "http://testserver") -> None:
-        self.provider, self.settings, self.url = provider, settings, url
-        self.ahead = 0.0
-        self.client, self.browser = Client(), provider.browser()
-        self.register()
-        self.configure()
-
-    def now(self) -> float:
-        return time.time() + self.ahead
-
-    def advance(self, seconds: float) -> None:
-        self.ahead += seconds
-        self.provider.advance(seconds)
-
-    def register(self, **metadata: Any) -> None:
-        client = {
-            "client_id": "web",
-            "client_secret": SECRET,
-            "redirect_uris": [f"{self.url}/auth0/callback/"],
-            "post_logout_redirect_uris": [f"{self.url}/auth0/logged-out/"],
-        }
-        self.provider.register(client | metadata)
-
-    def configure(self, **keys: Any) -> None:
-        self.settings.AUTH0 = {
-            "ISSUER": self.provider.issuer,
-            "CLIENT_ID": "web",
-            "CLIENT_SECRET": SECRET,
-            "AUDIENCE": AUDIENCE,
-            "SCOPE": SCOPE,
-            "CLOCK": self.now,
-            **keys,
-        }
-
-    def get(self, url: str, **headers: str) -> Any:
-        return self.client.get(url.removeprefix(self.url), headers=headers)
-
-    def authorize_url(self, **parameters: str) -> str:
-        """Start a login and return where the browser is sent."""
-        response = self.get(f"/auth0/login/?{urlencode({'next': '/bare/', **parameters})}")
-        assert response.status_code == 302, response.content
-        return str(response["Location"])
-
-    def log_in(self, username: str = ADA) -> Any:
-        return self.get(self.browser.login(self.authorize_url(), username))
-
-    def row(self) -> LoginSession:
-        return LoginSession.objects.get()
-
-    def tokens(self) -> TokenSet:
-        return self.row().grant.tokens
-
-    def refreshes(self) -> dict[str, int]:
-        found: dict[str, int] = self.provider.counts()["token_requests"].get("refresh_token", {"ok": 0, "failed": 0})
-        return found
-
-    def replay(self, refresh_token: str | None) -> requests.Response:
-        """Present a refresh token to the provider as a thief would."""
-        form = {"client_id": "web", "client_secret": SECRET, "grant_type": "refresh_token"}
-        url = f"{self.provider.issuer}oauth/token"
-        return self.browser.session.post(url, data={**form, "refresh_token": refresh_token or ""}, timeout=10)
 
 
 @pytest.fixture(autouse=True)
@@ -122,22 +49,14 @@ def own_site(settings: Any) -> Iterator[Site]:
         yield Site(provider, settings)
 
 
-def assert_logged_in(response: Any, site: Site) -> None:
-    assert (response.status_code, response["Location"]) == (302, "/bare/"), response.content
-    assert site.get("/bare/").content == b"bare auth0|ada"
-
-
-def assert_refused(response: Any, code: str, status: int = 400) -> None:
-    assert (response.status_code, response.context["code"]) == (status, code)
-    assert "_auth_user_id" not in response.client.session
-    assert not LoginSession.objects.exists()
-
-
-def tampered(url: str, **parameters: str | None) -> str:
-    """Return ``url`` with parameters replaced, or left out where None."""
-    parts = urlsplit(url)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()} | parameters
-    return parts._replace(query=urlencode({name: value for name, value in query.items() if value is not None})).geturl()
+@pytest.fixture
+def live_site(oidc_provider: OidcProviderFactory, settings: Any, live_server: LiveServer) -> Iterator[Site]:
+    """A site that is a real HTTP server at ``url``, for ``client`` too."""
+    yield Site(oidc_provider(apiScopes=["read:things"]), settings, live_server.url)
+    # The server's threads share the test's database connection: they have to end before the test does.
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(5)
 
 
 # -- login ---------------------------------------------------------------------------------------------------------------
@@ -145,8 +64,9 @@ def tampered(url: str, **parameters: str | None) -> str:
 
 @pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic", "none"])
 def test_login_refresh_and_revocation_with_each_client_authentication(site: Site, method: str) -> None:
-    site.register(token_endpoint_auth_method=method, **({"client_secret": None} if method == "none" else {}))
-    site.configure(CLIENT_AUTH=method, **({"CLIENT_SECRET": ""} if method == "none" else {}))
+    secret = SECRET if method != "none" else None
+    site.register(token_endpoint_auth_method=method, client_secret=secret)
+    site.configure(CLIENT_AUTH=method, CLIENT_SECRET=secret or "")
     assert_logged_in(site.log_in(), site)
     site.advance(HOUR)
     assert site.get("/token/").status_code == 200
@@ -199,22 +119,16 @@ def test_two_tabs_finish_in_any_order(site: Site) -> None:
     assert LoginSession.objects.count() == 1
 
 
-def test_login_over_http_on_both_sides(
-    oidc_provider: OidcProviderFactory, settings: Any, live_server: LiveServer
-) -> None:
-    site = Site(oidc_provider(apiScopes=["read:things"]), settings, live_server.url)
-    person = Browser(live_server.url).session
-    start = person.get(f"{live_server.url}/bare/", timeout=10)
-    assert start.url.startswith(f"{site.provider.issuer}interaction/")
-    authorize_url = next(
-        answer.headers["Location"] for answer in start.history if "authorize" in answer.headers["Location"]
-    )
-    back = person.get(site.browser.login(authorize_url, ADA), timeout=10)
-    assert (back.url, back.text) == (f"{live_server.url}/bare/", "bare auth0|ada")
-    _, fields = form_of(page := person.get(f"{live_server.url}/auth0/logout/", timeout=10))
-    leave = person.post(page.url, data=fields, allow_redirects=False, timeout=10)
-    returned = person.get(site.browser.logout(leave.headers["Location"]), allow_redirects=False, timeout=10)
-    assert (returned.status_code, returned.headers["Location"]) == (302, "/")
+def test_login_over_http_on_both_sides(live_site: Site) -> None:
+    url = live_site.url
+    with Browser(url).session as person:
+        start = person.get(f"{url}/auth0/login/?next=/bare/", allow_redirects=False, timeout=10)
+        back = person.get(live_site.browser.login(start.headers["Location"], ADA), timeout=10)
+        assert (back.url, back.text) == (f"{url}/bare/", "bare auth0|ada")
+        confirm = person.get(f"{url}/auth0/logout/", timeout=10)
+        leave = person.post(confirm.url, data=form_of(confirm)[1], allow_redirects=False, timeout=10)
+        returned = person.get(live_site.browser.logout(leave.headers["Location"]), allow_redirects=False, timeout=10)
+        assert (returned.status_code, returned.headers["Location"]) == (302, "/")
 
 
 @pytest.mark.parametrize(("audience", "name"), [("", "ada"), (AUDIENCE, "")], ids=["accepted", "refused"])
@@ -254,12 +168,10 @@ def test_id_token_of_another_time_is_refused(site: Site, ahead: int, code: str) 
     assert_refused(site.log_in(), code)
 
 
-def test_id_token_with_another_algorithm_is_refused(site: Site) -> None:
-    """HS256 with the client secret is accepted where it is configured, and nothing else is then."""
-    site.register(id_token_signed_response_alg="HS256")
+@pytest.mark.parametrize("algorithm", ["PS256", "HS256"])
+def test_id_token_with_another_algorithm_than_configured_is_refused(site: Site, algorithm: str) -> None:
+    site.configure(ID_TOKEN_ALGORITHM=algorithm)
     assert_refused(site.log_in(), "token_alg")
-    site.configure(ID_TOKEN_ALGORITHM="HS256")
-    assert_logged_in(site.log_in(), site)
 
 
 def test_id_token_without_the_auth_time_asked_for_is_refused(site: Site) -> None:
@@ -274,10 +186,9 @@ def test_id_token_signed_by_another_key_of_the_same_name_is_refused(own_site: Si
     own_site.provider.restart()
     assert_logged_in(own_site.log_in(), own_site)
     LoginSession.objects.all().delete()
-    own_site.client = Client()
     own_site.provider.options["signingKeys"] = signing_keys("same-kid")
     own_site.provider.restart()
-    assert_refused(own_site.log_in(), "token_signature")
+    assert_refused(own_site.another_person().log_in(), "token_signature")
 
 
 def signing_keys(kid: str) -> dict[str, Any]:
@@ -292,7 +203,7 @@ def test_pkce_is_checked_by_the_provider(site: Site) -> None:
 
 
 def test_somebody_elses_code_is_refused(site: Site) -> None:
-    mallory = Site(site.provider, site.settings)
+    mallory = site.another_person()
     stolen = parse_qs(urlsplit(mallory.browser.login(mallory.authorize_url(), "auth0|mallory")).query)["code"][0]
     callback = site.browser.login(site.authorize_url(), ADA)
     assert_refused(site.get(tampered(callback, code=stolen)), "invalid_grant")
@@ -360,14 +271,15 @@ def test_access_token_is_accepted_by_an_api(site: Site) -> None:
     assert api.get("/api/things/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
-def test_api_calls_over_http_stay_alive_across_expiries(site: Site, live_server: LiveServer) -> None:
-    site.configure(API_ORIGINS=[live_server.url])
-    site.log_in()
+def test_api_calls_over_http_stay_alive_across_expiries(live_site: Site) -> None:
+    live_site.configure(API_ORIGINS=[live_site.url])
+    live_site.log_in()
     for _expiry in range(3):
-        answer = site.get(f"/call/?url={live_server.url}/api/things/")
-        assert (answer.status_code, json.loads(answer.content)["sub"]) == (200, ADA)
-        site.advance(HOUR)
-    assert site.refreshes() == {"ok": 2, "failed": 0}
+        answer = live_site.get(f"/call/?url={live_site.url}/api/things/")
+        assert (answer.status_code, json.loads(answer.content)) == (200, {"sub": ADA, "method": "GET"})
+        answer.wsgi_request.auth0.api.close()
+        live_site.advance(HOUR)
+    assert live_site.refreshes() == {"ok": 2, "failed": 0}
 
 
 def test_several_refreshes_in_a_row_rotate_and_keep_the_login(site: Site) -> None:
@@ -413,47 +325,75 @@ def test_access_ended_by_an_administrator_tells_a_script_to_log_in(site: Site) -
     assert (response.status_code, response.json()["error"]) == (401, "login_required")
 
 
+def test_nothing_secret_is_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "django_auth0_flow")
+    callback = site.browser.login(site.authorize_url(), ADA)
+    site.get(callback)
+    sets = [site.tokens()]
+    site.advance(HOUR)
+    site.get("/token/")
+    sets.append(site.tokens())
+    site.replay(sets[0].refresh_token)
+    site.advance(HOUR)
+    site.get("/token/")
+    site.get(tampered(callback, code="another"))
+    assert "tokens_refreshed" in caplog.text
+    secrets = [SECRET, *parse_qs(urlsplit(callback).query)["code"]]
+    secrets += [
+        token for tokens in sets for token in (tokens.access_token, tokens.refresh_token, tokens.id_token) if token
+    ]
+    assert len(secrets) == 8
+    assert [secret for secret in secrets if secret in caplog.text] == []
+
+
 # -- a provider that restarts or is away ---------------------------------------------------------------------------------
 
 
 def test_new_signing_keys_and_lost_memory(own_site: Site) -> None:
-    """After a restart a live login goes on until it expires, and the next one works at once with the new keys."""
+    """After a restart a live login goes on until it expires, and the next one works at once: one refetch of the keys."""
     own_site.log_in()
     own_site.provider.restart()
     assert own_site.get("/token/").status_code == 200
-    other = Site(own_site.provider, own_site.settings)
-    own_site.configure()
+    other = own_site.another_person()
     assert_logged_in(other.log_in(), other)
+    assert own_site.provider.counts()["requests"]["/.well-known/jwks.json"] == 1
     own_site.advance(HOUR)
     response = own_site.get("/token/")
     assert (response.status_code, response["Location"]) == (302, "/auth0/login/?next=%2Ftoken%2F")
     assert_logged_in(own_site.log_in(), own_site)
 
 
-def test_rotated_keys_are_found_by_warm_workers(own_site: Site) -> None:
-    """The settings stay as they are, so the client with its cached keys does: an unknown ``kid`` refetches them."""
-    own_site.log_in()
-    own_site.provider.restart()
-    own_site.client, own_site.browser = Client(), own_site.provider.browser()
-    assert_logged_in(own_site.log_in(), own_site)
-    assert own_site.provider.counts()["requests"]["/.well-known/jwks.json"] == 1
-
-
 def test_provider_down(own_site: Site) -> None:
-    callback = own_site.browser.login(own_site.authorize_url(), ADA)
-    visitor = Client()
+    """Nobody is logged out: a live token is used, an expired one answers 503, and so does every step of a login."""
     own_site.log_in()
+    visitor = own_site.another_person()
+    callback = visitor.browser.login(visitor.authorize_url(), ADA)
     own_site.provider.stop()
     assert own_site.get("/token/").status_code == 200
+    assert visitor.get(callback).status_code == 503
     own_site.ahead += HOUR
-    for response in (own_site.get("/token/"), visitor.get(callback.removeprefix(own_site.url))):
-        assert response.status_code in (302, 503)
     page, answer = own_site.get("/token/"), own_site.get("/token/", Accept="application/json")
     assert (page.status_code, page["Retry-After"]) == (503, "1")
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert own_site.get("/bare/").status_code == 200
+    cache.clear()
+    own_site.configure()
+    page = visitor.get("/auth0/login/")
+    assert (page.status_code, page.context["code"]) == (503, "tenant_unreachable")
+    own_site.ahead = 0
     own_site.provider.start()
-    assert_logged_in(own_site.log_in(), own_site)
+    assert_logged_in(visitor.log_in(), visitor)
+
+
+def test_logout_with_the_provider_down_ends_the_login_here(own_site: Site) -> None:
+    own_site.log_in()
+    cache.clear()
+    own_site.configure()
+    own_site.provider.stop()
+    response = own_site.client.post("/auth0/logout/")
+    assert (response.status_code, response.context["tenant_left"]) == (200, True)
+    assert "_auth_user_id" not in own_site.client.session
+    assert not LoginSession.objects.exists()
 
 
 # -- logout --------------------------------------------------------------------------------------------------------------
@@ -470,6 +410,7 @@ def test_logout_ends_both_sessions_and_comes_back(site: Site) -> None:
     assert site.replay(refresh_token).json()["error"] == "invalid_grant"
     back = site.browser.logout(leave["Location"])
     assert back.startswith("http://testserver/auth0/logged-out/?state=")
+    assert site.get(tampered(back, state="forged")).status_code == 200  # a page: nobody here asked for that logout
     returned = site.get(back)
     assert (returned.status_code, returned["Location"]) == (302, "/plain/")
     silent = site.browser.login(tampered(site.authorize_url(), prompt="none"), "")

@@ -10,6 +10,11 @@ from tests import views
 
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
+    path(
+        "partners/",
+        include(("django_auth0_flow.urls", "auth0"), namespace="partners"),
+        {"configuration": "partners"},
+    ),
     path("admin/", admin.site.urls),
     path("", views.home, name="home"),
     path("plain/", views.plain),
@@ -29,6 +34,8 @@ urlpatterns = [
     path("call/", views.call),
     path("django-login-required/", login_required(views.plain)),
     path("django-permission/", permission_required("auth.add_user", raise_exception=True)(views.plain)),
+    path("django-permission-loop/", permission_required("auth.add_user")(views.plain)),
+    path("wants-login/", views.wants_login),
     path("api/things/", views.api),
     path("api/things/write/", views.api_write),
     path("api/things/async/", views.async_api),

@@ -9,6 +9,7 @@ from django.utils.decorators import method_decorator
 from django.views.generic import View
 
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required, bearer_token_required
+from django_auth0_flow.protocol.errors import LoginRequired
 
 MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
@@ -76,6 +77,10 @@ def token(request: HttpRequest) -> HttpResponse:
 
 def unmarked_token(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.auth0.access_token())
+
+
+def wants_login(request: HttpRequest) -> HttpResponse:
+    raise LoginRequired("Never satisfied.")
 
 
 def token_then_error(request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,7 @@ from .errors import SigningKeyNotFound, TokenRequestError, TokenValidationError,
 from .http import Http, parse_oauth_answer
 from .issuer import Issuer
 from .tokens import TokenSet, merge_refreshed, parse_token_response
-from .validation import JoseKeys, validate_access_token, validate_id_token
+from .validation import JoseKeys, validate_access_token, validate_id_token, validate_logout_token
 
 #: ID token claims that a clock gone wrong makes fail.
 _WEATHER = ("exp", "iat", "nbf")
@@ -83,9 +83,17 @@ class Client:
         return tokens, claims
 
     def refresh(
-        self, tokens: TokenSet, *, first_claims: Mapping[str, Any], scope: str | None = None
+        self,
+        tokens: TokenSet,
+        *,
+        first_claims: Mapping[str, Any],
+        scope: str | None = None,
+        audience: str | None = None,
     ) -> tuple[TokenSet, dict[str, Any] | None]:
         """Return the token set after a refresh, and the claims of its ID token if it brought one.
+
+        ``scope`` asks for fewer scopes, ``audience`` for another API's token, which Auth0 gives under a multi-resource
+        policy only, and else ignores: whether the token is for it is the caller's to check.
 
         A new ID token must agree with ``first_claims`` in ``iss``, ``sub`` and ``aud``, and in ``auth_time``, ``azp`` and
         ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant, MfaRequired, TokenRequestError,
@@ -94,6 +102,8 @@ class Client:
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:
             form["scope"] = scope
+        if audience is not None:
+            form["audience"] = audience
         answer = self._request_tokens(form, scope or " ".join(sorted(tokens.scope)))
         claims = None
         if answer.id_token is not None:
@@ -113,6 +123,23 @@ class Client:
                 if name in claims and name in first_claims and claims[name] != first_claims[name]:
                     raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
         return merge_refreshed(tokens, answer), claims
+
+    def connection_token(self, tokens: TokenSet, *, connection: str, login_hint: str = "") -> TokenSet:
+        """Return an identity provider's access token for the user, by Auth0's Token Vault.
+
+        The refresh token is shown, not spent: Auth0 wants rotation off for this. Raises as ``refresh``.
+        RFC 8693 §2.1; Auth0: Token Vault.
+        """
+        form = {
+            "grant_type": "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
+            "subject_token": tokens.refresh_token or "",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:refresh_token",
+            "requested_token_type": "http://auth0.com/oauth/token-type/federated-connection-access-token",
+            "connection": connection,
+        }
+        if login_hint:
+            form["login_hint"] = login_hint
+        return self._request_tokens(form, "")
 
     def revoke(self, refresh_token: str) -> None:
         """Revoke a refresh token with all that came from it; no-op at an issuer without revocation. RFC 7009.
@@ -182,8 +209,59 @@ class Client:
         """Validate a JWT access token that this issuer issued for ``audience``."""
         return validate_access_token(token, issuer=self.issuer, audience=audience, now=self.clock(), leeway=self.leeway)
 
-    def _request_tokens(self, form: dict[str, str], requested_scope: str) -> TokenSet:
-        headers = self._auth(form, self.issuer.url)
+    def validate_logout_token(self, token: str) -> dict[str, Any]:
+        """Validate a back-channel logout token sent to this client; whether its ``jti`` is new is not checked."""
+        return validate_logout_token(
+            token, keys=self._keys, client_id=self.client_id, now=self.clock(), leeway=self.leeway
+        )
+
+    def grant(
+        self, form: Mapping[str, str], *, scope: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[TokenSet, dict[str, Any], dict[str, Any]]:
+        """Log in by a grant without redirect; return token set, validated ID token claims and the whole answer.
+
+        ``form`` holds ``grant_type`` and what belongs to it; no nonce was sent, so none is looked for. Raises MfaRequired,
+        InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
+        """
         now = self.clock()
-        answer = self._http.post_form(self.issuer.metadata().token_endpoint, form, headers=headers)
-        return parse_token_response(parse_oauth_answer(answer, now=now), now=now, requested_scope=requested_scope)
+        answer = self._token_answer(dict(form), headers)
+        tokens = parse_token_response(answer, now=now, requested_scope=scope)
+        if tokens.id_token is None:
+            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
+        claims = self.validate_id_token(tokens.id_token, nonce=None, access_token=tokens.access_token)
+        return tokens, claims, answer
+
+    def post_json(
+        self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Send JSON with this client's credentials to ``path`` below the issuer; return the answer's object.
+
+        Auth0's JSON endpoints document credentials in the body only, so a secret that goes by header elsewhere goes there.
+        Raises as parse_oauth_answer.
+        """
+        credentials: dict[str, str] = {}
+        sent = self._auth(credentials, self.issuer.url)
+        if sent.pop("Authorization", None) and self._keys.client_secret:
+            credentials["client_secret"] = self._keys.client_secret
+        document = {**body, "client_id": self.client_id, **credentials}
+        answer = self._http.post_json(self._below_issuer(path), document, headers={**sent, **(headers or {})})
+        return parse_oauth_answer(answer, now=self.clock())
+
+    def get_list(self, path: str, *, bearer: str) -> list[Any]:
+        """Return the JSON array at ``path`` below the issuer. Raises TokenRequestError or TransportError."""
+        answer = self._http.get(self._below_issuer(path), headers={"Authorization": f"Bearer {bearer}"})
+        if answer.status != 200:
+            parse_oauth_answer(answer, now=self.clock())  # raises what the answer means
+        return answer.json_array()
+
+    def _below_issuer(self, path: str) -> str:
+        return f"{self.issuer.url.rstrip('/')}/{path}"
+
+    def _request_tokens(self, form: dict[str, str], requested_scope: str) -> TokenSet:
+        now = self.clock()
+        return parse_token_response(self._token_answer(form), now=now, requested_scope=requested_scope)
+
+    def _token_answer(self, form: dict[str, str], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        sent = {**self._auth(form, self.issuer.url), **(headers or {})}
+        answer = self._http.post_form(self.issuer.metadata().token_endpoint, form, headers=sent)
+        return parse_oauth_answer(answer, now=self.clock())

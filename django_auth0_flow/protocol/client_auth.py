@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, MutableMapping
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 #: (form, issuer) -> headers
 ClientAuth = Callable[[MutableMapping[str, str], str], dict[str, str]]
@@ -27,7 +27,8 @@ def client_secret_post(client_id: str, client_secret: str) -> ClientAuth:
 
 def client_secret_basic(client_id: str, client_secret: str) -> ClientAuth:
     """Send id and secret, form-encoded, in the Authorization header. RFC 6749 §2.3.1."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
+    # A blank becomes %20, which every server reads alike; the form's own "+" is not decoded everywhere.
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}".encode()
     header = "Basic " + base64.b64encode(pair).decode()
 
     def authenticate(form: MutableMapping[str, str], issuer: str) -> dict[str, str]:

@@ -13,13 +13,13 @@ from typing import Any
 #: Only these become part of our ``code``: the tenant's answer may be anything, also text chosen by an attacker.
 KNOWN_OAUTH_ERRORS = frozenset(
     """
-    access_denied account_selection_required association_required authorization_pending bad.connection bad.email
-    bad.phone_number consent_required expired_token interaction_required invalid_client invalid_dpop_proof invalid_grant
-    invalid_request invalid_request_object invalid_request_uri invalid_scope invalid_target invalid_token login_required
-    mfa_required password_leaked registration_not_supported request_not_supported request_uri_not_supported
-    requires_verification server_error slow_down sms_provider_error temporarily_unavailable too_many_attempts
-    too_many_requests unauthorized unauthorized_client unsupported_challenge_type unsupported_grant_type
-    unsupported_response_type use_dpop_nonce
+    access_denied account_selection_required association_required authorization_pending bad.authParams bad.client_id
+    bad.connection bad.email bad.phone_number bad.request bad.tenant consent_required expired_token
+    interaction_required invalid_client invalid_dpop_proof invalid_grant invalid_request invalid_request_object
+    invalid_request_uri invalid_scope invalid_target invalid_token login_required mfa_required password_change_required
+    password_leaked registration_not_supported request_not_supported request_uri_not_supported requires_verification
+    server_error slow_down sms_provider_error temporarily_unavailable too_many_attempts too_many_requests unauthorized
+    unauthorized_client unsupported_challenge_type unsupported_grant_type unsupported_response_type use_dpop_nonce
     """.split()
 )
 
@@ -92,8 +92,11 @@ class InvalidGrant(TokenRequestError):
 class MfaRequired(OAuthError):
     """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
 
-    ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping.
+    ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping. ``configuration`` names the
+    configuration of the login, for whoever answers an error that left a view.
     """
+
+    configuration = "default"
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import urllib3.exceptions
 
 from .deadline import DeadlineAdapter, http_deadline, remaining_time
 from .errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
-from .strict_json import parse_json_object
+from .strict_json import parse_json_array, parse_json_object
 
 MAX_BODY = 1024 * 1024
 _RETRY_AFTER = re.compile(r"[0-9]{1,6}\Z")
@@ -40,6 +40,18 @@ class HttpAnswer:
         except ValueError as error:
             raise TransportError(
                 "The tenant's answer is not a JSON object.",
+                code="malformed_answer",
+                retryable=False,
+                status=self.status,
+            ) from error
+
+    def json_array(self) -> list[Any]:
+        """Return the body as a JSON array. Raises TransportError (``malformed_answer``)."""
+        try:
+            return parse_json_array(self.body)
+        except ValueError as error:
+            raise TransportError(
+                "The tenant's answer is not a JSON array.",
                 code="malformed_answer",
                 retryable=False,
                 status=self.status,

@@ -229,9 +229,10 @@ class KeyClient(PyJWKClient):
         """Return the filtered key set. The base class caches what is returned."""
         cache_key = f"auth0_flow:jwks:{self.uri}"
         forced = self._last_good is not None
-        if self._shared and not forced and isinstance(found := self._shared.get(cache_key), dict):
-            self._last_good = found
-            return found
+        found = self._shared.get(cache_key) if self._shared and not forced else None
+        if isinstance(found, dict) and (usable := _usable_keys(found)):
+            self._last_good = {"keys": usable}
+            return self._last_good
         try:
             keys = {"keys": _usable_keys(_json_of(self._http.get(self.uri)))}
             if not keys["keys"]:
@@ -255,11 +256,17 @@ def _json_of(answer: HttpAnswer) -> dict[str, Any]:
 
 
 def _usable_keys(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the public RSA signing keys of a JWKS document, each with a ``kid``. RFC 7517 §4, §5."""
+    """Return the public RSA signing keys of a JWKS document that fit our algorithms, each with a ``kid``.
+
+    RFC 7517 §4, §5.
+    """
     keys = document.get("keys")
     usable: list[dict[str, Any]] = []
     for position, key in enumerate(keys[:100] if isinstance(keys, list) else []):
         if not isinstance(key, dict) or key.get("kty") != "RSA" or key.get("use", "sig") != "sig" or "d" in key:
+            continue
+        # PyJWT builds the key by its ``alg``: a word it knows for other kinds of key must not get that far.
+        if key.get("alg", "RS256") not in ("RS256", "PS256"):
             continue
         operations = key.get("key_ops", ["verify"])
         if not isinstance(operations, list) or "verify" not in operations:

@@ -26,16 +26,28 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     Deep nesting (RecursionError) and integers beyond Python's digit limit count as "anything else". Numbers such as
     ``1e999`` still become infinity: whoever uses a number checks it. RFC 8259; RFC 8725 §3.7 for duplicates.
     """
+    result = _parse_json(data)
+    if not isinstance(result, dict):
+        raise ValueError("not a JSON object")
+    return result
+
+
+def parse_json_array(data: bytes) -> list[Any]:
+    """Return the JSON array in ``data``, as strictly as ``parse_json_object``. Raises ValueError."""
+    result = _parse_json(data)
+    if not isinstance(result, list):
+        raise ValueError("not a JSON array")
+    return result
+
+
+def _parse_json(data: bytes) -> Any:
     try:
-        result = _decoder.decode(data.decode("utf-8"))
+        return _decoder.decode(data.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         # The decoders' own errors carry the whole document, tokens included.
         raise ValueError("not JSON in UTF-8") from None
-    if not isinstance(result, dict):
-        raise ValueError("not a JSON object")
-    return result
 
 
 def is_storable_text(value: str) -> bool:

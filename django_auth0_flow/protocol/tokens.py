@@ -15,10 +15,11 @@ ASSUMED_LIFE = 300
 
 @dataclass(frozen=True)
 class TokenSet:
-    """An access token with what came along. ``expires_at`` in epoch seconds. The repr holds no token."""
+    """An access token with what came along. Times in epoch seconds. The repr holds no token."""
 
     access_token: str | None = field(default=None, repr=False)
     expires_at: float | None = None
+    obtained_at: float | None = None
     scope: frozenset[str] = frozenset()
     token_type: str = "Bearer"
     refresh_token: str | None = field(default=None, repr=False)
@@ -29,8 +30,15 @@ class TokenSet:
         return self.access_token is None or self.expires_at is None or self.expires_at <= now
 
     def is_fresh(self, now: float, margin: float) -> bool:
-        """Tell whether the access token lives longer than ``margin`` seconds from ``now``."""
-        return self.access_token is not None and self.expires_at is not None and self.expires_at - margin > now
+        """Tell whether the access token lives longer than ``margin`` seconds from ``now``.
+
+        The margin is at most a third of the token's life, or a short-lived one would never be fresh.
+        """
+        if self.access_token is None or self.expires_at is None:
+            return False
+        if self.obtained_at is not None:
+            margin = min(margin, max(0.0, (self.expires_at - self.obtained_at) / 3))
+        return self.expires_at - margin > now
 
 
 class TokenSource(Protocol):
@@ -68,6 +76,7 @@ def parse_token_response(
     return TokenSet(
         access_token=access_token,
         expires_at=now + _life(body.get("expires_in")),
+        obtained_at=now,
         scope=frozenset((scope if isinstance(scope, str) else requested_scope).split()),
         token_type="DPoP" if token_type.lower() == "dpop" else "Bearer",
         refresh_token=refresh_token if isinstance(refresh_token, str) and _is_token_text(refresh_token) else None,

@@ -28,6 +28,8 @@ from .strict_json import is_storable_text, parse_json_object
 #: Every algorithm this package ever accepts. HS256 only with the client secret and only where configured.
 ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
 MAX_TOKEN_LENGTH = 256 * 1024
+#: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _RSA = {
     "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
@@ -120,6 +122,37 @@ def validate_access_token(
     return claims
 
 
+def validate_logout_token(token: object, *, keys: JoseKeys, client_id: str, now: float, leeway: int) -> dict[str, Any]:
+    """Return the claims of a back-channel logout token: ``sid``, ``sub`` or both are there, and ``jti``.
+
+    ``now`` and ``leeway`` are in seconds. Signed as ID tokens are; where those are HS256, RS256 is accepted as well, since
+    Auth0 documents no other algorithm for logout tokens. Replay of ``jti`` is the caller's to refuse: it needs storage.
+    Raises as validate_id_token. OpenID Connect Back-Channel Logout 1.0 §2.4, §2.6.
+    """
+    algorithms = {keys.algorithm} if keys.algorithm != "HS256" else {"HS256", "RS256"}
+    header, claims = _verified(token, keys, algorithms)
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in ("jwt", "logout+jwt", "application/logout+jwt"):
+        raise TokenValidationError("typ", "this is another kind of token", expected="logout+jwt")
+    events = claims.get("events")
+    if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+        raise TokenValidationError("events", "this is not a logout token", expected=LOGOUT_EVENT)
+    if "nonce" in claims:
+        raise TokenValidationError("nonce", "a logout token has none")
+    _check_issuer(claims, keys.issuer.url)
+    _check_audience(claims, client_id)
+    _check_times(claims, now=now, leeway=leeway)
+    if not isinstance(claims.get("jti"), str) or not claims["jti"]:
+        raise TokenValidationError("jti", "it must be text")
+    if "sub" not in claims and "sid" not in claims:
+        raise TokenValidationError("sid", "the token names neither a session nor a subject")
+    if "sub" in claims:
+        check_subject(claims)
+    if "sid" in claims and (not isinstance(claims["sid"], str) or not claims["sid"]):
+        raise TokenValidationError("sid", "it must be text")
+    return claims
+
+
 def check_subject(claims: Mapping[str, Any]) -> str:
     """Return ``sub``: 1 to 255 characters, not blank, none of them a control character. OpenID Connect Core §2."""
     subject = claims.get("sub")
@@ -165,7 +198,7 @@ def _verified(
     encoded_header, _, encoded_claims = signing_input.partition(b".")
     header = _json_part(encoded_header, "header")
     algorithm = header.get("alg")
-    if algorithm not in (algorithms or (keys.algorithm,)):
+    if not isinstance(algorithm, str) or algorithm not in (algorithms or (keys.algorithm,)):
         raise TokenValidationError(
             "alg", "the token is signed with another algorithm than configured", expected=keys.algorithm or None
         )
@@ -178,7 +211,7 @@ def _verified(
     if algorithm == "HS256":
         _verify_hmac(signing_input, signature, keys.client_secret)
     else:
-        _verify_rsa(signing_input, signature, str(algorithm), keys.issuer.signing_keys(kid))
+        _verify_rsa(signing_input, signature, algorithm, keys.issuer.signing_keys(kid))
     return header, _json_part(encoded_claims, "claims")
 
 

@@ -16,10 +16,10 @@ from django.template import Context, TemplateSyntaxError
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix
 
-from .. import flow
-from ..conf import DEFAULT, get_settings
-from ..protocol.errors import Auth0Error
-from ..session import Auth0Session
+from django_auth0_flow import flow
+from django_auth0_flow.conf import DEFAULT, get_settings
+from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.session import Auth0Session
 
 register = template.Library()
 
@@ -46,7 +46,11 @@ class UserInfo:
 
 @register.simple_tag(takes_context=True)
 def auth0_login_url(
-    context: Context, *, next: str | None = None, configuration: str = DEFAULT, **parameters: Any
+    context: Context,
+    *,
+    next: str | None = None,  # noqa: A002  # its name in every URL
+    configuration: str = DEFAULT,
+    **parameters: Any,
 ) -> str:
     """Return the address that starts a login and comes back to ``next``, by default to the page the tag stands on.
 
@@ -68,7 +72,7 @@ def auth0_login_button(
     *,
     label: str = "",
     css_class: str = "",
-    next: str | None = None,
+    next: str | None = None,  # noqa: A002  # its name in every URL
     configuration: str = DEFAULT,
     **parameters: Any,
 ) -> dict[str, Any]:
@@ -79,7 +83,12 @@ def auth0_login_button(
 
 @register.inclusion_tag("auth0/logout_button.html", takes_context=True)
 def auth0_logout_button(
-    context: Context, *, label: str = "", css_class: str = "", next: str = "", configuration: str = DEFAULT
+    context: Context,
+    *,
+    label: str = "",
+    css_class: str = "",
+    next: str = "",  # noqa: A002  # its name in every URL
+    configuration: str = DEFAULT,
 ) -> dict[str, Any]:
     """Show the form that logs out: a POST with its CSRF token, since a link could be followed by anybody.
 
@@ -134,12 +143,8 @@ def auth0_user(context: Context) -> UserInfo | None:
     except Auth0Error:
         return None
     email = _text(claims.get("email"))
-    names = (_text(claims.get(name)) for name in ("name", "nickname", "preferred_username"))
-    return UserInfo(
-        name=next(filter(None, names), email),
-        email=email,
-        picture=_picture(claims.get("picture")),
-    )
+    names = [_text(claims.get(name)) for name in ("name", "nickname", "preferred_username")]
+    return UserInfo(next(filter(None, names), email), email, _picture(claims.get("picture")))
 
 
 def _text(value: object) -> str:

@@ -6,32 +6,34 @@ import json
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, JsonResponse
+from django.http import JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
+
 from django_auth0_flow.decorators import bearer_token_required
 
 from .forms import BookingForm
 from .models import Appointment
+from .types import ClinicRequest
 
 
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
-def appointments(request: HttpRequest) -> HttpResponseBase:
+def appointments(request: ClinicRequest) -> HttpResponseBase:
     """``/api/appointments/``: GET lists the caller's appointments, POST books one."""
     answer: HttpResponseBase = (book if request.method == "POST" else list_appointments)(request)
     return answer
 
 
 @bearer_token_required(scopes="read:appointments")
-def list_appointments(request: HttpRequest) -> JsonResponse:
+def list_appointments(request: ClinicRequest) -> JsonResponse:
     mine = Appointment.objects.filter(subject=request.access_token_claims["sub"])
     return JsonResponse({"appointments": [as_json(appointment) for appointment in mine]})
 
 
 @bearer_token_required(scopes="write:appointments")
-def book(request: HttpRequest) -> JsonResponse:
+def book(request: ClinicRequest) -> JsonResponse:
     try:
         wanted = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -56,7 +58,7 @@ def book(request: HttpRequest) -> JsonResponse:
 
 def as_json(appointment: Appointment) -> dict[str, Any]:
     return {
-        "doctor": appointment.get_doctor_display(),
+        "doctor": appointment.doctor_name,
         "room": appointment.room,
         "starts_at": appointment.starts_at.isoformat(),
         "reason": appointment.reason,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -22,12 +24,18 @@ class Appointment(models.Model):
     starts_at = models.DateTimeField()
     reason = models.CharField(max_length=80, blank=True)
 
+    objects: ClassVar[models.Manager[Appointment]] = models.Manager()
+
     class Meta:
         ordering = ["starts_at"]
         constraints = [models.UniqueConstraint(fields=["doctor", "starts_at"], name="one_patient_at_a_time")]
 
     def __str__(self) -> str:
-        return f"{self.get_doctor_display()}, {self.starts_at:%d %B %H:%M}"
+        return f"{self.doctor_name}, {self.starts_at:%d %B %H:%M}"
+
+    @property
+    def doctor_name(self) -> str:
+        return str(Doctor(self.doctor).label)
 
     @property
     def room(self) -> str:
@@ -43,6 +51,8 @@ class TokenRefresh(models.Model):
     login_session_id = models.UUIDField(db_index=True)
     at = models.DateTimeField(help_text="By the clock of the site, which the demo can put forward.")
     milliseconds = models.PositiveIntegerField()
+
+    objects: ClassVar[models.Manager[TokenRefresh]] = models.Manager()
 
     class Meta:
         ordering = ["-at"]

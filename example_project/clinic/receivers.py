@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.dispatch import receiver
+
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.signals import login_session_ended, tokens_refreshed
 

@@ -10,35 +10,36 @@ from datetime import UTC, datetime
 from typing import Any
 
 import requests
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST, require_safe
+from site_config import clock
+
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.decorators import auth0_login_required
 from django_auth0_flow.session import Auth0Session
-from site_config import clock
 
+from .conf import api_url, is_demo
 from .forms import BookingForm
 from .models import Appointment, TokenRefresh
+from .types import ClinicRequest
 
 #: How an OpenID provider says that a second factor was used.
 SECOND_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
 @require_GET
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: ClinicRequest) -> HttpResponse:
     return render(request, "clinic/home.html")
 
 
 @require_GET
 @auth0_login_required
-def profile(request: HttpRequest) -> HttpResponse:
-    login: Auth0Session = request.auth0
+def profile(request: ClinicRequest) -> HttpResponse:
+    login = request.auth0
     context = {
         "claims": [(name, readable(name, value)) for name, value in login.claims.items()],
         "scopes": sorted(login.scopes),
@@ -50,13 +51,13 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @auth0_login_required
-def appointments(request: HttpRequest) -> HttpResponse:
+def appointments(request: ClinicRequest) -> HttpResponse:
     return appointments_page(request, BookingForm())
 
 
 @require_POST
 @auth0_login_required
-def book(request: HttpRequest) -> HttpResponse:
+def book(request: ClinicRequest) -> HttpResponse:
     form = BookingForm(request.POST)
     if not form.is_valid():
         return appointments_page(request, form)
@@ -71,13 +72,14 @@ def book(request: HttpRequest) -> HttpResponse:
     return appointments_page(request, form)
 
 
-def appointments_page(request: HttpRequest, form: BookingForm) -> HttpResponse:
-    login: Auth0Session = request.auth0
+def appointments_page(request: ClinicRequest, form: BookingForm) -> HttpResponse:
+    login = request.auth0
     call = call_api(request)
     context = {
         "call": call,
         "appointments": [
-            {**item, "starts_at": datetime.fromisoformat(item["starts_at"])} for item in call.body.get("appointments", ())
+            {**item, "starts_at": datetime.fromisoformat(item["starts_at"])}
+            for item in call.body.get("appointments", ())
         ],
         "token": TokenFacts.of(login),
         "refreshes": TokenRefresh.objects.filter(login_session_id=login.login_session.pk),
@@ -88,38 +90,39 @@ def appointments_page(request: HttpRequest, form: BookingForm) -> HttpResponse:
 
 @require_POST
 @auth0_login_required
-def expire_token(request: HttpRequest) -> HttpResponse:
+def expire_token(request: ClinicRequest) -> HttpResponse:
     """Put the demo's clock forward to one second after the access token's expiry."""
-    if not settings.DEMO:
+    if not is_demo():
         raise Http404
-    login: Auth0Session = request.auth0
+    login = request.auth0
     seconds = max(0.0, (login.tokens.expires_at or 0) - clock.now()) + 1
     clock.put_forward(seconds)
     messages.info(
         request,
-        f"The clock was put forward by {minutes(seconds)}, so your access token had expired. "
-        "The call on this page found out, and got a new one first.",
+        f"The clock was put forward by {minutes(seconds)}, past the end of your access token. "
+        "It was refreshed by itself before this page called the API.",
     )
     return redirect("appointments")
 
 
 @require_GET
 @auth0_login_required(acr_values=SECOND_FACTOR)
-def results(request: HttpRequest) -> HttpResponse:
+def results(request: ClinicRequest) -> HttpResponse:
     return render(request, "clinic/results.html", {"claims": request.auth0.claims})
 
 
 @require_GET
 @auth0_login_required(permissions="manage:rota")
-def rota(request: HttpRequest) -> HttpResponse:
+def rota(request: ClinicRequest) -> HttpResponse:
     coming = Appointment.objects.filter(starts_at__gte=timezone.now())[:100]
     return render(request, "clinic/rota.html", {"appointments": coming})
 
 
-def admin_login(request: HttpRequest) -> HttpResponse:
+@require_safe
+def admin_login(request: ClinicRequest) -> HttpResponse:
     """Send visitors of the admin to Auth0; whoever is logged in and still comes here is not staff."""
     if request.user.is_authenticated:
-        raise PermissionDenied
+        return render(request, "403.html", status=403)
     return redirect_to_login(request.GET.get("next", "/admin/"))
 
 
@@ -148,12 +151,12 @@ class ApiCall:
         return "The appointments can't be reached at the moment. Please try again later."
 
 
-def call_api(request: HttpRequest, method: str = "GET", body: Mapping[str, str] | None = None) -> ApiCall:
+def call_api(request: ClinicRequest, method: str = "GET", body: Mapping[str, str] | None = None) -> ApiCall:
     """Call the appointments API in the visitor's name; the token comes, and is refreshed, by itself."""
-    login: Auth0Session = request.auth0
+    login = request.auth0
     started = time.perf_counter()
     try:
-        answer = login.api.request(method, settings.API_URL, json=body)
+        answer = login.api.request(method, api_url(), json=body)
         found = answer.json()
     except requests.RequestException:
         return ApiCall(method, 0, elapsed(started))
@@ -194,10 +197,14 @@ def moment(epoch: float) -> datetime:
 
 
 def minutes(seconds: float) -> str:
-    """Return a length of time in words: ``4 min 59 s``."""
+    """Return a length of time in words: ``4 min 59 s``, without seconds from an hour on."""
     whole, rest = divmod(round(seconds), 60)
     hours, whole = divmod(whole, 60)
-    parts = [f"{hours} h" * bool(hours), f"{whole} min" * bool(whole), f"{rest} s" * (not hours)]
+    parts = [
+        f"{hours} h" * bool(hours),
+        f"{whole} min" * bool(whole),
+        f"{rest} s" * (not hours and (rest > 0 or not whole)),
+    ]
     return " ".join(filter(None, parts))
 
 

@@ -14,7 +14,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 def build_policy(issuer: str) -> str:
     """Return the policy's text. Browsers hold redirects of a form against ``form-action`` too: logging out ends at the
-    tenant, so the tenant is named there."""
+    tenant, so the tenant is named there.
+    """
     tenant = "{0.scheme}://{0.netloc}".format(urlsplit(issuer))
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -152,6 +152,6 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "short"}},
     "loggers": {
         name: {"handlers": ["console"], "level": env("LOG_LEVEL", "INFO"), "propagate": False}
-        for name in ("django", "django.server", "django_auth0_flow")
+        for name in ("django", "django_auth0_flow")
     },
 }

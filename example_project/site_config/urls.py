@@ -5,6 +5,7 @@ from __future__ import annotations
 from clinic import api, views
 from django.contrib import admin
 from django.urls import include, path
+
 from django_auth0_flow.views import LogoutView
 
 urlpatterns = [

@@ -43,14 +43,14 @@ class Relier:
         sent = {name: value for name, value in parameters.items() if value is not None}
         return f"{self.tenant.issuer}authorize?{urlencode(sent)}"
 
-    def callback(self, user: User | None = None, *, deny: bool = False, **changes: Any) -> dict[str, str]:
+    def callback(self, user: User | None = None, /, *, deny: Any = False, **changes: Any) -> dict[str, str]:
         """Log in and return the parameters of the callback."""
         return fields_of(self.tenant.login(self.url(**changes), user, deny=deny))
 
     def post(self, path: str, form: dict[str, Any], **options: Any) -> requests.Response:
         return requests.post(self.tenant.issuer + path, data=form, timeout=10, **options)
 
-    def token(self, grant_type: str, *, headers: dict[str, str] | None = None, **form: Any) -> requests.Response:
+    def token(self, grant_type: str, *, headers: Any = None, **form: Any) -> requests.Response:
         """Ask the token endpoint with client_secret_post; a parameter that is None is left out."""
         full = {
             "grant_type": grant_type,
@@ -65,7 +65,7 @@ class Relier:
         form = {"code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER, **changes}
         return self.token("authorization_code", **form)
 
-    def log_in(self, user: User | None = None, **changes: Any) -> dict[str, Any]:
+    def log_in(self, user: User | None = None, /, **changes: Any) -> dict[str, Any]:
         """Return the token answer of a whole login."""
         answer = self.exchange(self.callback(user, **changes)["code"])
         assert answer.status_code == 200, answer.text
@@ -91,7 +91,7 @@ def verified(tenant: Tenant, token: str, **options: Any) -> dict[str, Any]:
     jwks = requests.get(f"{tenant.issuer}.well-known/jwks.json", timeout=10).json()
     keys = {key["kid"]: jwt.PyJWK(key) for key in jwks["keys"]}
     key = keys[jwt.get_unverified_header(token)["kid"]]
-    checks = {"verify_exp": False, "verify_iat": False, "verify_aud": "audience" in options}
+    checks: Any = {"verify_exp": False, "verify_iat": False, "verify_aud": "audience" in options}
     return dict(jwt.decode(token, key, algorithms=["RS256", "PS256"], options=checks, **options))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -58,6 +59,13 @@ def test_code_is_good_once(relier: Relier) -> None:
     code = relier.callback()["code"]
     assert relier.exchange(code).status_code == 200
     assert error_of(relier.exchange(code)) == INVALID_CODE
+
+
+def test_parallel_exchanges_of_one_code(relier: Relier) -> None:
+    code = relier.callback()["code"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: relier.exchange(code).status_code, range(8)))
+    assert sorted(answers) == [200] + [403] * 7
 
 
 def test_code_is_good_for_a_minute(relier: Relier) -> None:
@@ -140,7 +148,11 @@ def test_public_application_needs_pkce(tenant: Tenant) -> None:
     [
         ({"client_id": None}, 400, "Missing required parameter: client_id"),
         ({"client_id": "unknown"}, 400, "Unknown client: unknown"),
-        ({"redirect_uri": CALLBACK + "x"}, 400, "The provided redirect_uri is not in the list of allowed callback URLs."),
+        (
+            {"redirect_uri": CALLBACK + "x"},
+            400,
+            "The provided redirect_uri is not in the list of allowed callback URLs.",
+        ),
         ({"redirect_uri": CALLBACK[:-1]}, 400, "Callback URL mismatch."),
         ({"response_type": None}, 400, "Missing required parameter: response_type"),
     ],

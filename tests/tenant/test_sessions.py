@@ -11,8 +11,7 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 import requests
 
-from django_auth0_flow.testing.tenant import Api, Browser, Tenant, TenantPage
-from django_auth0_flow.testing.tenant import jws
+from django_auth0_flow.testing.tenant import Api, Browser, Tenant, TenantPage, jws
 from tests.tenant.helpers import CALLBACK, Relier, claims_of, fields_of, verified
 
 MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
@@ -184,7 +183,9 @@ def test_v2_logout(tenant: Tenant, relier: Relier) -> None:
     query = urlencode({"client_id": relier.application.client_id, "returnTo": "https://evil.example/"})
     status, _, page = browser.open(f"{tenant.issuer}v2/logout?{query}")
     assert status == 400
-    expected = "parameter &#34;https://evil.example/&#34; is not defined as a valid URL in &#34;Allowed Logout URLs&#34;."
+    expected = (
+        "parameter &#34;https://evil.example/&#34; is not defined as a valid URL in &#34;Allowed Logout URLs&#34;."
+    )
     assert expected in page
 
 
@@ -260,6 +261,51 @@ def test_login_page_for_people(tenant: Tenant, relier: Relier) -> None:
     form = {"username": "ADA@example.com", "password": "correct horse"}
     right = requests.post(answer.url, data=form, timeout=5, allow_redirects=False)
     assert right.headers["Location"].startswith("/authorize/resume?state=")
+
+
+def test_sign_up(tenant: Tenant, relier: Relier) -> None:
+    page = requests.get(relier.url(screen_hint="signup"), timeout=5)
+    assert "Sign up for" in page.text
+    form = {"username": "new@example.com", "password": "long enough"}
+    assert requests.post(page.url, data=form, timeout=5, allow_redirects=False).status_code == 302
+    user = tenant.user_by_login("new@example.com")
+    assert user is not None
+    assert user.email_verified is False
+    tenant.sign_up_enabled = False
+    assert relier.callback(screen_hint="signup")["error_description"] == "signup is disabled"
+
+
+def test_choosing_an_organization_and_declining_consent(tenant: Tenant, relier: Relier) -> None:
+    relier.application.organization_prompt = True
+    relier.application.first_party = False
+    tenant.user.orgs = [tenant.add_organization("Acme").id, tenant.add_organization("Zeta").id]
+    browser = tenant.browser()
+    _, location, _ = browser.open(relier.url())
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:], {"user": tenant.user.sub})
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:])
+    page_url = tenant.issuer + str(location)[1:]
+    assert "Zeta" in browser.open(page_url)[2]
+    assert browser.open(page_url, {"organization": "org_foreign"})[0] == 200
+    _, location, _ = browser.open(page_url, {"organization": tenant.user.orgs[1]})
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:])
+    consent_url = tenant.issuer + str(location)[1:]
+    assert "read:appointments" in browser.open(consent_url)[2]
+    _, location, _ = browser.open(consent_url, {"action": "deny"})
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:])
+    assert fields_of(str(location))["error_description"] == "User did not authorize the request"
+
+
+def test_second_factor_page(tenant: Tenant, relier: Relier) -> None:
+    browser = tenant.browser()
+    _, location, _ = browser.open(relier.url(acr_values=MFA))
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:], {"user": tenant.user.sub})
+    _, location, _ = browser.open(tenant.issuer + str(location)[1:])
+    url = tenant.issuer + str(location)[1:]
+    assert "123456" in browser.open(url)[2]
+    status, _, page = browser.open(url, {"code": "000000"})
+    assert status == 400
+    assert "The code you entered is invalid" in page
+    assert browser.open(url, {"code": "123456"})[0] == 302
 
 
 def test_lost_login_page(tenant: Tenant) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jwt
 import pytest
 import requests
@@ -127,6 +129,8 @@ def test_invitation_is_good_once(tenant: Tenant, relier: Relier) -> None:
     organization = tenant.add_organization("Acme")
     invitation = tenant.invite(organization, email="ada@example.com")
     asked = {"organization": organization.id, "invitation": invitation.ticket}
+    link = tenant.invitation_link(invitation, "https://app.example.com/login/")
+    assert link.startswith(f"https://app.example.com/login/?invitation={invitation.ticket}&organization=org_")
     assert claims_of(relier.log_in(**asked)["id_token"])["org_id"] == organization.id
     assert relier.callback(**asked)["error_description"] == "invitation not found or already used"
 
@@ -204,6 +208,11 @@ def test_made_tokens(tenant: Tenant) -> None:
     assert verified(tenant, str(tenant.make_id_token(nonce="n")))["nonce"] == "n"
     assert verified(tenant, tenant.sign({"sub": "x"}, typ="at+jwt")) == {"sub": "x"}
     seen: list[str] = []
-    tenant.token_hook = lambda kind, claims, _: (seen.append(kind), claims.update(extra=1))[0]
+
+    def hook(kind: str, claims: dict[str, Any], _: dict[str, Any]) -> None:
+        seen.append(kind)
+        claims["extra"] = 1
+
+    tenant.token_hook = hook
     assert claims_of(tenant.make_access_token())["extra"] == 1
     assert seen == ["access_token"]

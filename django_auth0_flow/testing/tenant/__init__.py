@@ -2,6 +2,15 @@
 
 Written from Auth0's documentation, not from this package's client: it imports neither Django nor any other part of
 django_auth0_flow. ``python -m django_auth0_flow.testing.tenant`` starts one that a person can use.
+
+Where it departs from Auth0, on purpose: plain http on 127.0.0.1 and one fixed issuer (no custom domains); the login page
+offers its users at one click and shows the second-factor code; loopback callbacks need no confirmation unless
+``confirm_non_verifiable_callbacks`` is set; codes live for 60 seconds, rate limits are off, and everything below
+``/_tenant/`` is its own. Where Auth0's documentation leaves a text or status open, the code that answers says so or
+makes it a setting (``invalid_grant_status``).
+
+Not here: device flow, CIBA, custom token exchange, rich authorization requests, mTLS, the MFA API by access token,
+``/dbconnections/*``, and the Management API.
 """
 
 from .browser import AuthorizationAnswer, Browser, TenantPage

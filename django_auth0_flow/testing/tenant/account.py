@@ -25,7 +25,12 @@ def account_blueprint(state: TenantState) -> Blueprint:
 
     @blueprint.route("/userinfo", methods=["GET", "POST"])
     def userinfo() -> Response:
-        found = _access_token(state)
+        try:
+            found = _access_token(state)
+        except ApiRefusal as refusal:
+            challenge = f'DPoP error="{refusal.body["error"]}", algs="ES256"'
+            headers = {"WWW-Authenticate": challenge, **refusal.headers}
+            return Response("Unauthorized", status=401, content_type="text/plain", headers=headers)
         if found is None:
             return _unauthorized()
         user = state.users.get(found.authorization.sub)

@@ -44,15 +44,18 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def direct_opener(*handlers: urllib.request.BaseHandler) -> urllib.request.OpenerDirector:
+    """Return an opener that uses no proxy and follows no redirect."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects, *handlers)
+
+
 class Browser:
     """Keeps its cookies, and so its SSO session, from one visit to the next."""
 
     def __init__(self, state: TenantState) -> None:
         self._state = state
         self.cookies = CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.cookies), _NoRedirects
-        )
+        self._opener = direct_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def authorize(self, url: str, user: User | None = None, *, deny: bool = False) -> AuthorizationAnswer:
         """Visit an authorization URL, log in as ``user`` (default: the tenant's default user) and agree to everything.

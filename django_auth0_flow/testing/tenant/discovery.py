@@ -28,7 +28,7 @@ def discovery_blueprint(state: TenantState) -> Blueprint:
         document = metadata(state)
         for fault in state.faults.take_all("metadata"):
             if fault.name == "metadata-missing":
-                document.pop(fault.get("name", "token_endpoint"), None)
+                document.pop(fault.get("member", "token_endpoint"), None)
             else:
                 document["issuer"] = fault.get("value", "https://another-tenant.example.com/")
         return _json(document)

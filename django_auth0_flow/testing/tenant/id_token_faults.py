@@ -27,9 +27,11 @@ class IdToken:
 
 def spoil(token: IdToken, faults: Iterable[Fault], now: int) -> str | None:
     """Apply the faults in order and sign; ``None`` when the token is to be left out."""
-    names = []
+    names, replacement = [], None
     for fault in faults:
         names.append(fault.name)
+        if fault.name == "id-token":
+            replacement = str(fault.get("value", "not a token"))
         change = _CHANGES.get(fault.name)
         if change is not None:
             change(token, fault, now)
@@ -37,7 +39,7 @@ def spoil(token: IdToken, faults: Iterable[Fault], now: int) -> str | None:
         return None
     if "access-token-as-id-token" in names:
         return token.access_token
-    return jws.encode(token.header, token.claims, token.key)
+    return replacement if replacement is not None else jws.encode(token.header, token.claims, token.key)
 
 
 def _set(claim: str, default: Callable[[IdToken, int], Any]) -> Callable[[IdToken, Fault, int], None]:
@@ -72,11 +74,19 @@ def _shift(claim: str, sign: int, seconds: int) -> Callable[[IdToken, Fault, int
 
 
 def _any_claim(token: IdToken, fault: Fault, _: int) -> None:
-    name = fault.get("name", "claim")
+    name = fault.get("claim", "claim")
     if "value" in fault.options:
         token.claims[name] = fault.options["value"]
     else:
         token.claims.pop(name, None)
+
+
+def _any_header(token: IdToken, fault: Fault, _: int) -> None:
+    name = fault.get("member", "typ")
+    if "value" in fault.options:
+        token.header[name] = fault.options["value"]
+    else:
+        token.header.pop(name, None)
 
 
 def _other_organization(token: IdToken, fault: Fault, _: int) -> None:
@@ -142,6 +152,7 @@ _CHANGES: dict[str, Callable[[IdToken, Fault, int], None]] = {
     "acr-missing": _drop("acr", "amr"),
     "sid-missing": _drop("sid"),
     "claim": _any_claim,
+    "header": _any_header,
     "alg-none": _alg_none,
     "sig-invalid": _stranger,
     "hs256-public-key": _hmac(lambda token: token.signing_key.public_pem),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-import urllib.request
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
 import jwt
 from flask import Blueprint, Response, render_template, request
 
 from .authorization_request import is_allowed
-from .authorize import COOKIE
+from .browser import direct_opener
 from .errors import PageRefusal
+from .login_pages import COOKIE
 from .parameters import redirect_to
 from .records import Session
 from .state import TenantState
@@ -117,13 +118,13 @@ def end_session(state: TenantState, session: Session | None) -> None:
 def send_logout_token(state: TenantState, url: str, token: str) -> int:
     """POST a logout token, note the outcome, and return the status; 0 when no answer came. Never retried."""
     body = urlencode({"logout_token": token}).encode()
-    asked = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - the URL is the test's own
     try:
-        with urllib.request.urlopen(asked, timeout=_BACKCHANNEL_TIMEOUT) as answer:  # noqa: S310 - as above
+        with direct_opener().open(url, data=body, timeout=_BACKCHANNEL_TIMEOUT) as answer:
             status = int(answer.status)
-    except URLError as error:
-        status = int(getattr(error, "code", 0))
-    except OSError:
+    except HTTPError as error:
+        error.close()
+        status = error.code
+    except (OSError, HTTPException):
         status = 0
     with state.lock:
         state.logout_deliveries.append((url, status))

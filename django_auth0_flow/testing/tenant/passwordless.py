@@ -16,6 +16,7 @@ from .authorization_response import grant, refuse
 from .client_auth import authenticate_client
 from .direct import asked_audience, new_authorization
 from .errors import ApiRefusal, CallbackRefusal, PageRefusal
+from .login_pages import COOKIE
 from .mfa import demand_mfa
 from .model import PASSWORDLESS_OTP, Application, User, new_subject
 from .parameters import Parameters, json_response
@@ -150,7 +151,7 @@ def _follow_link(state: TenantState, query: dict[str, str]) -> Response:
     with state.lock:
         state.sessions[session.sid] = session
     response = grant(state, asked, session, organization=None, mfa_done=False)
-    response.set_cookie("auth0", session.cookie, httponly=True, samesite="Lax")
+    response.set_cookie(COOKIE, session.cookie, httponly=True, samesite="Lax")
     return response
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from . import jws
 from .app import build_app
@@ -125,6 +126,16 @@ class Tenant(TenantState):
         invitation = Invitation(ticket, organization.id, email, expires_at=self.clock.now() + lifetime)
         self.invitations[ticket] = invitation
         return invitation
+
+    def invitation_link(self, invitation: Invitation, login_uri: str | None = None) -> str:
+        """Return the link in an invitation's e-mail; ``login_uri`` defaults to the application's."""
+        organization = self.organizations[invitation.organization]
+        query = {
+            "invitation": invitation.ticket,
+            "organization": organization.id,
+            "organization_name": organization.name,
+        }
+        return f"{login_uri or self.application.initiate_login_uri}?{urlencode(query)}"
 
     def rotate_keys(self, revoke_previous: bool = False) -> None:
         self.keys.rotate(revoke_previous=revoke_previous)

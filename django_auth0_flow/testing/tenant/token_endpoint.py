@@ -103,7 +103,7 @@ def _send(state: TenantState, asked: TokenRequest, answer: dict[str, Any]) -> Re
             case "expires-in" | "scope":
                 _replace(answer, fault.name.replace("-", "_"), fault.options)
             case "extra":
-                answer[fault.get("name", "session_state")] = fault.get("value", "unexpected")
+                answer[fault.get("member", "session_state")] = fault.get("value", "unexpected")
             case "refresh-token-echo":
                 answer["refresh_token"] = asked.parameters.get("refresh_token") or answer.get("refresh_token")
             case "tokens-400":

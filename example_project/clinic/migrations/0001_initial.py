@@ -4,38 +4,46 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='TokenRefresh',
+            name="TokenRefresh",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('login_session_id', models.UUIDField(db_index=True)),
-                ('at', models.DateTimeField(help_text='By the clock of the site, which the demo can put forward.')),
-                ('milliseconds', models.PositiveIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("login_session_id", models.UUIDField(db_index=True)),
+                ("at", models.DateTimeField(help_text="By the clock of the site, which the demo can put forward.")),
+                ("milliseconds", models.PositiveIntegerField()),
             ],
             options={
-                'verbose_name_plural': 'token refreshes',
-                'ordering': ['-at'],
+                "verbose_name_plural": "token refreshes",
+                "ordering": ["-at"],
             },
         ),
         migrations.CreateModel(
-            name='Appointment',
+            name="Appointment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(db_index=True, max_length=255)),
-                ('doctor', models.CharField(choices=[('blackwell', 'Dr Elizabeth Blackwell'), ('ogino', 'Dr Ginko Ogino'), ('seacole', 'Nurse Mary Seacole')], max_length=20)),
-                ('starts_at', models.DateTimeField()),
-                ('reason', models.CharField(blank=True, max_length=80)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subject", models.CharField(db_index=True, max_length=255)),
+                (
+                    "doctor",
+                    models.CharField(
+                        choices=[
+                            ("blackwell", "Dr Elizabeth Blackwell"),
+                            ("ogino", "Dr Ginko Ogino"),
+                            ("seacole", "Nurse Mary Seacole"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("starts_at", models.DateTimeField()),
+                ("reason", models.CharField(blank=True, max_length=80)),
             ],
             options={
-                'ordering': ['starts_at'],
-                'constraints': [models.UniqueConstraint(fields=('doctor', 'starts_at'), name='one_patient_at_a_time')],
+                "ordering": ["starts_at"],
+                "constraints": [models.UniqueConstraint(fields=("doctor", "starts_at"), name="one_patient_at_a_time")],
             },
         ),
     ]

@@ -1,0 +1,89 @@
+"""From a validated token set to a user: what is checked and added on the way, and how tokens travel with the user.
+
+Every kind of login goes through here, Django's own ``LoginView`` with ``Auth0PasswordBackend`` included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+
+from .client_address import visitor_address
+from .conf import Auth0Settings, get_client, get_settings
+from .protocol.direct import DirectLogins
+from .protocol.errors import Auth0Error
+from .protocol.tokens import TokenSet
+
+logger = logging.getLogger("django_auth0_flow.admission")
+
+_FRESH = "_auth0_fresh_login"
+
+
+@dataclass(frozen=True)
+class FreshLogin:
+    """A login whose tokens are not stored yet. ``before``: what the session knew of the login that it replaces."""
+
+    tokens: TokenSet
+    claims: Mapping[str, Any] = field(repr=False)
+    configuration: str
+    before: Mapping[str, Any] | None = None
+
+
+def attach_login(user: Any, fresh: FreshLogin) -> None:
+    """Let ``user`` carry a fresh login from ``authenticate()`` to ``login()``."""
+    setattr(user, _FRESH, fresh)
+
+
+def detach_login(user: Any) -> FreshLogin | None:
+    """Return the fresh login that ``user`` carries, once."""
+    fresh = getattr(user, "__dict__", {}).pop(_FRESH, None)
+    return fresh if isinstance(fresh, FreshLogin) else None
+
+
+def direct_logins(
+    configuration: str, request: HttpRequest | None, *, parameters: Mapping[str, str] | None = None
+) -> DirectLogins:
+    """Return Auth0's logins without redirect, for this visitor.
+
+    Without a request there is no session to keep a refresh token in, so none is asked for.
+    """
+    conf = get_settings(configuration)
+    scopes = [scope for scope in conf.scope.split() if request is not None or scope != "offline_access"]
+    audience = {"audience": conf.audience} if conf.audience else {}
+    return DirectLogins(
+        get_client(configuration),
+        scope=" ".join(scopes),
+        parameters={**audience, **(parameters or {})},
+        visitor_address=visitor_address(request, conf.trusted_proxy_count),
+    )
+
+
+def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *, was_asked_for: bool) -> None:
+    """Refuse an organization that this site did not ask for and ``ALLOWED_ORGANIZATIONS`` does not name.
+
+    Raises Auth0Error (``organization_not_allowed``).
+    """
+    org_id, org_name = claims.get("org_id"), claims.get("org_name")
+    if org_id is None and org_name is None:
+        return
+    allowed = conf.allowed_organizations
+    if was_asked_for or "*" in allowed or (isinstance(org_id, str) and org_id in allowed):
+        return
+    names = [item.lower() for item in allowed if not item.startswith("org_")]
+    if not isinstance(org_name, str) or org_name.lower() not in names:
+        raise Auth0Error("This organization may not log in here.", code="organization_not_allowed")
+
+
+def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort."""
+    if not conf.userinfo or tokens.access_token is None:
+        return claims
+    try:
+        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"]), **claims}
+    except Auth0Error as error:
+        logger.warning("userinfo_not_used code=%s", error.code)
+        return claims

@@ -1,0 +1,118 @@
+"""``auth0:backchannel_logout``: the tenant tells this site, server to server, that a session has ended there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import Error as DatabaseTrouble
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.generic import View
+
+from .conf import get_client
+from .models import SpentLogoutToken
+from .protocol.errors import Auth0Error
+from .single_logout import end_sessions
+
+logger = logging.getLogger("django_auth0_flow.backchannel")
+
+#: A logout token has about 900 bytes; nothing that is longer than this is read.
+MAX_BODY = 64 * 1024
+
+
+class LogoutRefused(Auth0Error):
+    """The request is no logout request, or its token was used before."""
+
+    code = "invalid_request"
+
+
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
+class BackchannelLogoutView(View):
+    """Takes a logout token by POST and ends the login sessions it names. Needs no cookie and no CSRF token.
+
+    200: they are ended, or there were none. 400: refused, or something here failed; the specification knows no other
+    answer for that (Back-Channel Logout 1.0 §2.8), and Auth0 repeats neither a 400 nor, as far as is known, a 503. So keys
+    out of reach and a broken database are 400 too, and errors in the log.
+    """
+
+    http_method_names = ["post"]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view, outside of ``ATOMIC_REQUESTS``: a commit that fails must not be a 500."""
+        view: Any = super().as_view(**initkwargs)
+        for alias in connections:
+            view = transaction.non_atomic_requests(alias)(view)
+        return view
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer what nobody stores."""
+        response = super().dispatch(request, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @method_decorator(sensitive_post_parameters("logout_token"))
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        name = str(kwargs.get("configuration", "default"))
+        try:
+            return self.log_out(name, read_logout_token(request))
+        except Auth0Error as error:
+            logger.warning("backchannel_logout_refused configuration=%s code=%s", name, error.code)
+            return _refusal("invalid_request", str(error))
+        except DatabaseTrouble as error:
+            logger.error("backchannel_logout_failed configuration=%s error=%s", name, type(error).__name__)
+            return _refusal("server_error", "The logout failed here.")
+
+    @sensitive_variables()
+    def log_out(self, configuration: str, token: str) -> HttpResponse:
+        """Judge the token, spend its ``jti`` and end what it names."""
+        started = time.monotonic()
+        client = get_client(configuration)
+        claims = client.validate_logout_token(token)
+        issuer, jti = claims["iss"], claims["jti"]
+        if not SpentLogoutToken.objects.spend(issuer, jti, expires_at=claims["exp"] + client.leeway):
+            raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
+        try:
+            ended = end_sessions(configuration, sid=claims.get("sid"), subject=claims.get("sub"))
+        except DatabaseTrouble:
+            SpentLogoutToken.objects.give_back(issuer, jti)
+            raise
+        logger.info(
+            "backchannel_logout configuration=%s by=%s ended=%d left=%d duration_ms=%d",
+            configuration,
+            "sid" if "sid" in claims else "sub",
+            ended.login_sessions,
+            ended.left,
+            (time.monotonic() - started) * 1000,
+        )
+        if ended.left:
+            return _refusal("server_error", "The logout failed here.")
+        return HttpResponse()
+
+
+def read_logout_token(request: HttpRequest) -> str:
+    """Return the one ``logout_token`` of a form, unjudged. Raises LogoutRefused."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise LogoutRefused("The request is no form.")
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
+        raise LogoutRefused("The request is too long.")
+    try:
+        found = request.POST.getlist("logout_token")
+    except (SuspiciousOperation, BadRequest, OSError, ValueError):
+        raise LogoutRefused("The request can't be read.") from None
+    if len(found) != 1:
+        raise LogoutRefused("The request must have one logout_token.")
+    return found[0]
+
+
+def _refusal(error: str, description: str) -> HttpResponse:
+    return JsonResponse({"error": error, "error_description": description}, status=400)

@@ -1,0 +1,115 @@
+"""Clearing away what is dead: login sessions whose Django session is gone, logout tokens that have expired.
+
+In batches by primary key, each statement a transaction of its own: memory is bounded and nobody waits for a lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db import router
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .conf import configuration_names, get_settings
+from .django_sessions import living_sessions
+from .models import LoginSession, SpentLogoutToken
+from .refresh import end_row
+from .signals import login_session_ended
+
+#: A login session is dead when its Django session was missing at two looks that many seconds apart. One look is not
+#: enough: while a request is under way, its new session key (or all of a login) is not written down everywhere yet.
+MISSING_SECONDS = 300
+
+Look = tuple[uuid.UUID, str, datetime | None]
+
+
+@dataclass
+class Counts:
+    """What a run came to: rows looked at, rows whose session is missing for now, rows deleted."""
+
+    looked_at: int = 0
+    missing: int = 0
+    deleted: int = 0
+
+
+def clear_login_sessions(
+    *, batch_size: int = 1000, limit: int | None = None, dry_run: bool = False, start: uuid.UUID | None = None
+) -> Counts:
+    """Delete login sessions without a Django session; with ``dry_run`` only count them.
+
+    ``limit`` is how many rows to look at in all: a big table is then walked bit by bit, each run beginning at a random
+    place (``start``) and going round. The tenant is not asked to revoke anything: that would be a storm of requests.
+    """
+    counts = Counts()
+    if start is None and limit is not None:
+        start = uuid.uuid4()
+    for batch in _batches(batch_size, limit, start):
+        counts.looked_at += len(batch)
+        _clear_batch(batch, counts, dry_run)
+    return counts
+
+
+def clear_logout_tokens(*, batch_size: int = 1000, dry_run: bool = False) -> int:
+    """Forget the used logout tokens that have expired, and return how many those were."""
+    now = min(get_settings(name).clock() for name in configuration_names())
+    alias = router.db_for_write(SpentLogoutToken)
+    expired = SpentLogoutToken.objects.using(alias).filter(expires_at__lt=now)
+    if dry_run:
+        return expired.count()
+    deleted = 0
+    while keys := list(expired.order_by("expires_at").values_list("pk", flat=True)[:batch_size]):
+        deleted += expired.filter(pk__in=keys).delete()[0]
+    return deleted
+
+
+def _rows() -> QuerySet[LoginSession]:
+    return LoginSession.objects.using(router.db_for_write(LoginSession))
+
+
+def _batches(size: int, limit: int | None, start: uuid.UUID | None) -> Iterator[list[Look]]:
+    """Yield all rows in batches by primary key, from ``start`` on and then those before it, ``limit`` at most."""
+    rows = _rows().order_by("pk")
+    parts = [rows] if start is None else [rows.filter(pk__gt=start), rows.filter(pk__lte=start)]
+    for part in parts:
+        last: uuid.UUID | None = None
+        while limit is None or limit > 0:
+            page = part if last is None else part.filter(pk__gt=last)
+            wanted = size if limit is None else min(size, limit)
+            batch = list(islice(page.values_list("pk", "session_key", "session_missing_since")[:wanted], wanted))
+            if not batch:
+                break
+            yield batch
+            last = batch[-1][0]
+            limit = None if limit is None else limit - len(batch)
+
+
+def _clear_batch(batch: list[Look], counts: Counts, dry_run: bool) -> None:
+    now = timezone.now()
+    long_ago = now - timedelta(seconds=MISSING_SECONDS)
+    living = living_sessions({key for _, key, _ in batch})
+    missing = {pk: since for pk, key, since in batch if key not in living}
+    dead = [pk for pk, since in missing.items() if since is not None and since <= long_ago]
+    counts.missing += len(missing) - len(dead)
+    if dry_run:
+        counts.deleted += len(dead)
+        return
+    back = [pk for pk, key, since in batch if since is not None and key in living]
+    if back:
+        _rows().filter(pk__in=back).update(session_missing_since=None)
+    new = [pk for pk, since in missing.items() if since is None]
+    if new:
+        _rows().filter(pk__in=new, session_missing_since__isnull=True).update(session_missing_since=now)
+    if dead:
+        counts.deleted += _delete(_rows().filter(pk__in=dead, session_missing_since__lte=long_ago))
+
+
+def _delete(rows: QuerySet[LoginSession]) -> int:
+    """Delete at once, or one by one if somebody wants to hear of each."""
+    if not login_session_ended.has_listeners(LoginSession):
+        return rows.delete()[0]
+    return sum(end_row(row, "session_gone") for row in rows.select_related("identity"))

@@ -1,0 +1,103 @@
+"""Ending the login sessions that the tenant has ended: by its session id, or all of a subject."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import router
+
+from .conf import get_settings, names_of_client
+from .crypto import UnsealError
+from .django_sessions import delete_session
+from .exchange import revoke_quietly
+from .models import Identity, LoginSession, LoginSessionQuerySet
+from .protocol.deadline import http_deadline
+from .signals import login_session_ended, send
+
+logger = logging.getLogger("django_auth0_flow.single_logout")
+
+#: Seconds in all for revoking refresh tokens. Auth0 waits 5 seconds for the answer to a logout token.
+REVOCATION_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of it: login sessions ended, and how many of their Django sessions could not be deleted."""
+
+    login_sessions: int = 0
+    left: int = 0
+
+
+def end_sessions(
+    configuration: str, *, sid: str | None = None, subject: str | None = None, reason: str = "backchannel_logout"
+) -> Ended:
+    """End the login session with the tenant's ``sid``, or without one every login session of ``subject``.
+
+    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: whoever is
+    stopped in between leaves nobody logged in, and a request that has just moved to a new session key finds its row gone
+    and ends itself (``middleware.after_response``). Calling again is harmless.
+
+    The refresh tokens are revoked, best effort: the row was the only place they could be used from. Back-Channel Logout
+    1.0 §2.7 would let them live on for offline work, which needs the row here.
+    """
+    issuer = get_settings(configuration).issuer
+    rows = _rows()
+    if sid:
+        rows = rows.filter(sid_key=LoginSession.sid_key_for(issuer, sid))
+    elif subject:
+        rows = rows.filter(identity__key=Identity.key_for(issuer, subject))
+    else:
+        raise ValueError("end_sessions needs a sid or a subject")
+    ended, left = [], 0
+    for found in rows.filter(configuration__in=names_of_client(configuration)):
+        row, deleted = _end(found)
+        left += not deleted
+        if row is not None:
+            ended.append(row)
+            logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
+            send(login_session_ended, LoginSession, login_session=row, reason=reason)
+    _revoke(ended)
+    return Ended(len(ended), left)
+
+
+def _rows() -> LoginSessionQuerySet:
+    """Return the login sessions as they are now, not as a replica has them."""
+    return LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity")
+
+
+def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
+    """End one login: return the row as it was deleted (None if somebody else did), and whether its session is gone.
+
+    The row is deleted only with the session key it was read with: a key that changed meanwhile is followed.
+    """
+    deleted = True
+    current: LoginSession | None = row
+    while current is not None:
+        deleted = _delete_session(current)
+        if _rows().filter(pk=current.pk, session_key=current.session_key).delete()[0]:
+            break
+        current = _rows().filter(pk=current.pk).first()
+    return current, deleted
+
+
+def _delete_session(row: LoginSession) -> bool:
+    try:
+        delete_session(row.session_key)
+    except Exception as error:  # noqa: BLE001  # each session engine raises its own; the row must go all the same
+        logger.error("session_not_deleted login_session=%s error=%s", row.pk, type(error).__name__)
+        return False
+    return True
+
+
+def _revoke(rows: Iterable[LoginSession]) -> None:
+    """Revoke the refresh tokens of login sessions that are gone, as far as the time allows."""
+    with http_deadline(REVOCATION_SECONDS):
+        for row in rows:
+            try:
+                refresh_token = row.grant.tokens.refresh_token
+            except UnsealError:
+                continue
+            if not revoke_quietly(row.configuration, refresh_token, seconds=REVOCATION_SECONDS):
+                return

@@ -1,0 +1,720 @@
+"""Back-channel logout: rows B1 to B9 of the threat list, every session engine, real deliveries."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+from django.contrib.sessions.backends import db as db_sessions
+from django.core.cache import cache
+from django.db import OperationalError, connection, connections
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path, resolve
+from pytest_django.live_server_helper import LiveServer
+
+from django_auth0_flow.conf import clear_caches
+from django_auth0_flow.models import LoginSession, SpentLogoutToken
+from django_auth0_flow.protocol.validation import LOGOUT_EVENT
+from django_auth0_flow.signals import login_session_ended
+from django_auth0_flow.single_logout import end_sessions
+from django_auth0_flow.testing.tenant import Tenant
+from tests import oidc_site
+from tests.servers.fixtures import OidcProviderFactory
+from tests.servers.redis import Redis
+from tests.storm.harness import Site
+from tests.urls import urlpatterns as site_urls
+
+PATH = "/auth0/backchannel-logout/"
+FORM = "application/x-www-form-urlencoded"
+LOCAL_MEMORY = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "backchannel"}}
+
+LogIn = Callable[..., Any]
+
+
+# -- a site with views of its own ----------------------------------------------------------------------------------------
+
+
+def cycle(request: HttpRequest) -> HttpResponse:
+    """Change the session key, as Django does after a change of password."""
+    request.session.cycle_key()
+    return HttpResponse("cycled")
+
+
+def cycle_and_be_logged_out(request: HttpRequest) -> HttpResponse:
+    """Change the session key and be logged out by the tenant before the new key is written down."""
+    request.session.cycle_key()
+    return send(request.GET["token"])
+
+
+urlpatterns = [
+    *site_urls,
+    path("cycle/", cycle),
+    path("cycle-and-be-logged-out/", cycle_and_be_logged_out),
+    path("partners/logout/", resolve(PATH, "tests.urls").func, {"configuration": "partners"}),
+]
+
+
+class SessionStore(db_sessions.SessionStore):
+    """A session engine (this module's) whose ``delete`` does something else first, once: ``interruption``."""
+
+    interruption: Callable[[], None] | None = None
+
+    def delete(self, session_key: str | None = None) -> None:
+        interruption, SessionStore.interruption = SessionStore.interruption, None
+        if interruption is not None:
+            interruption()
+        super().delete(session_key)
+
+    @classmethod
+    def get_model_class(cls) -> Any:
+        return db_sessions.SessionStore.get_model_class()
+
+
+@pytest.fixture
+def interrupt(settings: Any) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Use the session engine above; call with what its next ``delete`` does first."""
+    settings.SESSION_ENGINE = __name__
+
+    def at_next_delete(work: Callable[[], None]) -> None:
+        SessionStore.interruption = staticmethod(work)
+
+    yield at_next_delete
+    SessionStore.interruption = None
+
+
+def send(token: str, *, to: str = PATH, **extra: Any) -> HttpResponse:
+    """POST a logout token as a tenant does: no cookie, and a site that insists on CSRF tokens."""
+    client = Client(enforce_csrf_checks=True)
+    response: Any = client.post(to, urlencode({"logout_token": token}), content_type=FORM, **extra)
+    return response
+
+
+def sid_of(row: LoginSession) -> str:
+    return str(row.grant.claims["sid"])
+
+
+def name_at_home(client: Client) -> str:
+    return client.get("/").content.decode().removeprefix("home of ")
+
+
+def assert_refused(response: Any, claim: str = "") -> None:
+    assert response.status_code == 400, response.content
+    assert response["Cache-Control"] == "no-store"
+    body = response.json()
+    assert body["error"] == "invalid_request"
+    assert body["error_description"].startswith(claim)
+
+
+def assert_done(response: Any) -> None:
+    assert (response.status_code, response.content, response["Cache-Control"]) == (200, b"", "no-store")
+    assert not response.cookies
+
+
+@pytest.fixture
+def browsers(log_in: LogIn, tenant: Tenant) -> list[Client]:
+    """Three browsers: two of Ada's, one of Grace's."""
+    clients = [Client(), Client(), Client()]
+    grace = tenant.users["auth0|5f7c8ec7c33c6c004bbafe82"]
+    for client, user in zip(clients, [tenant.user, tenant.user, grace], strict=True):
+        assert log_in(client, user=user).status_code == 302
+    return clients
+
+
+def row_of(client: Client) -> LoginSession:
+    return LoginSession.objects.get(pk=client.session["_auth0"]["id"])
+
+
+# -- B1: what ends -------------------------------------------------------------------------------------------------------
+
+
+def test_B1_sid_ends_that_login_only(browsers: list[Client], tenant: Tenant) -> None:
+    row = row_of(browsers[0])
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub, sid=sid_of(row))))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, True, True]
+    assert not LoginSession.objects.filter(pk=row.pk).exists()
+    assert browsers[0].get("/bare/").status_code == 302
+    assert browsers[1].get("/bare/").content == b"bare auth0|602e93db83fa6f00749a23e6"
+
+
+def test_B1_sid_alone_is_enough(browsers: list[Client], tenant: Tenant) -> None:
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, True, True]
+
+
+def test_B1_subject_ends_all_of_that_person(browsers: list[Client], tenant: Tenant) -> None:
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
+    assert LoginSession.objects.count() == 1
+
+
+def test_B1_login_without_sid_is_ended_by_subject_and_by_no_sid(log_in: LogIn, tenant: Tenant) -> None:
+    tenant.fault("sid-missing")
+    client = Client()
+    log_in(client)
+    assert row_of(client).sid_key == ""
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub, sid="another")))
+    assert name_at_home(client) != "nobody"
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert name_at_home(client) == "nobody"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", "logout+jwt", "application/logout+jwt", None])
+def test_B1_types_of_token_that_are_accepted(browsers: list[Client], tenant: Tenant, typ: str | None) -> None:
+    def set_type(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+        header.update(typ=typ)
+        if typ is None:
+            del header["typ"]
+
+    tenant.token_hook = set_type
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))))
+    assert name_at_home(browsers[0]) == "nobody"
+
+
+def test_B1_works_under_login_required_middleware(settings: Any, browsers: list[Client], tenant: Tenant) -> None:
+    required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*(name for name in settings.MIDDLEWARE if name != required), required]
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))))
+
+
+def test_B1_stands_outside_atomic_requests() -> None:
+    assert resolve(PATH).func._non_atomic_requests == set(connections)  # type: ignore[attr-defined]  # Django's mark
+
+
+@pytest.mark.parametrize(
+    ("engine", "caches"),
+    [
+        ("db", None),
+        ("cached_db", LOCAL_MEMORY),
+        ("cache", LOCAL_MEMORY),
+        ("file", None),
+        pytest.param("cache", "redis", marks=pytest.mark.slow),
+        pytest.param("cached_db", "redis", marks=pytest.mark.slow),
+    ],
+)
+def test_B1_every_session_engine(
+    settings: Any, request: pytest.FixtureRequest, log_in: LogIn, tenant: Tenant, engine: str, caches: Any
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    if caches == "redis":
+        redis: Redis = request.getfixturevalue("redis_server")
+        caches = {"default": redis.django_cache()}
+    if caches is not None:
+        settings.CACHES = caches
+    settings.SESSION_FILE_PATH = str(request.getfixturevalue("tmp_path"))
+    first, second = Client(), Client()
+    log_in(first)
+    log_in(second)
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(first)))))
+    assert [name_at_home(first), name_at_home(second) == "nobody"] == ["nobody", False]
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert name_at_home(second) == "nobody"
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache"])
+@pytest.mark.urls(__name__)
+def test_B1_session_that_changed_its_key_is_ended(
+    settings: Any, log_in: LogIn, client: Client, tenant: Tenant, engine: str
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.CACHES = LOCAL_MEMORY
+    log_in(client)
+    before = client.session.session_key
+    client.get("/cycle/")
+    row = row_of(client)
+    assert row.session_key == client.session.session_key != before
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row))))
+    assert name_at_home(client) == "nobody"
+
+
+def test_B1_session_that_another_users_login_flushed_is_ended(client: Client, log_in: LogIn, tenant: Tenant) -> None:
+    log_in(client)
+    log_in(client, user=tenant.users["auth0|5f7c8ec7c33c6c004bbafe82"])
+    row = LoginSession.objects.get()
+    assert row.session_key == client.session.session_key
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row))))
+    assert name_at_home(client) == "nobody"
+
+
+@pytest.mark.urls(__name__)
+def test_B1_logout_while_the_session_key_changes(client: Client, log_in: LogIn, tenant: Tenant) -> None:
+    log_in(client)
+    token = tenant.make_logout_token(sid=sid_of(row_of(client)))
+    assert client.get("/cycle-and-be-logged-out/", {"token": token}).status_code == 200
+    assert name_at_home(client) == "nobody"
+    assert not db_sessions.SessionStore.get_model_class().objects.exists()
+
+
+def test_B1_session_key_that_changes_during_the_logout_is_followed(
+    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant
+) -> None:
+    log_in(client)
+    row = row_of(client)
+    moved = db_sessions.SessionStore()
+    moved.update(client.session.items())
+    moved.save()
+    interrupt(lambda: LoginSession.objects.filter(pk=row.pk).update(session_key=moved.session_key))
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row))))
+    assert not LoginSession.objects.exists()
+    assert not db_sessions.SessionStore.get_model_class().objects.exists()
+
+
+def test_B1_session_that_cannot_be_deleted_ends_when_it_is_used(
+    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("this engine is down")
+
+    log_in(client)
+    interrupt(fail)
+    response = send(tenant.make_logout_token(sid=sid_of(row_of(client))))
+    assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
+    assert "session_not_deleted" in caplog.text
+    assert not LoginSession.objects.exists()
+    assert name_at_home(client) != "nobody"
+    assert client.get("/bare/").status_code == 302
+    assert name_at_home(client) == "nobody"
+
+
+def test_B1_receivers_hear_of_each_login_session(browsers: list[Client], tenant: Tenant) -> None:
+    heard: list[tuple[str, Any]] = []
+
+    def receiver(reason: str, login_session: LoginSession, **kwargs: Any) -> None:
+        heard.append((reason, login_session.pk))
+        raise RuntimeError("a receiver's fault is its own")
+
+    expected = {row_of(browsers[0]).pk, row_of(browsers[1]).pk}
+    login_session_ended.connect(receiver)
+    try:
+        assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    finally:
+        login_session_ended.disconnect(receiver)
+    assert {reason for reason, _ in heard} == {"backchannel_logout"}
+    assert {pk for _, pk in heard} == expected
+
+
+def test_B1_the_refresh_tokens_are_revoked(browsers: list[Client], tenant: Tenant) -> None:
+    assert tenant.refresh_tokens.live() == 3
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert tenant.refresh_tokens.live() == 1
+    assert tenant.count("/oauth/revoke") == 2
+
+
+def test_B1_a_tenant_that_fails_to_revoke_is_asked_once(browsers: list[Client], tenant: Tenant) -> None:
+    tenant.fault("status", times=None, status=500, endpoint="revoke")
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert tenant.count("/oauth/revoke") == 1
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
+
+
+def test_B1_unreadable_tokens_are_no_obstacle(browsers: list[Client], tenant: Tenant) -> None:
+    row = row_of(browsers[0])
+    token = tenant.make_logout_token(sid=sid_of(row))
+    LoginSession.objects.filter(pk=row.pk).update(sealed="not sealed by us")
+    assert_done(send(token))
+    assert name_at_home(browsers[0]) == "nobody"
+
+
+def test_B1_several_logins_cost_the_same_queries_to_find(
+    browsers: list[Client], tenant: Tenant, django_assert_max_num_queries: Any
+) -> None:
+    token = tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))
+    with django_assert_max_num_queries(6):  # record the jti (3), find, end session, delete
+        assert_done(send(token))
+
+
+@pytest.mark.urls(__name__)
+def test_B1_only_logins_of_the_client_that_was_told(
+    settings: Any, browsers: list[Client], tenant: Tenant, auth0_settings: Any
+) -> None:
+    ours = auth0_settings()
+    settings.AUTH0 = {
+        "default": ours,
+        "twin": {**ours, "AUDIENCE": "https://other.example.com"},
+        "partners": {**ours, "CLIENT_ID": "another-client"},
+        "broken": {},
+    }
+    rows = [row_of(client) for client in browsers]
+    LoginSession.objects.filter(pk=rows[0].pk).update(configuration="twin")
+    LoginSession.objects.filter(pk=rows[1].pk).update(configuration="partners")
+    assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, True, True]
+    theirs = tenant.make_logout_token(sub=tenant.user.sub, client_id="another-client")
+    assert_refused(send(theirs), "aud")
+    assert_done(send(theirs, to="/partners/logout/"))
+    assert name_at_home(browsers[1]) == "nobody"
+
+
+def test_end_sessions_needs_to_know_whose(auth0_settings: Any, db: None) -> None:
+    with pytest.raises(ValueError, match="sid or a subject"):
+        end_sessions("default", sid="", subject=None)
+
+
+# -- B2 to B5, B7: tokens that are refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim"),
+    [
+        pytest.param({"events": None}, "events", id="B2-missing"),
+        pytest.param({"events": {}}, "events", id="B2-empty"),
+        pytest.param({"events": {"http://schemas.openid.net/event/other": {}}}, "events", id="B2-other"),
+        pytest.param({"events": [LOGOUT_EVENT]}, "events", id="B2-list"),
+        pytest.param({"events": LOGOUT_EVENT}, "events", id="B2-text"),
+        pytest.param({"events": {LOGOUT_EVENT: "{}"}}, "events", id="B2-member-text"),
+        pytest.param({"events": {LOGOUT_EVENT: []}}, "events", id="B2-member-list"),
+        pytest.param({"events": {LOGOUT_EVENT: True}}, "events", id="B2-member-true"),
+        pytest.param({"nonce": "n-0S6_WzA2Mj"}, "nonce", id="B3-nonce"),
+        pytest.param({"nonce": ""}, "nonce", id="B3-empty-nonce"),
+        pytest.param({"sub": None, "sid": None}, "sid", id="B4-neither"),
+        pytest.param({"sub": 7}, "sub", id="B4-sub-number"),
+        pytest.param({"sub": ""}, "sub", id="B4-sub-empty"),
+        pytest.param({"sub": ["auth0|602e93db83fa6f00749a23e6"]}, "sub", id="B4-sub-list"),
+        pytest.param({"sid": 7}, "sid", id="B4-sid-number"),
+        pytest.param({"sid": ""}, "sid", id="B4-sid-empty"),
+        pytest.param({"sid": {}}, "sid", id="B4-sid-object"),
+        pytest.param({"iss": "https://other.example.com/"}, "iss", id="B5-iss"),
+        pytest.param({"iss": None}, "iss", id="B5-no-iss"),
+        pytest.param({"aud": "another-client"}, "aud", id="B5-aud"),
+        pytest.param({"aud": None}, "aud", id="B5-no-aud"),
+        pytest.param({"aud": ["another-client"]}, "aud", id="B5-aud-list"),
+        pytest.param({"exp": None}, "exp", id="B5-no-exp"),
+        pytest.param({"exp": 1_000_000_000}, "exp", id="B5-expired"),
+        pytest.param({"exp": "soon"}, "exp", id="B5-exp-text"),
+        pytest.param({"exp": 10**30}, "exp", id="B5-exp-huge"),
+        pytest.param({"exp": True}, "exp", id="B5-exp-true"),
+        pytest.param({"iat": None}, "iat", id="B5-no-iat"),
+        pytest.param({"iat": 9_000_000_000}, "iat", id="B5-iat-future"),
+        pytest.param({"nbf": 9_000_000_000}, "nbf", id="B5-nbf-future"),
+        pytest.param({"jti": None}, "jti", id="B5-no-jti"),
+        pytest.param({"jti": 1}, "jti", id="B5-jti-number"),
+        pytest.param({"jti": ""}, "jti", id="B5-jti-empty"),
+    ],
+)
+def test_claims_that_are_refused(browsers: list[Client], tenant: Tenant, changes: dict[str, Any], claim: str) -> None:
+    named = {"sub": tenant.user.sub, "sid": sid_of(row_of(browsers[0])), **changes}
+    assert_refused(send(tenant.make_logout_token(**named)), claim)
+    assert all(name_at_home(client) != "nobody" for client in browsers)
+    assert not SpentLogoutToken.objects.exists()
+
+
+@pytest.mark.parametrize("claim", ["sub", "sid"])
+def test_B4_null_is_no_value(browsers: list[Client], tenant: Tenant, claim: str) -> None:
+    claims = jwt.decode(
+        tenant.make_logout_token(sub=tenant.user.sub, sid=sid_of(row_of(browsers[0]))),
+        options={"verify_signature": False},
+    )
+    assert_refused(send(tenant.sign({**claims, claim: None})), claim)
+    assert name_at_home(browsers[0]) != "nobody"
+
+
+def logout_claims(tenant: Tenant) -> dict[str, Any]:
+    token = tenant.make_logout_token(sub=tenant.user.sub)
+    return dict(jwt.decode(token, options={"verify_signature": False}))
+
+
+FORGERIES: dict[str, Callable[[Tenant], str]] = {
+    "B5-alg-none": lambda tenant: jwt.encode(logout_claims(tenant), None, algorithm="none"),
+    "B5-hs256-client-secret": lambda tenant: jwt.encode(
+        logout_claims(tenant), tenant.application.client_secret, algorithm="HS256"
+    ),
+    "B5-ps256-not-configured": lambda tenant: jwt.encode(
+        logout_claims(tenant),
+        tenant.keys.current.private,
+        algorithm="PS256",
+        headers={"kid": tenant.keys.current.kid},
+    ),
+    "B5-stranger": lambda tenant: jwt.encode(
+        logout_claims(tenant),
+        "a-strangers-secret-of-over-32-characters",
+        algorithm="HS256",
+        headers={"alg": "RS256", "kid": tenant.keys.current.kid},
+    ),
+    "B5-unknown-kid": lambda tenant: tenant.sign(logout_claims(tenant), kid="unknown"),
+    "B5-signature-cut": lambda tenant: tenant.make_logout_token(sub=tenant.user.sub)[:-8],
+    "B5-crit": lambda tenant: tenant.sign(logout_claims(tenant), crit=["exp"]),
+    "B7-id-token": lambda tenant: str(tenant.make_id_token(nonce="n")),
+    "B7-id-token-without-nonce": lambda tenant: str(tenant.make_id_token()),
+    "B7-access-token": lambda tenant: tenant.make_access_token(),
+    "B7-opaque-access-token": lambda tenant: tenant.make_access_token(audience=None),
+    "B7-access-token-type": lambda tenant: tenant.sign(logout_claims(tenant), typ="at+jwt"),
+    "B7-token-of-another-kind": lambda tenant: tenant.sign(logout_claims(tenant), typ="secevent+jwt"),
+    "B7-type-no-text": lambda tenant: tenant.sign(logout_claims(tenant), typ=["JWT"]),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forged_and_foreign_tokens_are_refused(browsers: list[Client], tenant: Tenant, name: str) -> None:
+    assert_refused(send(FORGERIES[name](tenant)))
+    assert all(name_at_home(client) != "nobody" for client in browsers)
+
+
+def test_B5_hs256_where_it_is_configured(browsers: list[Client], tenant: Tenant, auth0_settings: Any) -> None:
+    auth0_settings(ID_TOKEN_ALGORITHM="HS256")
+    secret = tenant.application.client_secret
+    claims = {**logout_claims(tenant), "sid": sid_of(row_of(browsers[0]))}
+    assert_refused(send(jwt.encode(claims, "x" * 64, algorithm="HS256")), "signature")
+    assert_done(send(jwt.encode(claims, secret, algorithm="HS256")))
+    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(browsers[1])))))  # RS256, the one Auth0 documents
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
+
+
+def test_B5_keys_out_of_reach_are_400_and_the_token_stays_good(
+    browsers: list[Client], tenant: Tenant, auth0_settings: Any
+) -> None:
+    token = tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))
+    clear_caches()
+    cache.clear()
+    tenant.fault("status", status=503, endpoint="jwks")
+    assert_refused(send(token))
+    assert name_at_home(browsers[0]) != "nobody"
+    assert_done(send(token))
+    assert name_at_home(browsers[0]) == "nobody"
+
+
+def test_B5_logs_and_answers_hold_no_token(
+    browsers: list[Client], tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    row = row_of(browsers[0])
+    tokens = [tenant.make_logout_token(sid=sid_of(row)), tenant.make_logout_token(sid=sid_of(row), aud="x")]
+    answers = [send(token) for token in [*tokens, tokens[0]]]
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+    seen = caplog.text + "".join(answer.content.decode() for answer in answers)
+    assert "backchannel_logout configuration=default by=sid ended=1 left=0" in seen
+    for secret in [*tokens, sid_of(row), str(row.grant.tokens.refresh_token)]:
+        assert secret not in seen
+
+
+# -- B6: replay ----------------------------------------------------------------------------------------------------------
+
+
+def test_B6_replayed_token_spares_a_later_login(client: Client, log_in: LogIn, tenant: Tenant) -> None:
+    log_in(client)
+    token = tenant.make_logout_token(sub=tenant.user.sub)
+    assert_done(send(token))
+    log_in(client)
+    assert_refused(send(token), "This logout token was used before")
+    tenant.clock.advance(119 + 59)  # still within exp and leeway: the record must be there
+    assert_refused(send(token), "This logout token was used before")
+    assert name_at_home(client) != "nobody"
+    assert SpentLogoutToken.objects.get().expires_at >= tenant.clock.now()
+    tenant.clock.advance(10)
+    assert_refused(send(token), "exp")
+
+
+def test_B6_the_same_jti_of_another_issuer_is_another(db: None) -> None:
+    assert SpentLogoutToken.objects.spend("https://a.example.com/", "1", expires_at=1e12)
+    assert SpentLogoutToken.objects.spend("https://b.example.com/", "1", expires_at=1e12)
+    assert not SpentLogoutToken.objects.spend("https://a.example.com/", "1", expires_at=1e12)
+
+
+def test_B6_token_stays_good_when_the_database_fails(
+    transactional_db: None, browsers: list[Client], tenant: Tenant
+) -> None:
+    def block(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("DELETE") and LoginSession._meta.db_table in sql:
+            raise OperationalError("the database is tired")
+        return execute(sql, *rest)
+
+    token = tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))
+    with connection.execute_wrapper(block):
+        response = send(token)
+    assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
+    assert response["Cache-Control"] == "no-store"
+    assert_done(send(token))
+    assert LoginSession.objects.count() == 2
+
+
+SPEND = """
+import threading
+from urllib.parse import urlencode
+from django.db import connections
+from django.test import Client
+from django_auth0_flow.conf import get_client
+token, statuses, gate = sys.argv[1], [], threading.Barrier(4)
+get_client().issuer.signing_keys(None)
+
+def send():
+    gate.wait()
+    form = urlencode({"logout_token": token})
+    answer = Client().post("/auth0/backchannel-logout/", form, content_type="application/x-www-form-urlencoded")
+    statuses.append(answer.status_code)
+    connections.close_all()
+
+threads = [threading.Thread(target=send) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(json.dumps(statuses))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
+def test_B6_one_of_many_processes_wins(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "b6.sqlite3"), "OPTIONS": {"timeout": 20}}
+    database = sqlite if engine == "sqlite" else request.getfixturevalue(engine).django_database("backchannel_b6")
+    with Tenant() as tenant:
+        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+        site = Site(tenant, database)
+        site.migrate()
+        site.log_in()
+        token = tenant.make_logout_token(sub=tenant.user.sub)
+        with ThreadPoolExecutor(3) as pool:
+            printed = list(pool.map(lambda _: site.run(SPEND, token), range(3)))
+        left = site.run("from django_auth0_flow.models import LoginSession; print(LoginSession.objects.count())")
+    statuses = sorted(status for line in printed for status in json.loads(line))
+    assert statuses == [200] + [400] * 11
+    assert left == "0"
+
+
+# -- B8: requests that are none ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
+def test_B8_other_methods_are_405(client: Client, auth0_settings: Any, method: str) -> None:
+    response = getattr(client, method)(PATH)
+    assert (response.status_code, response["Allow"], response["Cache-Control"]) == (405, "POST", "no-store")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        pytest.param("", FORM, id="empty"),
+        pytest.param("logout_token=", FORM, id="empty-token"),
+        pytest.param("other=1", FORM, id="no-token"),
+        pytest.param("logout_token=garbage", FORM, id="garbage"),
+        pytest.param("logout_token=a.b.c", FORM, id="garbage-jwt"),
+        pytest.param("logout_token=%00%ff%f0%9f", FORM, id="no-utf8"),
+        pytest.param("logout_token=" + "a" * 70_000, FORM, id="huge"),
+        pytest.param("logout_token=" + "a" * 3_000_000, FORM, id="very-huge"),
+        pytest.param("&".join(f"p{number}=1" for number in range(2000)), FORM, id="many-parameters"),
+        pytest.param("logout_token=a", f"{FORM}; charset=utf-16", id="other-charset"),
+        pytest.param("logout_token=a", f"{FORM}; charset=no-such-charset", id="unknown-charset"),
+        pytest.param('{"logout_token": "a.b.c"}', "application/json", id="json"),
+        pytest.param("logout_token=a", "text/plain", id="text"),
+        pytest.param("logout_token=a", "", id="no-type"),
+        pytest.param("--x\r\nbroken", "multipart/form-data; boundary=x", id="multipart"),
+        pytest.param("--x\r\nbroken", "multipart/form-data", id="multipart-without-boundary"),
+    ],
+)
+def test_B8_bodies_that_are_no_logout_request(
+    client: Client, auth0_settings: Any, db: None, body: str, content_type: str
+) -> None:
+    response = client.generic("POST", PATH, body, content_type=content_type)
+    assert_refused(response)
+    assert not SpentLogoutToken.objects.exists()
+
+
+def test_B8_token_twice_or_in_the_query_is_refused(browsers: list[Client], tenant: Tenant) -> None:
+    token = tenant.make_logout_token(sub=tenant.user.sub)
+    pair = urlencode({"logout_token": token})
+    assert_refused(Client().post(PATH, f"{pair}&{pair}", content_type=FORM))
+    assert_refused(Client().post(f"{PATH}?{pair}", "", content_type=FORM))
+    assert_refused(Client().post(PATH, json.dumps({"logout_token": token}), content_type="application/json"))
+    assert_refused(Client().post(PATH, {"logout_token": token}))  # multipart
+    assert all(name_at_home(client) != "nobody" for client in browsers)
+    assert_done(send(token))
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "1" * 40])
+def test_B8_odd_lengths_are_refused(client: Client, auth0_settings: Any, length: str) -> None:
+    response = client.generic("POST", PATH, "logout_token=a", content_type=FORM, CONTENT_LENGTH=length)
+    assert_refused(response)
+
+
+# -- B9: nobody meant ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [{"sid": "unknown"}, {"sub": "auth0|unknown"}, {"sub": "auth0|u", "sid": "s" * 5000}])
+def test_B9_unknown_sid_or_subject_is_calm(browsers: list[Client], tenant: Tenant, names: dict[str, str]) -> None:
+    assert_done(send(tenant.make_logout_token(**names)))
+    assert all(name_at_home(client) != "nobody" for client in browsers)
+
+
+def test_B9_again_is_calm(browsers: list[Client], tenant: Tenant) -> None:
+    for _ in range(2):
+        assert_done(send(tenant.make_logout_token(sub=tenant.user.sub)))
+    assert name_at_home(browsers[2]) != "nobody"
+
+
+# -- a refresh under way -------------------------------------------------------------------------------------------------
+
+
+def test_late_refresh_is_discarded_and_revoked(client: Client, log_in: LogIn, tenant: Tenant) -> None:
+    """The logout comes while the tenant is answering the refresh: what it answers ends too."""
+    log_in(client)
+    tenant.clock.advance(90_000)
+    token = tenant.make_logout_token(sid=sid_of(row_of(client)))
+    shared: Any = connections["default"]
+    statuses: list[int] = []
+    shared.inc_thread_sharing()
+
+    def log_out_meanwhile(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+        if kind == "access_token" and not statuses:
+            connections["default"] = shared  # the test's own connection: it waits for the tenant meanwhile
+            statuses.append(send(token).status_code)
+
+    tenant.token_hook = log_out_meanwhile
+    try:
+        response = client.get("/token/")
+    finally:
+        shared.dec_thread_sharing()
+    assert statuses == [200]
+    assert (response.status_code, response["Location"].split("?")[0]) == (302, "/auth0/login/")
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+    assert tenant.refresh_tokens.live() == 0
+    assert tenant.count("/oauth/revoke") == 2  # the one that was stored, then the late one
+    assert not LoginSession.objects.exists()
+    assert name_at_home(client) == "nobody"
+
+
+# -- real deliveries -----------------------------------------------------------------------------------------------------
+
+
+def end_server_threads() -> None:
+    """Wait for a live server's threads: they share the test's database connection."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(10)
+
+
+def test_B1_the_tenant_delivers(
+    live_server: LiveServer, client: Client, log_in: LogIn, tenant: Tenant, transactional_db: None
+) -> None:
+    tenant.application.backchannel_logout_uri = live_server.url + PATH
+    log_in(client)
+    tenant.end_sessions(tenant.user.sub)
+    for thread in threading.enumerate():
+        if thread.name == "logout-token":
+            thread.join(10)
+    end_server_threads()
+    assert tenant.logout_deliveries == [(live_server.url + PATH, 200)]
+    assert name_at_home(client) == "nobody"
+
+
+@pytest.mark.slow
+def test_B1_a_certified_provider_delivers(
+    oidc_provider: OidcProviderFactory, settings: Any, live_server: LiveServer, transactional_db: None
+) -> None:
+    cache.clear()
+    site = oidc_site.Site(oidc_provider(apiScopes=["read:things"]), settings, live_server.url)
+    site.register(backchannel_logout_uri=live_server.url + PATH)
+    other = site.another_person()
+    for person, name in ((site, "auth0|ada"), (other, "auth0|grace")):
+        assert person.log_in(name).status_code == 302
+    site.browser.logout(f"{site.provider.issuer}oidc/logout")
+    end_server_threads()
+    assert site.provider.counts()["backchannel_logouts"] == {"ok": 1, "failed": 0}
+    assert site.get("/").content == b"home of nobody"
+    assert other.get("/bare/").content == b"bare auth0|grace"
+    assert LoginSession.objects.get().identity.subject == "auth0|grace"
+    cache.clear()

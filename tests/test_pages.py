@@ -1,0 +1,340 @@
+"""The pages that visitors see: what they say in both languages, their structure, their looks under a strict policy."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.template.loader import get_template
+from django.test import Client, RequestFactory, override_settings
+from django.utils import translation
+
+import django_auth0_flow
+from django_auth0_flow import words
+from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.words import words_for
+from tests.programs import require, require_module
+
+PACKAGE = Path(django_auth0_flow.__file__).parent
+STYLES = (PACKAGE / "static/auth0/auth0.css").read_text(encoding="utf-8")
+STATICFILES = "django.contrib.staticfiles.storage"
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'"
+MARKUP = "\"'><script>alert(1)</script><b>"
+LANGUAGES = ["en", "ja"]
+
+#: name -> template, its context except ``words``
+PAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
+    "login failed for good": ("login_failed", {"code": "login_loop", "retry_url": ""}),
+    "no access token": ("login_failed", {"code": "no_access_token", "retry_url": ""}),
+    "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
+    "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
+    "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
+    "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
+    "logout": ("logout", {"next": "/a/"}),
+    "logged out": ("logged_out", {}),
+    "logged out here only": ("logged_out", {"tenant_left": True}),
+    "still logged in": ("logged_out", {"still_logged_in": True}),
+}
+every_page = pytest.mark.parametrize("name", PAGES)
+every_language = pytest.mark.parametrize("language", LANGUAGES)
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, dict[str, str]]] = []
+        self.text: dict[str, str] = {}
+        self._open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in ("meta", "link", "input", "path", "circle", "rect"):
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            inside = self._open[-1] if self._open else ""
+            self.text[inside] = f"{self.text.get(inside, '')} {data.strip()}".strip()
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.attributes if name == tag]
+
+    @property
+    def links(self) -> list[str]:
+        return [link["href"] for link in self.all("a")]
+
+
+def show(name: str, language: str = "en", **changes: Any) -> Page:
+    template, context = PAGES[name]
+    with translation.override(language):
+        context = {"words": words_for(context.get("code", "")), **context, **changes}
+        html = get_template(f"auth0/{template}.html").render(context, RequestFactory().get("/auth0/logout/"))
+    return Page(html)
+
+
+class TestEveryPage:
+    @every_page
+    @every_language
+    def test_is_sound_html(self, name: str, language: str) -> None:
+        page = show(name, language)
+        assert page._open == []
+        assert page.html.startswith("<!doctype html>")
+        assert page.all("html")[0]["lang"] == language
+        assert (page.tags["main"], page.tags["h1"], page.tags["title"]) == (1, 1, 1)
+        assert page.text["title"] == page.text["h1"]
+
+    @every_page
+    def test_has_nothing_that_a_strict_policy_blocks(self, name: str) -> None:
+        page = show(name)
+        assert not {"script", "style", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+        names = {key for _, attributes in page.attributes for key in attributes}
+        assert not [key for key in names if key == "style" or key.startswith("on")]
+        assert not re.search(r"javascript:|//", page.html.replace("<!doctype html>", ""))
+
+    @every_page
+    def test_is_kept_out_of_search_engines_and_fits_a_phone(self, name: str) -> None:
+        metas = {meta["name"]: meta["content"] for meta in show(name).all("meta") if "name" in meta}
+        assert "noindex" in metas["robots"]
+        assert metas["referrer"] == "no-referrer"
+        assert metas["viewport"] == "width=device-width, initial-scale=1"
+
+    @every_page
+    def test_offers_a_way_on(self, name: str) -> None:
+        page = show(name)
+        assert page.links
+        assert all(urlsplit(link).path.startswith("/") for link in page.links)
+
+    @every_page
+    def test_leaves_no_english_in_japanese(self, name: str) -> None:
+        text = dict(show(name, "ja").text)
+        text.pop("code", None)
+        assert re.findall(r"[A-Za-z]{2,}", " ".join(text.values())) == []
+
+    @every_page
+    def test_uses_only_classes_that_the_style_sheet_knows(self, name: str) -> None:
+        for _, attributes in show(name).attributes:
+            for css_class in attributes.get("class", "").split():
+                assert css_class.startswith("auth0-icon-") or f".{css_class}" in STYLES
+
+    @every_page
+    def test_hides_ornaments_from_screen_readers(self, name: str) -> None:
+        assert all(icon["aria-hidden"] == "true" for icon in show(name).all("svg"))
+
+    @every_page
+    def test_posts_only_with_a_csrf_token(self, name: str) -> None:
+        page = show(name)
+        assert all(form["method"] == "post" for form in page.all("form"))
+        tokens = [field for field in page.all("input") if field.get("name") == "csrfmiddlewaretoken"]
+        assert len(tokens) == page.tags["form"]
+
+    def test_escapes_whatever_comes_from_outside_F10(self) -> None:
+        outside = dict.fromkeys(["code", "words", "tenant_says", "retry_url", "next", "url"], MARKUP)
+        for name in PAGES:
+            page = show(name, **outside)
+            assert "script" not in page.tags
+            assert "b" not in page.tags
+
+    def test_language_that_we_do_not_speak_is_marked_as_the_english_it_shows(self) -> None:
+        assert show("logout", "fr").all("html")[0]["lang"] == "en"
+
+    @override_settings(STORAGES={"staticfiles": {"BACKEND": f"{STATICFILES}.ManifestStaticFilesStorage"}}, DEBUG=False)
+    def test_is_shown_plain_where_static_files_were_not_collected(self) -> None:
+        page = show("login failed")
+        assert page.text["h1"] == "Login failed"
+        assert page.all("link") == []
+
+
+class TestWhatEachPageSays:
+    @pytest.mark.parametrize("name", ["login failed", "unavailable", "forbidden"])
+    def test_troubles_are_announced_and_name_their_code(self, name: str) -> None:
+        page = show(name)
+        code = PAGES[name][1]["code"]
+        assert [part["role"] for part in page.all("div") if "role" in part] == ["alert"]
+        assert page.text["code"] == code
+        assert code not in page.text["h1"]
+        assert words_for(code) in page.text["p"]
+
+    def test_failed_login_offers_another_try_until_told_not_to(self) -> None:
+        assert show("login failed").links == ["/auth0/login/?next=%2Fa", "/"]
+        assert show("login failed for good").links == ["/"]
+
+    def test_tenant_is_quoted_as_such_and_not_at_length(self) -> None:
+        page = show("login failed", tenant_says="Please verify your e-mail. " + "x" * 3000)
+        assert page.text["figcaption"] == "The login service says:"
+        assert page.text["blockquote"].startswith("Please verify your e-mail. xxx")
+        assert len(page.text["blockquote"]) == 400
+        assert show("login failed", tenant_says="").tags["blockquote"] == 0
+
+    def test_page_without_token_does_not_say_that_the_login_failed(self) -> None:
+        assert show("no access token").text["h1"] == "This page can't be shown"
+
+    def test_forbidden_page_lets_the_visitor_change_accounts(self) -> None:
+        page = show("forbidden")
+        assert page.text["button"] == "Use another account"
+        assert {"type": "hidden", "name": "next", "value": "/auth0/login/?next=%2Fa"} in page.all("input")
+
+    def test_hop_goes_on_by_itself_and_by_hand(self) -> None:
+        page = show("hop")
+        refresh = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "refresh")
+        assert refresh["content"] == "0;url=/auth0/callback/?code=a&state=b&same_site=1"
+        assert page.links == ["/auth0/callback/?code=a&state=b&same_site=1"]
+
+    def test_logout_asks_first_and_keeps_next(self) -> None:
+        page = show("logout")
+        assert page.all("form")[0]["action"] == "/auth0/logout/"
+        assert {"type": "hidden", "name": "next", "value": "/a/"} in page.all("input")
+        assert page.links == ["/a/"]
+        assert show("logout", next="").links == ["/"]
+
+    def test_logged_out_page_says_where_things_stand(self) -> None:
+        assert show("logged out").text["h1"] == "You are logged out"
+        assert "could not be reached" in show("logged out here only").text["p"]
+        assert show("still logged in").text["h1"] == "You are still logged in"
+        assert show("still logged in").text["button"] == "Log out"
+
+    @override_settings(LOGOUT_REDIRECT_URL="no-such-view")
+    def test_start_page_is_the_root_when_the_setting_names_nothing(self) -> None:
+        assert show("logged out").links[-1] == "/"
+
+
+class TestWords:
+    def test_unknown_codes_get_a_sentence_that_is_true_of_all(self) -> None:
+        assert words_for("brand_new") == "Something went wrong while you were being logged in."
+
+    def test_token_checks_share_a_sentence(self) -> None:
+        assert words_for("token_iss") == words_for("token_nonce") == words_for("signing_key_not_found")
+
+    @pytest.mark.parametrize("code", words._WORDS)
+    def test_every_sentence_is_translated(self, code: str) -> None:
+        english = words_for(code)
+        with translation.override("ja"):
+            japanese = words_for(code)
+        assert english != japanese
+        assert english.endswith(".")
+        assert japanese.endswith("。")
+
+
+@pytest.mark.django_db
+class TestOverHttp:
+    def test_forged_callback_is_answered_in_the_visitors_language(self, client: Client, auth0_settings: Any) -> None:
+        found = client.get("/auth0/callback/?code=a&state=b", headers={"accept-language": "ja", "accept": "text/html"})
+        assert found.status_code == 400
+        page = Page(found.content.decode())
+        assert page.all("html")[0]["lang"] == found["Content-Language"] == "ja"
+        assert page.text["h1"] == "ログインできませんでした"
+
+    def test_tenant_out_of_reach(self, client: Client, auth0_settings: Any) -> None:
+        auth0_settings(ISSUER="http://127.0.0.1:9/")
+        found = client.get("/auth0/login/?next=/plain/", headers={"accept": "text/html"})
+        assert found.status_code == 503
+        assert Page(found.content.decode()).text["h1"] == "One moment, please"
+
+    def test_logout_form_logs_out(self, logged_in_client: Client, tenant: Tenant) -> None:
+        page = Page(logged_in_client.get("/auth0/logout/?next=/plain/").content.decode())
+        assert {"type": "hidden", "name": "next", "value": "/plain/"} in page.all("input")
+        assert logged_in_client.post(page.all("form")[0]["action"]).status_code == 302
+        assert "_auth_user_id" not in logged_in_client.session
+
+    def test_logged_out_page_for_a_logout_that_nobody_asked_for(self, logged_in_client: Client) -> None:
+        found = logged_in_client.get("/auth0/logged-out/")
+        assert Page(found.content.decode()).text["h1"] == "You are still logged in"
+        assert found["Cache-Control"] == "no-store"
+
+
+def luminance(colour: str) -> float:
+    digits = "".join(digit * 2 for digit in colour) if len(colour) == 3 else colour
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted([luminance(one), luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+class TestLooks:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize(
+        ("front", "back", "least"),
+        [
+            ("text", "card", 7),
+            ("soft", "card", 4.5),
+            ("on-accent", "accent", 4.5),
+            ("on-accent", "accent-strong", 4.5),
+            ("text", "ground", 7),
+            ("accent", "tint", 4.5),
+            ("warn", "warn-tint", 4.5),
+            ("good", "good-tint", 4.5),
+            ("accent", "card", 3),
+            ("edge", "card", 3),
+        ],
+    )
+    def test_can_be_read(self, scheme: str, front: str, back: str, least: float) -> None:
+        """WCAG 2.2, 1.4.3 and 1.4.11."""
+        part = STYLES.split("@media (prefers-color-scheme: dark)")[scheme == "dark"]
+        colours = dict(re.findall(r"--auth0-([a-z-]+): #([0-9a-f]{3,6});", part))
+        assert contrast(colours[front], colours[back]) >= least
+
+    @pytest.mark.slow
+    def test_in_a_browser_under_a_strict_policy(self) -> None:
+        chromium = require("chromium", "the pages are looked at in a browser")
+        require_module("playwright", "the browser is driven with it")
+        from playwright.sync_api import Route, sync_playwright
+
+        site = "http://pages.test"
+        addresses = {
+            f"{site}/{language}/{number}/": show(name, language, url="/continued/").html
+            for language in LANGUAGES
+            for number, name in enumerate(PAGES)
+        }
+        said: list[str] = []
+
+        def serve(route: Route) -> None:
+            address = route.request.url
+            if address.endswith(".css"):
+                route.fulfill(body=STYLES, content_type="text/css")
+            else:
+                html = addresses.get(address, "<title>continued</title>")
+                route.fulfill(
+                    body=html, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": POLICY}
+                )
+
+        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+            page = browser.new_page(viewport={"width": 320, "height": 568})
+            page.route("**/*", serve)
+            page.on("console", lambda message: said.append(message.text))
+            for address, html in addresses.items():
+                page.goto(address)
+                if 'http-equiv="refresh"' in html:
+                    page.wait_for_url(f"{site}/continued/")
+                    continue
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+                assert page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == "16px"
+                page.keyboard.press("Tab")
+                focused = "document.activeElement"
+                assert page.evaluate(f"{focused}.classList.contains('auth0-button')"), address
+                assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
+                assert page.evaluate(f"{focused}.getBoundingClientRect().height") >= 44
+            browser.close()
+        assert said == []

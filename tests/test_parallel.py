@@ -1,0 +1,154 @@
+"""Several requests of one visitor, or several visitors, at the same moment: threads on SQLite in a file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from django.contrib.auth.models import User as DjangoUser
+from django.core.management import call_command
+from django.db import connections
+from django.test import Client
+
+from django_auth0_flow.backends import Auth0Backend
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.testing.tenant import Tenant
+from tests.walk import come_back, is_logged_in, start, walk
+
+meeting: threading.Barrier
+
+
+class MeetingBackend(Auth0Backend):
+    """Lets two first logins meet between looking for an identity and making one."""
+
+    def get_user_for(self, claims: Any, mapper: Any) -> Any:
+        meeting.wait(10)
+        return super().get_user_for(claims, mapper)
+
+
+@pytest.fixture(autouse=True)
+def database_file(tmp_path: Path, django_db_setup: None, django_db_blocker: Any, auth0_settings: Any) -> Iterator[None]:
+    """Move the default database from memory, where threads get in each other's way, to a file."""
+    with django_db_blocker.unblock():
+        configured = connections.settings["default"]
+        before, name = connections["default"], configured["NAME"]
+        configured["NAME"] = str(tmp_path / "parallel.sqlite3")
+        del connections["default"]
+        try:
+            call_command("migrate", verbosity=0)
+            yield
+        finally:
+            connections["default"].close()
+            configured["NAME"] = name
+            connections["default"] = before
+
+
+def at_once(*jobs: Callable[[], Any]) -> list[Any]:
+    """Run the jobs in threads that start together; return their results."""
+    together = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], Any]) -> Any:
+        together.wait(10)
+        try:
+            return job()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [future.result(60) for future in [pool.submit(run, job) for job in jobs]]
+
+
+def same_browser(client: Client) -> Client:
+    """Return another tab: the same cookies, sent by a thread of its own."""
+    tab = Client()
+    tab.cookies.update(client.cookies)
+    return tab
+
+
+def test_F12_tabs_that_start_at_the_same_moment_all_get_where_they_want(tenant: Tenant) -> None:
+    client = Client()
+    start(client)  # there is a session already
+
+    def opening(number: int) -> Callable[[], str]:
+        tab = same_browser(client)
+        return lambda: tenant.login(start(tab, next=f"/bare/?tab={number}"))
+
+    urls = at_once(*map(opening, range(8)))
+    for number, url in enumerate(urls):
+        answer = come_back(client, url)
+        if answer["Location"].startswith(tenant.issuer):  # lost in a race: it starts again by itself
+            answer = come_back(client, tenant.login(answer["Location"]))
+        assert answer["Location"] == f"/bare/?tab={number}"
+    assert is_logged_in(client)
+    assert LoginSession.objects.count() == 1
+
+
+def test_F12_tabs_that_finish_at_the_same_moment(tenant: Tenant) -> None:
+    client = Client()
+    urls = [tenant.login(start(client, next=f"/bare/?tab={number}")) for number in range(4)]
+
+    def finishing(url: str) -> Callable[[], tuple[Client, Any]]:
+        tab = same_browser(client)
+        return lambda: (tab, come_back(tab, url))
+
+    outcomes = at_once(*map(finishing, urls))
+    assert all(answer.status_code == 302 for _, answer in outcomes)
+    winners = [tab for tab, answer in outcomes if answer["Location"].startswith("/bare/")]
+    assert winners
+    # Whichever cookie the browser keeps, the next login works.
+    for tab, _ in outcomes:
+        walk(tab, tenant)
+        assert is_logged_in(tab)
+    assert DjangoUser.objects.count() == 1
+
+
+def test_F5_a_double_click_exchanges_the_code_once(tenant: Tenant) -> None:
+    client = Client()
+    url = tenant.login(start(client))
+
+    def clicking() -> Any:
+        return come_back(same_browser(client), url)
+
+    answers = at_once(clicking, clicking)
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert tenant.count("/oauth/token") == 1
+    assert LoginSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_first_login_from_two_browsers_at_once_makes_one_user(tenant: Tenant, settings: Any, round_: int) -> None:
+    global meeting  # noqa: PLW0603 - Django makes the backend, nothing can be handed to it
+    meeting = threading.Barrier(2)
+    settings.AUTHENTICATION_BACKENDS = ["tests.test_parallel.MeetingBackend"]
+    clients = [Client(), Client()]
+
+    def logging_in(client: Client) -> Callable[[], Any]:
+        url = tenant.login(start(client, next="/bare/"))
+        return lambda: come_back(client, url)
+
+    answers = at_once(*map(logging_in, clients))
+    assert [answer["Location"] for answer in answers] == ["/bare/", "/bare/"]
+    assert DjangoUser.objects.count() == Identity.objects.count() == 1
+    assert LoginSession.objects.count() == 2
+    assert all(map(is_logged_in, clients))
+
+
+def test_W8_each_visitor_gets_their_own_token(tenant: Tenant) -> None:
+    users = [tenant.add_user(sub=f"auth0|{number}", name=str(number)) for number in range(4)]
+    clients = [Client() for _ in users]
+    for client, user in zip(clients, users, strict=True):
+        walk(client, tenant, user=user)
+    tenant.clock.advance(86400)
+
+    def asking(client: Client) -> Callable[[], list[bytes]]:
+        return lambda: [client.get("/token/").content for _ in range(3)]
+
+    for user, tokens in zip(users, at_once(*map(asking, clients)), strict=True):
+        subjects = {jwt.decode(token, options={"verify_signature": False})["sub"] for token in tokens}
+        assert subjects == {user.sub}
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == len(users)
