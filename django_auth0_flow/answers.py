@@ -11,16 +11,18 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from . import flow
+from . import flow, mfa_flow
 from .conf import get_settings
 from .protocol.errors import (
     Auth0Error,
     AuthorizationError,
     LoginRequired,
+    MfaRequired,
     OAuthError,
     TokenRequestError,
     TransportError,
@@ -75,7 +77,36 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         return login_required(request, error)
     if isinstance(error, TransportError):
         return unavailable(request, error)
+    if isinstance(error, MfaRequired):
+        return mfa_required(request, error)
     return failed(request, error)
+
+
+def mfa_required(
+    request: HttpRequest,
+    error: MfaRequired,
+    *,
+    next_url: str | None = None,
+    start_url: str = "",
+    origin: str = "",
+) -> HttpResponse:
+    """Lead a person to the second factor, ``next`` kept.
+
+    ``start_url``: where this login began, if not at this address; ``origin``: the waiting login that it goes on from.
+    """
+    name = error.configuration
+    if next_url is None:
+        wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
+        next_url = flow.safe_next(request, wanted)
+    start_url = start_url or flow.safe_next(request, request.path)
+    waiting = mfa_flow.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin)
+    path = page_path("mfa", name, next_url, login=waiting.id)
+    if is_navigation(request):
+        return finish_answer(HttpResponseRedirect(path))
+    response = JsonResponse({"error": "mfa_required", "message": words_for("mfa_required"), "mfa_url": path}, status=403)
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = path
+    return finish_answer(response)
 
 
 def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str | None = None) -> HttpResponse:
@@ -136,10 +167,12 @@ def failed(
     next_url: str = "",
     configuration: str = "default",
     counted: bool = True,
+    retry_url: str = "",
 ) -> HttpResponse:
     """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often.
 
     Only failures of logins that began here are ``counted``: a forged response changes nothing in the session.
+    ``retry_url``: where to try again, if not at the login view.
     """
     code = public_code(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
@@ -152,7 +185,7 @@ def failed(
     context = {
         "code": code,
         "words": words_for(code),
-        "retry_url": login_path(configuration, next_url) if may_retry else "",
+        "retry_url": (retry_url or login_path(configuration, next_url)) if may_retry else "",
         "tenant_says": error.error_description
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
@@ -182,8 +215,14 @@ def _is_refusal(error: Auth0Error, code: str) -> bool:
 
 def login_path(configuration: str, next_url: str) -> str:
     """Return the path that starts a login which comes back to ``next_url``."""
-    path = flow.url_of("login", configuration)
-    return f"{path}?{urlencode({'next': next_url})}" if next_url else path
+    return page_path("login", configuration, next_url)
+
+
+def page_path(name: str, configuration: str, next_url: str = "", **query: str) -> str:
+    """Return the path of one of our pages, with ``next`` and what else belongs into its query."""
+    path = flow.url_of(name, configuration)
+    values = {**query, **({"next": next_url} if next_url else {})}
+    return f"{path}?{urlencode(values)}" if values else path
 
 
 def return_url(request: HttpRequest) -> str:

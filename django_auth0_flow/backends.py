@@ -1,23 +1,33 @@
-"""``Auth0Backend``: verified claims in, user or None out."""
+"""``Auth0Backend``: verified claims in, user or None out. ``Auth0PasswordBackend``: username and password in."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth import authenticate, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, OperationalError, connections, router, transaction
 from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
 
+from .admission import FreshLogin, attach_login, check_organization_allowed, direct_logins, with_userinfo
 from .conf import DEFAULT, get_settings
+from .direct_errors import note_setup_mistake, password_code
 from .mapping import ClaimsMapper, remember_identity
 from .models import Identity
+from .protocol.errors import Auth0Error, MfaRequired, TransportError
+from .session import FACTS_KEY
+from .signals import login_failed, send
 
 logger = logging.getLogger("django_auth0_flow.backends")
+
+#: A longer password is nobody's: it is refused here.
+MAX_PASSWORD = 1024
 
 
 class Auth0Backend(ModelBackend):
@@ -82,19 +92,23 @@ class Auth0Backend(ModelBackend):
         """
         model = mapper.user_model
         values = mapper.field_values(claims)
-        manager = model._default_manager
-        if not mapper.names_user_by_email():
-            names = mapper.usernames(claims)
-            name = next(names)
-            if manager.filter(**{model.USERNAME_FIELD: name}).exists():
-                name = next(names)
-            values[model.USERNAME_FIELD] = name
-        elif not values.get(model.USERNAME_FIELD):
-            raise IntegrityError("the user model's username comes from a claim that is missing")
-        user = model(**values)
-        user.set_unusable_password()
-        user.save(force_insert=True)
-        return user
+        names: list[Any] = [*mapper.usernames(claims)]
+        if mapper.names_user_by_email():
+            names = [values.get(model.USERNAME_FIELD)]
+            if not names[0]:
+                raise IntegrityError("the user model's username comes from a claim that is missing")
+
+        def insert(name: Any) -> Any:
+            user = model(**{**values, model.USERNAME_FIELD: name})
+            user.set_unusable_password()
+            user.save(force_insert=True)
+            return user
+
+        # Insert and see: looking first would make two logins at once block each other on SQLite.
+        for name in names[:-1]:
+            with suppress(IntegrityError), transaction.atomic(using=router.db_for_write(model)):
+                return insert(name)
+        return insert(names[-1])
 
     def update_user(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
         """Bring mapped fields and managed flags up to date; one UPDATE, and only if something changed."""
@@ -142,12 +156,12 @@ class Auth0Backend(ModelBackend):
         """Make the identity, and the user if need be; of two logins at once, one makes it and both get it."""
         alias = router.db_for_write(Identity)
         for attempt in range(3):
+            user: Any = self.get_user_for(claims, mapper)
+            if user is None and not mapper.conf.create_users:
+                logger.info("login_refused reason=unknown_user")
+                return None
             try:
                 with transaction.atomic(using=alias):
-                    user: Any = self.get_user_for(claims, mapper)
-                    if user is None and not mapper.conf.create_users:
-                        logger.info("login_refused reason=unknown_user")
-                        return None
                     if user is None:
                         user = self.create_user(claims, mapper)
                     return Identity.objects.create(
@@ -166,3 +180,67 @@ class Auth0Backend(ModelBackend):
                 return identity
         logger.error("login_refused reason=user_not_created: the user model refuses the mapped fields")
         return None
+
+
+class Auth0PasswordBackend(ModelBackend):
+    """Username and password, through Auth0's password grant: for Django's ``LoginView``, the admin, ``authenticate()``.
+
+    Stands beside ``Auth0Backend`` (or your subclass of it), which decides who may come in, here as for any other login; and
+    ``AUTH0["PASSWORD_REALM"]`` switches it on. The tokens travel with the user: ``login()`` stores them.
+    """
+
+    @sensitive_variables("password")
+    def authenticate(  # type: ignore[override]  # Django hands each backend only the credentials that it names
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        configuration: str = DEFAULT,
+    ) -> Any:
+        """Return the user, or None: wrong password, refused by the tenant, by ``Auth0Backend``, or not switched on.
+
+        With a request the reason is left in ``refusal_of(request)``. Raises MfaRequired, which ``Auth0Middleware`` answers
+        with the second factor's page (without a request: None, since nobody could go on), and TransportError.
+        """
+        conf = get_settings(configuration)
+        if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
+            return None
+        session = getattr(request, "session", None)
+        logins = direct_logins(configuration, request if session is not None else None)
+        realm = conf.password_realm if isinstance(conf.password_realm, str) else ""
+        try:
+            granted = logins.log_in_with_password(username, password, realm=realm)
+            check_organization_allowed(conf, granted.claims, was_asked_for=False)
+        except MfaRequired as error:
+            if session is None:
+                logger.info("login_refused reason=mfa_required")
+                return None
+            error.configuration = configuration
+            raise
+        except TransportError:
+            raise
+        except Auth0Error as error:
+            self._note_refusal(request, error)
+            return None
+        claims = with_userinfo(conf, granted.tokens, granted.claims)
+        user = authenticate(request, id_token_claims=claims, configuration=configuration)
+        if user is None:
+            self._note_refusal(request, Auth0Error(code="user_not_allowed"))
+            return None
+        before = session.get(FACTS_KEY) if session is not None else None
+        attach_login(user, FreshLogin(granted.tokens, claims, configuration, before=before))
+        return user
+
+    def _note_refusal(self, request: HttpRequest | None, error: Auth0Error) -> None:
+        note_setup_mistake(error)
+        code = password_code(error)
+        logger.info("password_refused code=%s", code)
+        if request is not None:
+            request._auth0_refusal = code  # type: ignore[attr-defined]  # a note for this request's form
+            send(login_failed, type(self), request=request, error=error)
+
+
+def refusal_of(request: HttpRequest | None) -> str:
+    """Return the code of what ``Auth0PasswordBackend`` refused in this request, "" for nothing."""
+    return str(getattr(request, "_auth0_refusal", ""))

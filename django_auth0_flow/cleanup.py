@@ -18,8 +18,7 @@ from django.utils import timezone
 from .conf import configuration_names, get_settings
 from .django_sessions import living_sessions
 from .models import LoginSession, SpentLogoutToken
-from .refresh import end_row
-from .signals import login_session_ended
+from .signals import login_session_ended, send
 
 #: A login session is dead when its Django session was missing at two looks that many seconds apart. One look is not
 #: enough: while a request is under way, its new session key (or all of a login) is not written down everywhere yet.
@@ -112,4 +111,9 @@ def _delete(rows: QuerySet[LoginSession]) -> int:
     """Delete at once, or one by one if somebody wants to hear of each."""
     if not login_session_ended.has_listeners(LoginSession):
         return rows.delete()[0]
-    return sum(end_row(row, "session_gone") for row in rows.select_related("identity"))
+    deleted = 0
+    for row in rows.select_related("identity"):
+        if rows.filter(pk=row.pk).delete()[0]:
+            deleted += 1
+            send(login_session_ended, LoginSession, login_session=row, reason="session_gone")
+    return deleted

@@ -1,10 +1,9 @@
-"""The use cases of logins without redirect: passwordless, password, second factor. Each ends in ``flow.finish_login``."""
+"""The use cases of logins without redirect: passwordless and password. Each ends in ``flow.finish_login``."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest
@@ -16,33 +15,13 @@ from .conf import get_settings
 from .direct_errors import reveals_nothing
 from .pending import Pending
 from .protocol.authorization import code_challenge
-from .protocol.direct import OOB_CHANNELS, Authenticator, Challenge, Granted
-from .protocol.errors import Auth0Error, InvalidGrant, MfaRequired, TokenRequestError
+from .protocol.direct import Granted
+from .protocol.errors import Auth0Error, InvalidGrant, MfaRequired
 
 logger = logging.getLogger("django_auth0_flow.direct")
 
 #: Nobody is sent the same message twice within these seconds: a form submitted twice is one wish.
 RESEND_SECONDS = 10
-#: What ``mfa_requirements`` calls the kinds of factor.
-_REQUIREMENT_KINDS = {
-    "otp": ("otp",),
-    "phone": ("sms", "voice"),
-    "push-notification": ("push",),
-    "email": ("email",),
-    "recovery-code": ("recovery-code",),
-}
-#: What a tenant that does not say may let a user enrol.
-_ENROLLABLE = ("otp", "sms", "push", "email")
-#: Seconds between two questions whether a push notification was approved. Auth0 allows twelve a minute.
-PUSH_SECONDS = 5
-#: How many challenges of one login stay usable: the back button may lead to an older one.
-_MAX_STEPS = 6
-
-
-class LoginExpired(Auth0Error):
-    """The login that waited here is gone: finished, too old, or of another browser."""
-
-    code = "login_expired"
 
 
 class AlreadyWaiting(Auth0Error):
@@ -69,12 +48,10 @@ def begin_passwordless(
     last = pending.find_last(request, "link" if kind == "email-link" else "code", configuration)
     now = get_settings(configuration).clock()
     wanted = {"kind": kind, "address": address}
-    if last is not None and not again and wanted.items() <= dict(last.data).items():
-        if last.next_url == next_url and now - last.started_at < RESEND_SECONDS:
+    if last is not None and not again and (last.data, last.next_url) == (wanted, next_url):
+        if now - last.started_at < RESEND_SECONDS:  # a form submitted twice
             return last
-    waiting = pending.add(
-        request, "link" if kind == "email-link" else "code", configuration, wanted, next_url=next_url
-    )
+    waiting = pending.add(request, "link" if kind == "email-link" else "code", configuration, wanted, next_url=next_url)
     try:
         _send(request, waiting)
     except Auth0Error as error:
@@ -139,7 +116,7 @@ def finish_passwordless(request: HttpRequest, waiting: Pending, code: str) -> st
     def submit() -> Granted:
         return logins.log_in_with_code(realm, waiting.data["address"], code, redirect_uri=callback)
 
-    return _finish_once(request, waiting, code, submit)[0]
+    return finish_once(request, waiting, code, submit)[0]
 
 
 # -- password --------------------------------------------------------------------------------------------------------------
@@ -155,168 +132,10 @@ def finish_password(
     return _finish(request, granted, configuration, next_url)
 
 
-# -- second factor ---------------------------------------------------------------------------------------------------------
-
-
-def begin_mfa(
-    request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str, origin: str = ""
-) -> Pending:
-    """Keep the ``mfa_token`` of a login that needs a second factor. ``start_url``: where that login began."""
-    challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")
-    data = {"mfa_token": error.mfa_token, "challenge": challenge, "enroll": enroll, "start_url": start_url, "steps": {}}
-    logger.info("mfa_started configuration=%s", error.configuration)
-    return pending.add(request, "mfa", error.configuration, data, next_url=next_url, origin=origin)
-
-
-def mfa_factors(request: HttpRequest, waiting: Pending) -> tuple[Pending, list[Authenticator]]:
-    """Return the factors to choose from, empty for a user who must enrol first; asks the tenant once per login.
-
-    Raises OAuthError or TransportError.
-    """
-    if "factors" not in waiting.data:
-        if waiting.data["enroll"] and not waiting.data["challenge"]:
-            found: list[Authenticator] = []
-        else:
-            found = direct_logins(waiting.configuration, request).authenticators(waiting.data["mfa_token"])
-            found = found or [Authenticator("", kind) for kind in waiting.data["challenge"]]
-        waiting = pending.update(request, waiting, factors=[asdict(factor) for factor in found])
-    return waiting, [Authenticator(**factor) for factor in waiting.data["factors"]]
-
-
-def enrollable_kinds(waiting: Pending) -> list[str]:
-    """Return the kinds of factor that the user may enrol, as far as the tenant says."""
-    return [kind for kind in waiting.data["enroll"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
-
-
-def begin_challenge(request: HttpRequest, waiting: Pending, factor: Authenticator) -> str:
-    """Challenge a factor and return the step that asks for its answer. Raises OAuthError or TransportError."""
-    if factor.kind in ("otp", "recovery-code"):
-        challenge = Challenge()
-    else:
-        for key, step in waiting.data["steps"].items():
-            recent = get_settings(waiting.configuration).clock() - step["at"] < RESEND_SECONDS
-            if (step["factor"], step["kind"]) == (factor.id, factor.kind) and recent:
-                return str(key)
-        logins = direct_logins(waiting.configuration, request)
-        challenge = logins.challenge(waiting.data["mfa_token"], authenticator_id=factor.id, types="oob")
-    return _add_step(request, waiting, factor.kind, challenge, factor=factor.id, name=factor.name)
-
-
-def begin_enrolment(
-    request: HttpRequest, waiting: Pending, kind: str, *, phone_number: str = "", email: str = ""
-) -> str:
-    """Begin to enrol the first second factor; return the step that confirms it. Raises OAuthError or TransportError."""
-    logins = direct_logins(waiting.configuration, request)
-    enrolment = logins.associate(waiting.data["mfa_token"], kind, phone_number=phone_number, email=email)
-    return _add_step(
-        request,
-        waiting,
-        kind,
-        enrolment.challenge,
-        name=phone_number or email,
-        secret=enrolment.secret,
-        barcode_uri=enrolment.barcode_uri,
-        recovery_codes=list(enrolment.recovery_codes),
-    )
-
-
-def find_step(waiting: Pending, step_id: str) -> dict[str, Any]:
-    """Return a step of a second factor. Raises LoginExpired when it is unknown."""
-    step = waiting.data["steps"].get(step_id)
-    if not isinstance(step, dict):
-        raise LoginExpired("This step is not under way.")
-    return step
-
-
-def finish_mfa(request: HttpRequest, waiting: Pending, step_id: str, code: str) -> str:
-    """Answer a challenge: with a code, or for a push notification with "" once it was approved. Return where to go.
-
-    A recovery code to write down is shown first. Raises as ``finish_passwordless``; ``authorization_pending`` and
-    ``slow_down`` are TokenRequestError.
-    """
-    step = find_step(waiting, step_id)
-    logins, token = direct_logins(waiting.configuration, request), waiting.data["mfa_token"]
-
-    def submit() -> Granted:
-        if step["kind"] == "recovery-code":
-            return logins.confirm_recovery_code(token, code)
-        if step["kind"] == "otp":
-            return logins.confirm_otp(token, code)
-        return logins.confirm_oob(token, step["oob_code"], binding_code=code)
-
-    url, granted = _finish_once(request, waiting, mfa_proof(step_id, code), submit)
-    if granted is None:
-        return shared_url(request, waiting.configuration, url)
-    codes = [granted.recovery_code] if granted.recovery_code else step.get("recovery_codes", [])
-    if codes:
-        pending.add(request, "recovery", waiting.configuration, {"codes": codes}, next_url=url)
-    return shared_url(request, waiting.configuration, url)
-
-
-def mfa_proof(step_id: str, code: str) -> str:
-    """Return what tells one submit of a second factor from another."""
-    return f"{step_id} {code}"
-
-
-def shared_url(request: HttpRequest, configuration: str, landing: str) -> str:
-    """Return where a login ends: at the recovery codes to write down, if there are any, else at ``landing``."""
-    shown = pending.find_last(request, "recovery", configuration)
-    return f"{flow.url_of('mfa_recovery_codes', configuration)}?login={shown.id}" if shown else landing
-
-
-def poll_push(request: HttpRequest, waiting: Pending, step_id: str) -> str | None:
-    """Ask once whether a push notification was approved: where to go then, None while there is no answer.
-
-    Asks no more often than the tenant allows, whoever reloads the page. Raises as ``finish_mfa``.
-    """
-    step = find_step(waiting, step_id)
-    now = get_settings(waiting.configuration).clock()
-    if now < step.get("poll_at", 0):
-        return None
-    interval = step.get("interval", PUSH_SECONDS)
-    waiting = _change_step(request, waiting, step_id, poll_at=now + interval)
-    try:
-        return finish_mfa(request, waiting, step_id, "")
-    except TokenRequestError as error:
-        if error.error == "slow_down":
-            _change_step(request, waiting, step_id, interval=interval + PUSH_SECONDS, poll_at=now + interval + PUSH_SECONDS)
-        elif error.error != "authorization_pending":
-            raise
-    return None
-
-
-def _change_step(request: HttpRequest, waiting: Pending, step_id: str, **values: Any) -> Pending:
-    steps = {**waiting.data["steps"], step_id: {**waiting.data["steps"][step_id], **values}}
-    return pending.update(request, waiting, steps=steps)
-
-
-def _kinds(requirements: Any, name: str) -> list[str]:
-    found = requirements.get(name)
-    types = [item.get("type") for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    return [kind for one in types if isinstance(one, str) for kind in _REQUIREMENT_KINDS.get(one, ())]
-
-
-def _add_step(
-    request: HttpRequest, waiting: Pending, kind: str, challenge: Challenge, *, factor: str = "", **values: Any
-) -> str:
-    steps = dict(list(waiting.data["steps"].items())[-_MAX_STEPS + 1 :])
-    number = int(max(steps, key=int, default="0")) + 1
-    steps[str(number)] = {
-        "kind": kind,
-        "factor": factor,
-        "oob_code": challenge.oob_code,
-        "asks_for_code": challenge.asks_for_code,
-        "at": get_settings(waiting.configuration).clock(),
-        **values,
-    }
-    pending.update(request, waiting, steps=steps)
-    return str(number)
-
-
 # -- ends ------------------------------------------------------------------------------------------------------------------
 
 
-def _finish_once(
+def finish_once(
     request: HttpRequest, waiting: Pending, proof: str, submit: Callable[[], Granted]
 ) -> tuple[str, Granted | None]:
     """Submit to the tenant and log in, or share the login that an equal submit of this browser makes just now.

@@ -122,7 +122,7 @@ def open_state(state: str, configuration: str) -> SealedState | None:
         return None
     now = get_settings(configuration).clock()
     is_fresh = data["t"] - 60 <= now <= data["t"] + MAX_AGE
-    return SealedState(next_url=data["n"], started_at=data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data)
+    return SealedState(data["n"], data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data)
 
 
 def _seal_state(transaction: Transaction) -> str:
@@ -161,18 +161,26 @@ def change_stored(
                     return None
                 result = change(pending)
                 fresh[name] = pending
-                try:
-                    fresh.save()
-                except UpdateError:  # another request logged in or out just now, and the session key changed
-                    return None if only_if else _change_unsaved(session, name, change)
-                if fresh is session:
-                    session.modified = False
-                else:
-                    modified = session.modified
-                    session[name] = pending
-                    session.modified = modified
-                return result
+                if _save(fresh):
+                    if fresh is session:
+                        session.modified = False
+                    else:
+                        modified = session.modified
+                        session[name] = pending
+                        session.modified = modified
+                    return result
+        if session.session_key == key:
+            # Another request logged in or out just now, which ended this session: nothing of it may come back.
+            session.flush()
     return _change_unsaved(session, name, change, only_if)
+
+
+def _save(session: SessionBase) -> bool:
+    try:
+        session.save()
+    except UpdateError:
+        return False
+    return True
 
 
 def _change_unsaved(

@@ -49,17 +49,29 @@ class _Auth0View(View):
         return str(self.kwargs.get("configuration", "default"))
 
     def failure(
-        self, request: HttpRequest, error: Auth0Error, *, next_url: str = "", counted: bool = True
+        self,
+        request: HttpRequest,
+        error: Auth0Error,
+        *,
+        next_url: str = "",
+        counted: bool = True,
+        retry_url: str = "",
     ) -> HttpResponse:
-        """Answer an error of the login and tell the receivers of ``login_failed``; ``counted`` as in ``answers.failed``."""
+        """Answer an error of the login and tell the receivers of ``login_failed``; the rest is as in ``answers.failed``."""
         code = answers.public_code(error)
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
         send(login_failed, type(self), request=request, error=error)
         if isinstance(error, TransportError):
             # Not this address: a callback's has been used, and its code and state belong on no page.
-            return answers.unavailable(request, error, retry_url=answers.login_path(self.configuration, next_url))
+            again = retry_url or answers.login_path(self.configuration, next_url)
+            return answers.unavailable(request, error, retry_url=again)
         return answers.failed(
-            request, error, next_url=next_url, configuration=self.configuration, counted=counted
+            request,
+            error,
+            next_url=next_url,
+            configuration=self.configuration,
+            counted=counted,
+            retry_url=retry_url,
         )
 
 
@@ -111,8 +123,8 @@ class CallbackView(_Auth0View):
             return self.failure(request, error, counted=False)
         sealed = transactions.open_state(response.state, self.configuration)
         if sealed is None:
-            error = CallbackError("This site did not issue that state.", code="state_unknown")
-            return self.failure(request, error, counted=False)
+            stranger = CallbackError("This site did not issue that state.", code="state_unknown")
+            return self.failure(request, stranger, counted=False)
         if self._needs_hop(request):
             return self._hop(request)
         transaction = transactions.take(request, response.state)
@@ -121,7 +133,9 @@ class CallbackView(_Auth0View):
         try:
             url = flow.complete_code_login(request, response, transaction)
         except Auth0Error as error:
-            return self.failure(request, error, next_url=flow.safe_next(request, transaction.next_url))
+            next_url = flow.safe_next(request, transaction.next_url)
+            again = answers.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
+            return self.failure(request, error, next_url=next_url, retry_url=again)
         return answers.finish_answer(HttpResponseRedirect(url))
 
     def _without_transaction(
@@ -131,6 +145,11 @@ class CallbackView(_Auth0View):
         next_url = flow.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
             return answers.finish_answer(HttpResponseRedirect(flow.landing_url(next_url)))
+        if sealed.is_link:
+            # The browser that holds a magic link need not be the one that asked for it: nothing goes on by itself.
+            error = CallbackError("This browser did not ask for that link.", code="link_other_browser")
+            again = answers.page_path("passwordless", self.configuration, next_url)
+            return self.failure(request, error, next_url=next_url, counted=False, retry_url=again)
         if not sealed.is_fresh:
             error = CallbackError("This login was started too long ago.", code="state_expired")
             return self.failure(request, error, next_url=next_url)

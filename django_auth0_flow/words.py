@@ -21,7 +21,26 @@ _WORDS: dict[str, Promise] = {
     "user_blocked": _("Your account is blocked."),
     "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
     "password_leaked": _("This password has become known to others. Please choose a new one."),
-    "requires_verification": _("Your login has to be confirmed first. Please look into your e-mail."),
+    "password_change_required": _("This password has to be changed before it can be used again."),
+    "requires_verification": _(
+        "The login service wants to make sure that no program is logging in. Please log in on its own page."
+    ),
+    # What was typed, and messages with codes.
+    "wrong_password": _("The name or the password is wrong."),
+    "wrong_code": _("This code is wrong, or it was used already."),
+    "code_expired": _("This code is too old. Please have a new one sent."),
+    "too_many_codes": _("A wrong code was entered too many times. Please start again in a few minutes."),
+    "bad.email": _("No message can be sent to this e-mail address."),
+    "bad.phone_number": _("No message can be sent to this telephone number."),
+    "sms_provider_error": _("The text message could not be sent. Please check the number, or try another way."),
+    "link_other_browser": _("Open this link in the browser in which you asked for it, or ask for a new one here."),
+    "form_expired": _("This page was open for too long, or you logged in elsewhere meanwhile. Please try again."),
+    "login_expired": _("This login was finished already, or it was started too long ago."),
+    # The second factor.
+    "mfa_expired": _("The second step took too long. Please log in again."),
+    "mfa_rejected": _("The login was refused on your other device."),
+    "push_pending": _("The login waits for your answer on your other device."),
+    "factor_unusable": _("This way can't be used for your account. Please choose another one."),
     # A step is missing.
     "login_required": _("You are not logged in."),
     "account_selection_required": _("Please choose the account that you want to log in with."),
@@ -54,7 +73,9 @@ _WORDS: dict[str, Promise] = {
     "tenant_timeout": _("The login service takes too long to answer."),
     "rate_limited": _("The login service has too much to do at the moment."),
     "too_many_requests": _("The login service has too much to do at the moment."),
-    "too_many_attempts": _("There were too many attempts to log in. Please wait a while."),
+    "too_many_attempts": _(
+        "There were too many attempts to log in. If an account has this name, its owner was sent a message about it."
+    ),
     "server_error": _TROUBLE,
     "temporarily_unavailable": _TROUBLE,
     "malformed_answer": _UNUSABLE_ANSWER,

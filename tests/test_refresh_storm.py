@@ -1,39 +1,115 @@
-"""R3: any number of threads and processes on an expired login make one token request, and nobody is logged out."""
+"""R3: any number of threads and processes on an expired login make one token request, and nobody is logged out.
+
+Each row is an engine, a session store and a worker model; ``pytest tests/test_refresh_storm.py -rP`` prints the table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from django_auth0_flow.testing.tenant import Tenant
-from tests.storm.harness import Site
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgres import Postgres
+from tests.servers.redis import Redis
+from tests.storm.harness import Outcome, Site
+from tests.storm.servers import MODELS, http_storm, serving
 
 pytestmark = pytest.mark.slow
 
+ENGINES = ["sqlite", "postgresql", "mariadb"]
+SiteFactory = Callable[..., Site]
+
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with Tenant() as tenant:
-        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
-        database = {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(tmp_path / "storm.sqlite3"),
-            "OPTIONS": {"timeout": 20},
-        }
-        site = Site(tenant, database)
-        site.migrate()
-        yield site
+def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SiteFactory]:
+    """Return a factory of migrated sites: ``make_site("postgresql", sessions="cache")``."""
+    with ExitStack() as stack:
+
+        def make(engine: str, sessions: str = "db") -> Site:
+            tenant = stack.enter_context(Tenant())
+            tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+            name = f"storm_{abs(hash(request.node.nodeid)) % 10**9}"
+            site = Site(tenant, database(engine, name), **environment(sessions))
+            site.migrate()
+            return site
+
+        def database(engine: str, name: str) -> dict[str, Any]:
+            if engine == "postgresql":
+                server: Postgres = request.getfixturevalue("postgres")
+                return server.django_database(name)
+            if engine == "mariadb":
+                maria: MariaDB = request.getfixturevalue("mariadb")
+                return maria.django_database(name)
+            return {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": str(tmp_path / "storm.sqlite3"),
+                "OPTIONS": {"timeout": 20},
+            }
+
+        def environment(sessions: str) -> dict[str, str]:
+            found = {"TEST_SESSION_ENGINE": f"django.contrib.sessions.backends.{sessions}"}
+            if sessions != "db":
+                redis: Redis = request.getfixturevalue("redis_server")
+                found["TEST_CACHE"] = json.dumps(redis.django_cache())
+            return found
+
+        yield make
 
 
+def assert_one_refresh(outcome: Outcome, requests: int) -> None:
+    print(f"refreshes {outcome.refreshes}, served {outcome.served}/{requests}, families revoked {outcome.families_revoked}")
+    assert [answer["status"] for answer in outcome.answers] == [200] * requests
+    assert outcome.refreshes == 1
+    assert len(outcome.tokens) == 1
+    assert outcome.families_revoked == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("threads", "processes"), [(1, 1), (8, 1), (8, 4)], ids=["1x1", "8x1", "8x4"])
-def test_R3_one_refresh_for_all(site: Site, threads: int, processes: int) -> None:
+def test_R3_one_refresh_for_all(make_site: SiteFactory, engine: str, threads: int, processes: int) -> None:
+    site = make_site(engine)
     cookies = site.log_in()
     for _expiry in range(2):
         site.expire()
-        outcome = site.storm(cookies, threads=threads, processes=processes)
-        assert outcome.refreshes == 1
-        assert outcome.served == threads * processes
-        assert len(outcome.tokens) == 1
-        assert outcome.families_revoked == 0
+        assert_one_refresh(site.storm(cookies, threads=threads, processes=processes), threads * processes)
+
+
+@pytest.mark.parametrize("sessions", ["cache", "cached_db"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_R3_with_sessions_in_redis(make_site: SiteFactory, engine: str, sessions: str) -> None:
+    site = make_site(engine, sessions)
+    cookies = site.log_in()
+    site.expire()
+    assert_one_refresh(site.storm(cookies, threads=8, processes=2), 16)
+
+
+@pytest.mark.parametrize("path", ["/token/", "/unmarked-token/", "/async-token/"])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_R3_under_real_servers(make_site: SiteFactory, engine: str, model: str, path: str) -> None:
+    site = make_site(engine)
+    cookies = site.log_in()
+    with serving(site, model) as address:
+        for _expiry in range(2):
+            site.expire()
+            assert_one_refresh(http_storm(site, address, cookies, requests_at_once=32, path=path), 32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_logins_at_once_do_not_wait_for_each_other(make_site: SiteFactory, engine: str) -> None:
+    """Eight expired logins, a tenant that takes its time: the slowest request waits for its own refresh only."""
+    site = make_site(engine)
+    cookies = site.log_in(8)
+    site.expire()
+    site.tenant.fault("slow", times=None, seconds=0.5, endpoint="token")
+    outcome = site.storm(cookies, threads=8, processes=2)
+    assert outcome.served == 16
+    assert outcome.refreshes == 8
+    assert outcome.families_revoked == 0
+    assert outcome.slowest < 8 * 0.5

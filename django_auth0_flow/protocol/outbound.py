@@ -44,10 +44,13 @@ class TokenAuth(AuthBase):
             )
         used = self._authorize(request)
         position = _body_position(request)
+        renewed = False
 
         def renew(response: requests.Response, **kwargs: Any) -> requests.Response:
-            if response.status_code != 401 or position is None or origin_of(response.url) != origin:
+            nonlocal renewed
+            if renewed or response.status_code != 401 or position is None or origin_of(response.url) != origin:
                 return response
+            renewed = True
             return self._send_again(response, used, position, **kwargs)
 
         request.hooks["response"].append(renew)
@@ -99,7 +102,9 @@ class ApiSession(requests.Session):
         return target
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Leave the token as it is: redirects stay within the origin, and a .netrc must not replace it."""
+        """Take along the token that was accepted: redirects stay within the origin; a .netrc must not replace it."""
+        if accepted := response.request.headers.get("Authorization"):
+            prepared_request.headers["Authorization"] = accepted
 
 
 def _body_position(request: requests.PreparedRequest) -> int | None:

@@ -68,7 +68,9 @@ def make_jws(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | byt
 def id_token(key: SigningKey, claims: Mapping[str, Any] | bytes, **header: Any) -> str:
     """Return an RS256 ID token; ``header`` members replace or join alg, typ and kid, ``LEFT_OUT`` removes one."""
     full = {"alg": "RS256", "typ": "JWT", "kid": key.kid, **header}
-    return make_jws({name: value for name, value in full.items() if value is not LEFT_OUT}, claims, key.private, "RS256")
+    return make_jws(
+        {name: value for name, value in full.items() if value is not LEFT_OUT}, claims, key.private, "RS256"
+    )
 
 
 class CannedHttp(Http):
@@ -219,7 +221,7 @@ def raw_server(talk: Callable[[socket.socket, threading.Event], None]) -> Iterat
             ending.set()
 
 
-def _served(server: socketserver.BaseServer, value: _T) -> Iterator[T]:
+def _served(server: socketserver.BaseServer, value: _T) -> Iterator[_T]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -21,7 +21,12 @@ from tests.protocol.support import ISSUER
 
 
 def request(**changes: str | Mapping[str, str]) -> AuthorizationRequest:
-    values = {"redirect_uri": "https://app.example.com/cb", "scope": "openid", "state": "state-of-this-login", **changes}
+    values = {
+        "redirect_uri": "https://app.example.com/cb",
+        "scope": "openid",
+        "state": "state-of-this-login",
+        **changes,
+    }
     return AuthorizationRequest(**values)  # type: ignore[arg-type]  # a table of mixed values
 
 
@@ -121,7 +126,11 @@ def test_unreadable_responses(parameters: dict[str, str | Sequence[str]], code: 
 
 def test_what_a_response_may_hold_besides() -> None:
     found = parse(
-        state="s", error="access_denied", error_description="<b>Ä\x00\r\n" + "x" * 3000, foo=["1", "2"], session_state="é"
+        state="s",
+        error="access_denied",
+        error_description="<b>Ä\x00\r\n" + "x" * 3000,
+        foo=["1", "2"],
+        session_state="é",
     )
     assert found.error == "access_denied"
     assert len(found.error_description) == 2000

@@ -124,7 +124,9 @@ def answer_bytes(data: bytes) -> Any:
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFFFF\r\n{}", id="T4-chunk"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n", id="T4-negative-chunk"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 2\r\n\r\n{}", id="T4-deflate"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}", id="T4-gzip-twice"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}", id="T4-gzip-twice"
+        ),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe{}", id="T4-utf16"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\xff\xfe\x00: \x00\r\n\r\n", id="T4-odd-header-bytes"),
         pytest.param(b"HTTP/1.1 302 x\r\nLocation: \xff\xfe\r\nContent-Length: 0\r\n\r\n", id="T8-location-bytes"),
@@ -175,7 +177,9 @@ def test_t7_a_server_that_does_not_read(http: Http) -> None:
 def test_t8_redirect_to_another_host(
     status: int, method: str, tenant: Tenant, stranger: TinyServer, http: Http
 ) -> None:
-    tenant.fault("redirect", endpoint="revoke" if method == "POST" else "metadata", status=status, location=stranger.origin)
+    tenant.fault(
+        "redirect", endpoint="revoke" if method == "POST" else "metadata", status=status, location=stranger.origin
+    )
     if method == "POST":
         answer = http.post_form(tenant.issuer + "oauth/revoke", FORM)
     else:
@@ -189,7 +193,16 @@ def test_t8_redirect_to_another_host(
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///dev/null", "ftp://127.0.0.1/", "//127.0.0.1:9/", "/oauth/revoke", "data:,x", "", "javascript:1", "http://"],
+    [
+        "file:///dev/null",
+        "ftp://127.0.0.1/",
+        "//127.0.0.1:9/",
+        "/oauth/revoke",
+        "data:,x",
+        "",
+        "javascript:1",
+        "http://",
+    ],
     ids=lambda value: f"T8-{value or 'empty'}",
 )
 def test_t8_odd_redirects(location: str, server: TinyServer, http: Http) -> None:
@@ -233,7 +246,17 @@ def test_what_is_sent(server: TinyServer, http: Http) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "tenant", "/path", "http://", "https://[::1", "file:///dev/null", "http://127.0.0.1:99999/", "http://a b/", "http://" + "a" * 300],
+    [
+        "",
+        "tenant",
+        "/path",
+        "http://",
+        "https://[::1",
+        "file:///dev/null",
+        "http://127.0.0.1:99999/",
+        "http://a b/",
+        "http://" + "a" * 300,
+    ],
     ids=lambda value: value[:30] or "empty",
 )
 def test_urls_that_lead_nowhere(url: str, http: Http) -> None:

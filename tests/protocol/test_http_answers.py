@@ -69,7 +69,11 @@ TOKENS = {"access_token": "at", "token_type": "Bearer"}
         pytest.param(429, b"<html>", TransportError, "rate_limited", id="429-html"),
         pytest.param(403, {"error": "too_many_requests"}, TransportError, "rate_limited", id="429-under-403"),
         pytest.param(
-            429, {"error": "too_many_attempts"}, TokenRequestError, "too_many_attempts", id="blocked-account-is-no-weather"
+            429,
+            {"error": "too_many_attempts"},
+            TokenRequestError,
+            "too_many_attempts",
+            id="blocked-account-is-no-weather",
         ),
         pytest.param(
             500,

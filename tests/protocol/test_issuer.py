@@ -291,7 +291,9 @@ def test_j4_junk_of_every_kind(junk: object, key: SigningKey) -> None:
 
 @pytest.mark.parametrize("member", ["alg", "use", "kid", "e", "n", "x5c", "key_ops"])
 @pytest.mark.parametrize("value", [None, 1, "", "none", [], {}, "\ud800"], ids=ascii)
-def test_j4_a_spoilt_copy_beside_the_good_key(member: str, value: object, key: SigningKey, other_key: SigningKey) -> None:
+def test_j4_a_spoilt_copy_beside_the_good_key(
+    member: str, value: object, key: SigningKey, other_key: SigningKey
+) -> None:
     issuer = Issuer(ISSUER, http=canned_http({**other_key.jwk(), member: value}, key))
     assert [found.key_id for found in issuer.signing_keys(key.kid)] == [key.kid]
 

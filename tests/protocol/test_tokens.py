@@ -141,3 +141,10 @@ def test_r2_what_a_refresh_leaves_out_stays() -> None:
 def test_expiry(tokens: TokenSet, expired: bool, fresh: bool) -> None:
     assert tokens.is_expired(NOW) is expired
     assert tokens.is_fresh(NOW, 60) is fresh
+
+
+def test_the_margin_is_at_most_a_third_of_the_life() -> None:
+    tokens = TokenSet(access_token="at", obtained_at=NOW, expires_at=NOW + 30)
+    assert tokens.is_fresh(NOW + 19, 60)
+    assert not tokens.is_fresh(NOW + 20, 60)
+    assert not TokenSet(access_token="at", obtained_at=NOW + 10, expires_at=NOW).is_fresh(NOW, 60)

@@ -59,7 +59,9 @@ def test_a_good_token(key: SigningKey, other_key: SigningKey) -> None:
     assert claims == good_claims(name="Ada")
 
 
-@pytest.mark.parametrize("alg", ["none", "None", "NONE", "nOnE", "none ", "", " ", None, LEFT_OUT, 0, [], ["RS256"], {}])
+@pytest.mark.parametrize(
+    "alg", ["none", "None", "NONE", "nOnE", "none ", "", " ", None, LEFT_OUT, 0, [], ["RS256"], {}]
+)
 @pytest.mark.parametrize("signed", ["unsigned", "empty", "signed"])
 def test_s1_alg_none(alg: object, signed: str, key: SigningKey) -> None:
     token = id_token(key, good_claims(), alg=alg)
@@ -406,7 +408,10 @@ def test_s11_hmac_with_a_published_oct_key(algorithm: str, key: SigningKey) -> N
         pytest.param({"typ": ["JWT"]}, {}, "typ", id="S12-typ-list"),
         pytest.param({}, {"aud": "https://api.example.com", "scope": "read"}, "aud", id="S12-auth0-access-token"),
         pytest.param(
-            {}, {"aud": ["https://api.example.com", ISSUER + "userinfo"], "azp": CLIENT_ID}, "aud", id="S12-two-audiences"
+            {},
+            {"aud": ["https://api.example.com", ISSUER + "userinfo"], "azp": CLIENT_ID},
+            "aud",
+            id="S12-two-audiences",
         ),
         pytest.param({}, {"nonce": LEFT_OUT}, "nonce", id="S12-no-nonce"),
         pytest.param(
@@ -417,7 +422,9 @@ def test_s11_hmac_with_a_published_oct_key(algorithm: str, key: SigningKey) -> N
         ),
     ],
 )
-def test_s12_another_kind_of_token(header: dict[str, Any], changes: dict[str, Any], claim: str, key: SigningKey) -> None:
+def test_s12_another_kind_of_token(
+    header: dict[str, Any], changes: dict[str, Any], claim: str, key: SigningKey
+) -> None:
     assert refused(id_token(key, good_claims(**changes), **header), canned_issuer(key)).claim == claim
 
 

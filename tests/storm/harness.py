@@ -77,12 +77,11 @@ class Site:
 
     def log_in(self, count: int = 1) -> list[str]:
         """Log in ``count`` browsers and return their session cookies."""
-        cookies = []
-        for _ in range(count):
-            start = self.run(_START)
-            location, cookie = json.loads(start)
-            callback = self.tenant.login(location).removeprefix("http://testserver")
-            cookies.append(self.run(_FINISH, cookie, callback))
+        begun = json.loads(self.run(_START, str(count)))
+        back = [
+            (cookie, self.tenant.login(location).removeprefix("http://testserver")) for location, cookie in begun
+        ]
+        cookies: list[str] = json.loads(self.run(_FINISH, json.dumps(back)))
         return cookies
 
     def expire(self) -> None:
@@ -134,17 +133,23 @@ class Site:
 
 _START = """
 from django.test import Client
-client = Client()
-response = client.get("/auth0/login/")
-print(json.dumps([response["Location"], client.cookies["sessionid"].value]))
+begun = []
+for _ in range(int(sys.argv[1])):
+    client = Client()
+    response = client.get("/auth0/login/")
+    begun.append([response["Location"], client.cookies["sessionid"].value])
+print(json.dumps(begun))
 """
 _FINISH = """
 from django.test import Client
-client = Client()
-client.cookies["sessionid"] = sys.argv[1]
-response = client.get(sys.argv[2])
-assert response.status_code == 302, response.content
-print(client.cookies["sessionid"].value)
+cookies = []
+for cookie, callback in json.loads(sys.argv[1]):
+    client = Client()
+    client.cookies["sessionid"] = cookie
+    response = client.get(callback)
+    assert response.status_code == 302, response.content
+    cookies.append(client.cookies["sessionid"].value)
+print(json.dumps(cookies))
 """
 _EXPIRE = """
 import time

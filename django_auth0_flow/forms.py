@@ -1,0 +1,176 @@
+"""The forms of logins without redirect. What people type is read kindly: full-width digits, spaces and hyphens are fine."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .backends import MAX_PASSWORD, refusal_of
+from .words import words_for
+
+_PHONE = re.compile(r"\+[0-9]{5,15}\Z")
+_PHONE_FILLER = re.compile(r"[\s()./-]|\u2010|\u2011|\u2013|\u30fc")
+_SPACES = re.compile(r"[\s-]+")
+_EMAIL_ERROR = _("This does not look like an e-mail address.")
+_PHONE_ERROR = _("Please write the number with its country code, for example +81 90 1234 5678.")
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def clean_phone_number(text: str) -> str:
+    """Return a telephone number as E.164 wants it. Raises ValidationError."""
+    number = _PHONE_FILLER.sub("", _plain(text))
+    if not _PHONE.match(number):
+        raise ValidationError(_PHONE_ERROR, code="bad.phone_number")
+    return number
+
+
+def clean_email(text: str) -> str:
+    """Return an e-mail address as typed, without blanks around it. Raises ValidationError."""
+    address = text.strip()
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise ValidationError(_EMAIL_ERROR, code="bad.email") from None
+    return address
+
+
+class PasswordlessForm(forms.Form):
+    """Where to send a code or link. ``kind`` is one of ``PASSWORDLESS``; the address decides between e-mail and SMS."""
+
+    address = forms.CharField(max_length=320)
+    kind = forms.CharField(required=False, max_length=20)
+
+    def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kinds = list(kinds)
+        by_email, by_sms = self._kinds_by_email(), "sms" in self.kinds
+        label: str | Promise = _("E-mail address")
+        attributes = {"type": "email", "autocomplete": "email"}
+        if by_sms:
+            label = _("E-mail address or telephone number") if by_email else _("Telephone number")
+            attributes = {} if by_email else {"type": "tel", "autocomplete": "tel"}
+        self.fields["address"].label = label
+        self.fields["address"].widget.attrs.update({"autofocus": True, **attributes})
+        self.fields["address"].widget.input_type = attributes.get("type", "text")  # type: ignore[attr-defined]  # TextInput
+
+    def clean(self) -> dict[str, Any]:
+        """Settle the kind and the form of the address."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        address = data.get("address")
+        if not address:
+            return data
+        kind = data.get("kind") if data.get("kind") in self.kinds else self.kinds[0]
+        by_email = self._kinds_by_email()
+        if "@" in address and kind == "sms" and by_email:
+            kind = by_email[0]
+        elif "@" not in address and kind != "sms" and "sms" in self.kinds:
+            kind = "sms"
+        data["kind"] = kind
+        try:
+            data["address"] = clean_phone_number(address) if kind == "sms" else clean_email(address)
+        except ValidationError as error:
+            self.add_error("address", error)
+        return data
+
+    def _kinds_by_email(self) -> list[str]:
+        return [kind for kind in self.kinds if kind != "sms"]
+
+
+class CodeForm(forms.Form):
+    """A code from a message, an authenticator app, or a recovery code."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=100,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True, "spellcheck": "false"}
+        ),
+    )
+
+    def __init__(self, *args: Any, is_recovery: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if is_recovery:
+            self.fields["code"].label = _("Recovery code")
+            self.fields["code"].widget.attrs.update({"autocomplete": "off", "inputmode": "text"})
+
+    def clean_code(self) -> str:
+        """Return the code without blanks and hyphens."""
+        code = _SPACES.sub("", _plain(self.cleaned_data["code"]))
+        if not code.isascii() or not code.isalnum():
+            raise ValidationError(words_for("wrong_code"), code="wrong_code")
+        return code
+
+
+class PasswordForm(forms.Form):
+    """Name and password, for the page ``auth0:password``."""
+
+    username = forms.CharField(
+        label=_("E-mail address or username"),
+        max_length=320,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True}),
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=MAX_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class EnrolForm(forms.Form):
+    """Which second factor to set up. ``phone_number`` is for text messages and calls."""
+
+    kind = forms.ChoiceField()
+    phone_number = forms.CharField(
+        label=_("Telephone number"),
+        required=False,
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel"}),
+    )
+
+    def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = [(kind, kind) for kind in kinds]  # type: ignore[attr-defined]  # a ChoiceField
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the number where it is needed, and drop it elsewhere."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        number = data.get("phone_number", "")
+        data["phone_number"] = ""
+        if data.get("kind") in ("sms", "voice"):
+            try:
+                data["phone_number"] = clean_phone_number(number)
+            except ValidationError as error:
+                self.add_error("phone_number", error)
+        return data
+
+
+class Auth0LoginErrors:
+    """For the login form of ``LoginView`` or the admin: says why ``Auth0PasswordBackend`` refused.
+
+    Put it first among the bases, before ``AuthenticationForm`` or ``AdminAuthenticationForm``.
+    """
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Return the tenant's reason in plain words; a wrong password keeps Django's words."""
+        code = refusal_of(getattr(self, "request", None))
+        if code in ("", "wrong_password"):
+            error: ValidationError = super().get_invalid_login_error()  # type: ignore[misc]  # the form's, beside this one
+            return error
+        return ValidationError(words_for(code), code=code)
+
+
+class Auth0AuthenticationForm(Auth0LoginErrors, AuthenticationForm):
+    """``LoginView.as_view(authentication_form=Auth0AuthenticationForm)``."""

@@ -1,0 +1,62 @@
+"""Logins of users with a UUID for a key, without groups, with fields of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from django_auth0_flow.testing.tenant import Tenant
+from tests.walk import walk
+
+pytestmark = [pytest.mark.django_db]
+members: Any = get_user_model()
+
+
+@pytest.fixture(autouse=True)
+def configured(auth0_settings: Callable[..., Any]) -> Callable[..., Any]:
+    auth0_settings(
+        USER_FIELDS={"contact": "email", "logins": "https://example.com/logins", "born": "birthdate"},
+        GROUPS_CLAIM="roles",
+        STAFF_GROUPS=["staff"],
+    )
+    return auth0_settings
+
+
+def test_the_whole_login_and_a_refresh(client: Client, tenant: Tenant) -> None:
+    tenant.user.claims |= {"https://example.com/logins": 7, "birthdate": "1815-12-10", "roles": ["staff"]}
+    walk(client, tenant)
+    member = members.objects.get()
+    assert (member.contact, member.logins, member.born.year) == ("ada@example.com", 7, 1815)
+    tenant.clock.advance(90000)
+    assert client.get("/name/").content.decode() == f"{member.handle} {member.pk}"
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+@pytest.mark.parametrize("value", [-1, 10**30, 10**400, 1.5e300, "many", [1], {"a": 1}, True], ids=str)
+def test_L8_numbers_that_the_column_does_not_take_are_left_out(client: Client, tenant: Tenant, value: object) -> None:
+    tenant.token_hook = lambda kind, claims, header: claims.update({"https://example.com/logins": value})
+    assert walk(client, tenant).status_code == 302
+    assert all(member.logins in (None, 1) for member in members.objects.all())
+
+
+def test_L7_a_long_subject_gives_a_username_that_fits_and_stays_unique(client: Client, tenant: Tenant) -> None:
+    for ending in ("a", "b"):
+        user = tenant.add_user(sub="auth0|" + "x" * 60 + ending, email="same@example.com")
+        assert walk(Client(), tenant, user=user).status_code == 302
+    handles = set(members.objects.values_list("handle", flat=True))
+    assert len(handles) == 2
+    assert all(len(handle) <= 30 for handle in handles)
+
+
+def test_linking_uses_the_models_own_field_for_addresses(
+    client: Client, tenant: Tenant, configured: Callable[..., Any]
+) -> None:
+    member = members.objects.create(handle="ada", contact="ada@example.com")
+    configured(LINK_BY_VERIFIED_EMAIL=True, USER_FIELDS={})
+    walk(client, tenant)
+    assert members.objects.get() == member
+    assert client.get("/name/").content.decode() == f"ada {member.pk}"

@@ -1,0 +1,201 @@
+"""A hundred thousand and a million login sessions in PostgreSQL: look-ups by index, one logout, the clean-up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from django_auth0_flow.testing.tenant import Tenant
+from tests.servers.postgres import Postgres
+from tests.storm.harness import Site
+
+pytestmark = pytest.mark.slow
+
+#: Login sessions per person, and of ten those whose Django session is alive.
+PER_PERSON, ALIVE = 20, 9
+
+# Rows from sys.argv[2] up to sys.argv[3]; each twentieth begins a person, each tenth has no Django session.
+FILL = """
+from django.db import connection
+values = {"issuer": sys.argv[1], "first": int(sys.argv[2]), "last": int(sys.argv[3])}
+statements = [
+    "CREATE FUNCTION pg_temp.key(issuer text, name text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT encode("
+    " sha256(convert_to(issuer, 'UTF8') || '\\\\x00'::bytea || convert_to(name, 'UTF8')), 'hex') $$",
+    "INSERT INTO auth_user (id, username, password, is_superuser, is_staff, is_active, first_name, last_name, email,"
+    " date_joined) SELECT 1000 + n, 'u' || n, '', false, false, true, '', '', '', now()"
+    " FROM generate_series(%(first)s / 20, %(last)s / 20 - 1) n",
+    "INSERT INTO auth0_flow_identity (id, key, issuer, subject, user_id, managed_groups, created_at) SELECT 1000 + n,"
+    " pg_temp.key(%(issuer)s, 'auth0|' || n), %(issuer)s, 'auth0|' || n, 1000 + n, '[]', now()"
+    " FROM generate_series(%(first)s / 20, %(last)s / 20 - 1) n",
+    "INSERT INTO auth0_flow_loginsession (id, identity_id, configuration, session_key, sid_key, sealed,"
+    " access_token_expires_at, version, lease, refresh_failure, created_at, logged_in_at)"
+    " SELECT gen_random_uuid(), 1000 + n / 20, 'default', md5(n::text), pg_temp.key(%(issuer)s, 'sid-' || n),"
+    " repeat('x', 200), 0, 1, '', '', now(), 0 FROM generate_series(%(first)s, %(last)s - 1) n",
+    "INSERT INTO django_session (session_key, session_data, expire_date) SELECT md5(n::text), 'e30:x:y',"
+    " now() + interval '14 days' FROM generate_series(%(first)s, %(last)s - 1) n WHERE n %% 10 < 9",
+    "INSERT INTO auth0_flow_spentlogouttoken (key, expires_at) SELECT encode(sha256(n::text::bytea), 'hex'),"
+    " extract(epoch from now()) + n FROM generate_series(%(first)s, %(last)s - 1, 10) n",
+    "VACUUM ANALYZE",
+]
+with connection.cursor() as cursor:
+    for statement in statements:
+        cursor.execute(statement, values if "%(" in statement else None)
+"""
+
+# Send logout tokens, the first one to warm up; then print the answers, the seconds and the plan of each statement.
+LOG_OUT = """
+import time
+from urllib.parse import urlencode
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+answers, seconds = [], []
+for token in json.loads(sys.argv[1]):
+    form = urlencode({"logout_token": token})
+    with CaptureQueriesContext(connection) as captured:
+        started = time.monotonic()
+        answer = Client().post("/auth0/backchannel-logout/", form, content_type="application/x-www-form-urlencoded")
+        seconds.append(time.monotonic() - started)
+    answers.append(answer.status_code)
+plans = {}
+with connection.cursor() as cursor:
+    for query in captured:
+        if query["sql"].startswith(("SELECT", "DELETE", "UPDATE")):
+            cursor.execute("EXPLAIN " + query["sql"])
+            plans[query["sql"]] = [line for line, in cursor.fetchall()]
+from django_auth0_flow.models import LoginSession
+print(json.dumps([answers, seconds, plans, LoginSession.objects.count()]))
+"""
+
+LOOK_UP = """
+from django.contrib.auth import get_user_model
+from django_auth0_flow.models import LoginSession, SpentLogoutToken
+rows = LoginSession.objects.order_by("session_key")
+row = rows.select_related("identity__user").first()
+user = row.identity.user
+page = LoginSession.objects.filter(pk__gt=row.pk).order_by("pk").values_list("pk", "session_key")[:1000]
+plans = {
+    "the row of a request": LoginSession.objects.select_related("identity__user").filter(pk=row.pk),
+    "for_user": LoginSession.objects.for_user(user),
+    "by session key": LoginSession.objects.filter(session_key=row.session_key),
+    "a page of the clean-up": page,
+    "expired logout tokens": SpentLogoutToken.objects.filter(expires_at__lt=1).order_by("expires_at")[:1000],
+}
+print(json.dumps({name: query.explain().splitlines() for name, query in plans.items()}))
+"""
+
+# The clean-up while another thread claims leases as requests do; prints what it said and how long a claim took at most.
+CLEAN_UP = """
+import io, resource, threading, time
+from datetime import timedelta
+from django.core.management import call_command
+from django.db import connections
+from django.db.models import F
+from django_auth0_flow.models import LoginSession
+
+ending, slowest, claims = threading.Event(), 0.0, 0
+alive = list(LoginSession.objects.filter(session_missing_since__isnull=True)[:200])
+
+def live_traffic():
+    global slowest, claims
+    while not ending.is_set():
+        row = alive[claims % len(alive)]
+        started = time.monotonic()
+        row.claim("lease", 10)
+        row.release("lease")
+        slowest = max(slowest, time.monotonic() - started)
+        claims += 1
+        ending.wait(0.01)
+    connections.close_all()
+
+said = []
+for _ in range(2):
+    thread = threading.Thread(target=live_traffic)
+    ending.clear()
+    thread.start()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    output, started = io.StringIO(), time.monotonic()
+    call_command("auth0_clearsessions", "--batch-size=5000", stdout=output)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    said.append([output.getvalue().strip(), time.monotonic() - started, grown / 1024])
+    ending.set()
+    thread.join()
+    earlier = F("session_missing_since") - timedelta(seconds=301)
+    LoginSession.objects.filter(session_missing_since__isnull=False).update(session_missing_since=earlier)
+print(json.dumps([said, slowest, claims, LoginSession.objects.count()]))
+"""
+
+
+class BigSite:
+    """A site with as many login sessions as asked for, growing from test to test."""
+
+    def __init__(self, tenant: Tenant, database: dict[str, Any]) -> None:
+        self.tenant = tenant
+        self.site = Site(tenant, database)
+        self.site.migrate()
+        self.filled = 0
+
+    def grow(self, number: int) -> None:
+        if self.filled < number:
+            self.site.run(FILL, self.tenant.issuer, str(self.filled), str(number))
+            self.filled = number
+
+    def log_out(self, *names: dict[str, str]) -> tuple[list[int], list[float], dict[str, list[str]], int]:
+        tokens = [self.tenant.make_logout_token(**name) for name in names]
+        answers, seconds, plans, left = json.loads(self.site.run(LOG_OUT, json.dumps(tokens)))
+        return answers, seconds, plans, left
+
+
+@pytest.fixture(scope="module")
+def big_site(postgres: Postgres) -> Iterator[BigSite]:
+    with Tenant() as tenant:
+        yield BigSite(tenant, postgres.django_database("data_size"))
+
+
+def assert_by_index(plans: dict[str, list[str]]) -> None:
+    for name, plan in plans.items():
+        text = "\n".join(plan)
+        print(f"{name[:200]}\n{text}\n")  # noqa: T201  # shown with -s and when a plan is wrong
+        assert "Seq Scan" not in text
+        assert "Index" in text or "ModifyTable" in text
+
+
+def test_one_logout_among_a_hundred_thousand(big_site: BigSite) -> None:
+    big_site.grow(100_000)
+    answers, seconds, plans, left = big_site.log_out({"sid": "sid-1"}, {"sid": "sid-77777", "sub": "auth0|3888"})
+    assert answers == [200, 200]
+    assert left == 100_000 - 2
+    assert_by_index(plans)
+    assert seconds[1] < 0.5, seconds
+    answers, seconds, plans, left = big_site.log_out({"sid": "sid-2"}, {"sub": "auth0|2500"})
+    assert answers == [200, 200]
+    assert left == 100_000 - 3 - PER_PERSON
+    assert_by_index(plans)
+    assert seconds[1] < 1, seconds
+
+
+def test_look_ups_among_a_million(big_site: BigSite) -> None:
+    big_site.grow(1_000_000)
+    assert_by_index(json.loads(big_site.site.run(LOOK_UP)))
+    answers, seconds, plans, _ = big_site.log_out({"sid": "unknown"}, {"sid": "sid-900000"})
+    assert answers == [200, 200]
+    assert_by_index(plans)
+    assert seconds[1] < 0.5, seconds
+
+
+def test_clean_up_of_a_million_beside_live_traffic(big_site: BigSite) -> None:
+    big_site.grow(1_000_000)
+    said, slowest, claims, left = json.loads(big_site.site.run(CLEAN_UP))
+    (marked, first_seconds, _), (deleted, second_seconds, grown) = said
+    print(marked, first_seconds, deleted, second_seconds, grown, slowest, claims)  # noqa: T201  # shown with -s
+    assert " 0 deleted, " in marked
+    dead = int(marked.split(" deleted, ")[1].split()[0])
+    assert dead >= 99_000
+    assert f" {dead} deleted, 0 without" in deleted
+    assert left >= 1_000_000 * ALIVE / 10 - 100
+    assert grown < 50  # MiB
+    assert claims > 50
+    assert slowest < 2

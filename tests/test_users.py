@@ -1,0 +1,354 @@
+"""From claims to a Django user: who it is, what is written into it, who may not come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import User as DjangoUser
+from django.test import Client
+
+from django_auth0_flow.backends import Auth0Backend
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.testing.tenant import Tenant
+from tests.walk import assert_nothing_stored, code_shown, is_logged_in, walk
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
+
+Configure = Callable[..., dict[str, Any]]
+
+
+def user_of(subject: str) -> DjangoUser:
+    return DjangoUser.objects.get(auth0_identities__subject=subject)
+
+
+class TestLinking:
+    @pytest.fixture
+    def local(self) -> DjangoUser:
+        return DjangoUser.objects.create_user("local", email="ada@example.com", password="of her own")
+
+    def test_L1_linking_is_off_by_default(self, client: Client, tenant: Tenant, local: DjangoUser) -> None:
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) != local
+        assert DjangoUser.objects.filter(email="ada@example.com").count() == 2
+
+    def test_L1_a_verified_address_links_when_the_policy_says_so(
+        self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) == local
+        local.refresh_from_db()
+        assert local.check_password("of her own")
+        assert local.username == "local"
+
+    @pytest.mark.parametrize("verified", [False, "true", "false", 0, 1, None, [True], "missing"], ids=repr)
+    def test_L1_only_the_boolean_true_counts(
+        self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure, verified: object
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+
+        def spoil(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            claims["email_verified"] = verified
+            if verified == "missing":
+                del claims["email_verified"]
+
+        tenant.token_hook = spoil
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) != local
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "ADA@example.com",
+            "ada@EXAMPLE.com",
+            " ada@example.com",
+            "ada@example.com ",
+            "ada@example.com\x00",
+            "ada\uff20example.com",
+            "ada@evil.example@example.com",
+            "ad\u0430@example.com",
+        ],
+        ids=ascii,
+    )
+    def test_L3_addresses_compare_to_the_letter(
+        self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure, address: str
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+        tenant.user.email = address
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) != local
+
+    def test_L3_the_kelvin_sign_is_no_k(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+        victim = DjangoUser.objects.create_user("victim", email="mike@example.org")
+        tenant.user.email = "mi\u212ae@example.org"
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) != victim
+
+    def test_two_users_of_one_address_are_not_guessed_between(
+        self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+        DjangoUser.objects.create_user("second", email="ada@example.com")
+        walk(client, tenant)
+        assert user_of(tenant.user.sub).username not in ("local", "second")
+
+    def test_linking_happens_once_and_is_no_matter_of_the_address_later(
+        self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+        walk(client, tenant)
+        DjangoUser.objects.create_user("other", email="new@example.com")
+        tenant.user.email = "new@example.com"
+        walk(client, tenant)
+        assert user_of(tenant.user.sub) == local
+
+    @pytest.mark.parametrize("linking", [False, True])
+    def test_L2_the_same_verified_address_of_another_connection(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure, linking: bool
+    ) -> None:
+        auth0_settings(LINK_BY_VERIFIED_EMAIL=linking)
+        twin = tenant.add_user(sub="google-oauth2|1", email="ada@example.com", email_verified=True)
+        walk(client, tenant)
+        walk(Client(), tenant, user=twin)
+        assert (user_of(tenant.user.sub) == user_of(twin.sub)) is linking
+
+
+class TestSubjects:
+    @pytest.mark.parametrize(
+        "other",
+        ["AUTH0|ABC", "auth0|abc ", " auth0|abc", "auth0|abc.", "auth0|a\u0062\u0301c", "auth0|\u1e03c", "auth0.abc"],
+        ids=ascii,
+    )
+    def test_L4_subjects_that_almost_agree_are_different_people(
+        self, client: Client, tenant: Tenant, other: str
+    ) -> None:
+        for subject in ("auth0|abc", other):
+            walk(Client(), tenant, user=tenant.add_user(sub=subject, email="same@example.com"))
+        assert user_of("auth0|abc") != user_of(other)
+        assert len(set(DjangoUser.objects.values_list("username", flat=True))) == 2
+
+    def test_L4_long_subjects_that_differ_at_the_end(self, client: Client, tenant: Tenant) -> None:
+        subjects = ["auth0|" + "x" * 248 + ending for ending in "ab"]
+        for subject in subjects:
+            walk(Client(), tenant, user=tenant.add_user(sub=subject))
+        assert user_of(subjects[0]) != user_of(subjects[1])
+        assert all(len(name) <= 150 for name in DjangoUser.objects.values_list("username", flat=True))
+
+    def test_L6_mutable_claims_identify_nobody(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        before = user_of(tenant.user.sub)
+        thief = tenant.add_user(sub="auth0|thief", nickname=tenant.user.nickname, name=tenant.user.name)
+        thief.claims["preferred_username"] = before.username
+        walk(Client(), tenant, user=thief)
+        assert user_of("auth0|thief") != before
+        tenant.user.nickname = tenant.user.email = "changed@example.com"
+        walk(Client(), tenant)
+        assert user_of(tenant.user.sub) == before
+
+    def test_a_username_that_is_taken_gets_a_longer_one(self, client: Client, tenant: Tenant) -> None:
+        local = DjangoUser.objects.create_user("auth0.602e93db83fa6f00749a23e6")
+        walk(client, tenant)
+        made = user_of(tenant.user.sub)
+        assert made != local
+        assert made.username.startswith(f"{local.username}.")
+
+    def test_L7_without_address_and_names(self, client: Client, tenant: Tenant) -> None:
+        bare = tenant.add_user(sub="sms|5f7c")
+        walk(client, tenant, user=bare)
+        walk(client, tenant, user=bare)
+        user = user_of("sms|5f7c")
+        assert (user.email, user.first_name, user.last_name) == ("", "", "")
+
+    def test_L7_an_address_that_changes(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        tenant.user.email = "lovelace@example.com"
+        walk(client, tenant)
+        assert DjangoUser.objects.get().email == "lovelace@example.com"
+
+    def test_L7_an_address_that_goes_missing_leaves_the_field_alone(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        tenant.user.email = None
+        walk(client, tenant)
+        assert DjangoUser.objects.get().email == "ada@example.com"
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        ("value", "stored"),
+        [
+            ("Ada\x00", "Ada"),
+            ("A\ud800da", "Ada"),
+            ("A\r\nda", "Ada"),
+            ("x" * 5000, "x" * 150),
+            ("あ" * 5000, "あ" * 150),
+            (7, ""),
+            ({"a": 1}, ""),
+            ([], ""),
+            (True, ""),
+        ],
+        ids=lambda value: ascii(value)[:14],
+    )
+    def test_L8_odd_names_are_cleaned_cut_or_left_out(
+        self, client: Client, tenant: Tenant, value: object, stored: str
+    ) -> None:
+        tenant.user.claims["given_name"] = value
+        walk(client, tenant)
+        assert DjangoUser.objects.get().first_name == stored
+
+    def test_L8_an_address_that_does_not_fit_is_left_out_not_cut(self, client: Client, tenant: Tenant) -> None:
+        tenant.user.email = "a" * 300 + "@example.com"
+        walk(client, tenant)
+        assert DjangoUser.objects.get().email == ""
+
+    def test_user_fields_choose_claims(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(USER_FIELDS={"last_name": "nickname", "first_name": "https://example.com/first"})
+        tenant.user.claims["https://example.com/first"] = "Augusta"
+        walk(client, tenant)
+        user = DjangoUser.objects.get()
+        assert (user.email, user.first_name, user.last_name) == ("", "Augusta", "ada")
+
+    def test_fields_follow_on_every_login_and_only_the_mapped_ones(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        DjangoUser.objects.update(is_staff=True, first_name="local", username="chosen")
+        walk(client, tenant)
+        user = DjangoUser.objects.get()
+        assert (user.first_name, user.is_staff, user.username) == ("Ada", True, "chosen")
+
+
+class TestGroups:
+    @pytest.fixture(autouse=True)
+    def claim(self, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles")
+
+    def log_in_with(self, client: Client, tenant: Tenant, roles: object) -> set[str]:
+        tenant.user.claims["https://example.com/roles"] = roles
+        assert walk(client, tenant).status_code == 302
+        return set(DjangoUser.objects.get().groups.values_list("name", flat=True))
+
+    def test_groups_follow_the_claim_and_others_stay(self, client: Client, tenant: Tenant) -> None:
+        for name in ("editors", "readers", "by hand"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, ["editors", "nonexistent"]) == {"editors"}
+        DjangoUser.objects.get().groups.add(Group.objects.get(name="by hand"))
+        assert self.log_in_with(client, tenant, ["readers"]) == {"readers", "by hand"}
+        assert self.log_in_with(client, tenant, []) == {"by hand"}
+        assert not Group.objects.filter(name="nonexistent").exists()
+
+    def test_a_group_given_by_hand_stays_though_the_claim_names_it_for_a_while(
+        self, client: Client, tenant: Tenant
+    ) -> None:
+        editors = Group.objects.create(name="editors")
+        self.log_in_with(client, tenant, [])
+        DjangoUser.objects.get().groups.add(editors)
+        assert self.log_in_with(client, tenant, ["editors"]) == {"editors"}
+        assert self.log_in_with(client, tenant, []) == {"editors"}
+
+    def test_a_group_made_later_is_not_ours_because_the_claim_once_named_it(
+        self, client: Client, tenant: Tenant
+    ) -> None:
+        self.log_in_with(client, tenant, ["later"])
+        DjangoUser.objects.get().groups.add(Group.objects.create(name="later"))
+        self.log_in_with(client, tenant, ["later"])
+        assert self.log_in_with(client, tenant, []) == {"later"}
+
+    @pytest.mark.parametrize(
+        ("roles", "expected"),
+        [
+            ("editors readers", {"editors", "readers"}),
+            ("editors,readers", {"editors", "readers"}),
+            (["editors", 7, None, {"a": 1}, "", ["readers"]], {"editors"}),
+            ({"editors": True}, set()),
+            (7, set()),
+            ("EDITORS", set()),
+        ],
+        ids=str,
+    )
+    def test_the_claims_shape(self, client: Client, tenant: Tenant, roles: object, expected: set[str]) -> None:
+        for name in ("editors", "readers"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, roles) == expected
+
+    def test_renamed_groups(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"role:ed": "editors"})
+        Group.objects.create(name="editors")
+        Group.objects.create(name="readers")
+        assert self.log_in_with(client, tenant, ["role:ed", "readers"]) == {"editors"}
+
+    def test_staff_and_superusers(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(
+            GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["staff", "boss"], SUPERUSER_GROUPS=["boss"]
+        )
+        for roles, flags in ((["boss"], (True, True)), (["staff"], (True, False)), ([], (False, False))):
+            self.log_in_with(client, tenant, roles)
+            user = DjangoUser.objects.get()
+            assert (user.is_staff, user.is_superuser) == flags
+
+    def test_flags_are_left_alone_without_such_settings(self, client: Client, tenant: Tenant) -> None:
+        self.log_in_with(client, tenant, [])
+        DjangoUser.objects.update(is_staff=True, is_superuser=True)
+        self.log_in_with(client, tenant, [])
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser) == (True, True)
+
+
+class ChoosyBackend(Auth0Backend):
+    """Lets only people of one domain in."""
+
+    def is_allowed(self, request: Any, claims: Mapping[str, Any]) -> bool:
+        return str(claims.get("email", "")).endswith("@example.com")
+
+
+class TestWhoMayNotComeIn:
+    def test_L9_a_deactivated_user_can_neither_log_in_nor_go_on(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        row = LoginSession.objects.get()
+        DjangoUser.objects.update(is_active=False)
+        answer = client.get("/token/")
+        assert answer["Location"].startswith("/auth0/login/")
+        assert client.get("/unmarked-token/")["Location"].startswith("/auth0/login/")
+        with pytest.raises(Exception, match="active"):
+            row.api.get("https://api.example.com/")
+        other = Client()
+        answer = walk(other, tenant)
+        assert (answer.status_code, code_shown(answer)) == (403, "user_not_allowed")
+        assert not is_logged_in(other)
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == 0
+
+    def test_unknown_users_stay_outside_without_create_users(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(CREATE_USERS=False, LINK_BY_VERIFIED_EMAIL=True)
+        answer = walk(client, tenant)
+        assert (answer.status_code, code_shown(answer)) == (403, "user_not_allowed")
+        assert_nothing_stored(client)
+        DjangoUser.objects.create_user("invited", email="ada@example.com")
+        walk(client, tenant)
+        assert is_logged_in(client)
+
+    def test_a_backend_that_chooses(self, client: Client, tenant: Tenant, settings: Any) -> None:
+        settings.AUTHENTICATION_BACKENDS = ["tests.test_users.ChoosyBackend"]
+        tenant.user.email = "ada@elsewhere.example"
+        assert code_shown(walk(client, tenant)) == "user_not_allowed"
+        assert_nothing_stored(client)
+        tenant.user.email = "ada@example.com"
+        walk(client, tenant)
+        assert is_logged_in(client)
+
+    def test_passwords_are_none_of_this_backends_business(self) -> None:
+        DjangoUser.objects.create_user("local", password="secret")
+        assert authenticate(None, username="local", password="wrong") is None
+        assert authenticate(None, username="local", password="secret") is not None
+
+    def test_deleting_a_user_deletes_identity_and_logins(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        DjangoUser.objects.all().delete()
+        assert not Identity.objects.exists()
+        assert not LoginSession.objects.exists()
+        assert client.get("/bare/")["Location"].startswith("/auth0/login/")
+        walk(client, tenant)
+        assert is_logged_in(client)
