@@ -13,7 +13,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
-from .conf import configurations, find_problems
+from .conf import configurations, find_chooser_problems, find_problems
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -22,8 +22,12 @@ _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every problem in ``AUTH0``."""
-    messages: list[CheckMessage] = []
-    for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
+    whole = getattr(settings, "AUTH0", None)
+    messages: list[CheckMessage] = [
+        Error(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}")
+        for problem in find_chooser_problems(whole)
+    ]
+    for name, setting in configurations(whole).items():
         for problem in find_problems(setting, name=name):
             kind = Error if problem.is_error else CheckWarning
             messages.append(kind(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}"))
@@ -78,6 +82,19 @@ def _backend_messages() -> Iterator[CheckMessage]:
             "AUTHENTICATION_BACKENDS has no Auth0Backend.",
             hint='Add "django_auth0_flow.backends.Auth0Backend" or your subclass of it.',
             id="auth0_flow.E022",
+        )
+    has_passwords = any(
+        isinstance(setting, dict) and setting.get("PASSWORD_REALM")
+        for setting in configurations(getattr(settings, "AUTH0", None)).values()
+    )
+    named = any(
+        _is_a(name, "django_auth0_flow.backends.Auth0PasswordBackend") for name in settings.AUTHENTICATION_BACKENDS
+    )
+    if named and not has_passwords:
+        yield CheckWarning(
+            "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs nobody in.",
+            hint="AUTH0['PASSWORD_REALM'] names a database connection; True is the tenant's Default Directory.",
+            id="auth0_flow.W009",
         )
 
 

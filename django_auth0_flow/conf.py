@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from django.conf import settings as django_settings
 from django.core.cache import cache as django_cache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from .protocol.authorization import RESERVED_PARAMETERS
+from .problems import Problem, callable_problem, front_channel_problems, needs_token_endpoint
+from .protocol.authorization import RESERVED_PARAMETERS, default_response_mode, kinds_of
 from .protocol.client import Client
 from .protocol.client_auth import client_secret_basic, client_secret_post, no_client_auth
 from .protocol.http import Http
@@ -29,6 +32,8 @@ from .protocol.outbound import origin_of
 from .protocol.validation import ID_TOKEN_ALGORITHMS
 
 DEFAULT = "default"
+#: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
+CHOOSER = "CONFIGURATION_FOR"
 _SECRET_METHODS = ("client_secret_post", "client_secret_basic")
 CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
 #: What ``PASSWORDLESS`` may list.
@@ -75,25 +80,56 @@ class Auth0Settings:
     passwordless: tuple[str, ...] = ()
     password_realm: str | bool = ""
     trusted_proxy_count: int | None = 0
+    organization: str | Callable[[HttpRequest], str | None] = ""
+    response_type: str = "code"
+    response_mode: str = "query"
+    recheck_seconds: int = 0
     clock: Callable[[], float] = time.time
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in ``AUTH0``: the id of the system check that reports it, words, and a hint."""
-
-    id: str
-    message: str
-    hint: str = ""
-    is_error: bool = True
 
 
 def configurations(setting: object) -> Mapping[str, object]:
     """Return the named configurations in the value of ``settings.AUTH0``; a plain one is called ``default``."""
     if not isinstance(setting, Mapping) or not setting or any(key in _KEYS for key in setting):
         return {DEFAULT: setting}
-    several = all(isinstance(value, Mapping) for value in setting.values())
-    return setting if several else {DEFAULT: setting}
+    named = {name: value for name, value in setting.items() if name != CHOOSER}
+    several = bool(named) and all(isinstance(value, Mapping) for value in named.values())
+    return named if several else {DEFAULT: setting}
+
+
+def find_chooser_problems(setting: object) -> Iterator[Problem]:
+    """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
+    if not isinstance(setting, Mapping) or CHOOSER not in setting or DEFAULT in configurations(setting).keys() - setting:
+        return  # a plain configuration: its unknown keys are reported with it
+    if (expected := _callable(setting[CHOOSER])) is not None:
+        yield Problem("E032", f"AUTH0[{CHOOSER!r}] must be {expected}.", "It takes the request and returns a name.")
+    elif (found := callable_problem(f"AUTH0[{CHOOSER!r}]", setting[CHOOSER])) is not None:
+        yield found
+
+
+@cache
+def _chooser() -> Callable[[HttpRequest], str | None] | None:
+    setting = getattr(django_settings, "AUTH0", None)
+    if not isinstance(setting, Mapping) or CHOOSER not in setting:
+        return None
+    for problem in find_chooser_problems(setting):
+        raise ImproperlyConfigured(problem.message)
+    found = setting[CHOOSER]
+    chooser: Callable[[HttpRequest], str | None] = import_string(found) if isinstance(found, str) else found
+    return chooser
+
+
+def chosen_configuration(request: HttpRequest) -> str | None:
+    """Return the name that ``CONFIGURATION_FOR`` gives this request; None without that setting.
+
+    Its None means the default configuration.
+    """
+    chooser = _chooser()
+    return None if chooser is None else chooser(request) or DEFAULT
+
+
+def configuration_for(request: HttpRequest) -> str:
+    """Return the name of the configuration that a login of this request starts with."""
+    return chosen_configuration(request) or DEFAULT
 
 
 def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
@@ -118,6 +154,7 @@ def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
     yield from _address_problems(where, values)
     yield from _value_problems(where, values)
     yield from _direct_login_problems(where, values)
+    yield from front_channel_problems(where, values)
 
 
 def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -150,7 +187,7 @@ def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
         )
     if method not in CLIENT_AUTH_METHODS:
         yield Problem("E009", f"{where}['CLIENT_AUTH'] must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
-    elif method != "none" and not values.get("CLIENT_SECRET"):
+    elif method != "none" and not values.get("CLIENT_SECRET") and needs_token_endpoint(values):
         yield Problem(
             "E010",
             f"{where} needs CLIENT_SECRET.",
@@ -291,6 +328,10 @@ def _proxy_count(value: object) -> str | None:
     return None if ok else "a whole number, or None to tell the tenant no visitor's address"
 
 
+def _organization(value: object) -> str | None:
+    return None if callable(value) or isinstance(value, str) else "the id or name of an organization, or a callable"
+
+
 def _callable(value: object) -> str | None:
     return None if callable(value) or (isinstance(value, str) and "." in value) else "a callable or its dotted path"
 
@@ -326,6 +367,10 @@ _KEYS: dict[str, Callable[[object], str | None]] = {
     "PASSWORDLESS": _texts,
     "PASSWORD_REALM": _realm,
     "TRUSTED_PROXY_COUNT": _proxy_count,
+    "ORGANIZATION": _organization,
+    "RESPONSE_TYPE": _text,
+    "RESPONSE_MODE": _text,
+    "RECHECK_SECONDS": _whole_seconds,
     "CLOCK": _callable,
 }
 
@@ -342,8 +387,11 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
         if problem.is_error:
             raise ImproperlyConfigured(f"{problem.message} {problem.hint}".strip())
     values: dict[str, Any] = {key.lower(): _frozen(value) for key, value in dict(setting).items()}  # type: ignore[call-overload]  # E001 found no fault
-    if isinstance(values.get("clock"), str):
-        values["clock"] = import_string(values["clock"])
+    for key in ("clock", "organization"):
+        # An organization's id or name has no dot.
+        if isinstance(found := values.get(key), str) and "." in found:
+            values[key] = import_string(found)
+    values.setdefault("response_mode", default_response_mode(kinds_of(values.get("response_type", "code"))))
     if values.get("domain") and not values.get("issuer"):
         values["issuer"] = f"https://{values['domain'].lower()}/"
     if "api_origins" not in values and values.get("audience"):
@@ -355,18 +403,38 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
     return Auth0Settings(name=name, **values)
 
 
-@cache
+_lock = threading.RLock()
+_parsed: dict[str, Auth0Settings] = {}
+_clients: dict[str, Client] = {}
+
+
 def get_settings(name: str = DEFAULT) -> Auth0Settings:
     """Return the configuration called ``name``. Raises ImproperlyConfigured when it is missing or wrong."""
+    conf = _parsed.get(name)
+    if conf is None:
+        with _lock:
+            conf = _parsed[name] = _load_settings(name)
+    return conf
+
+
+def get_client(name: str = DEFAULT) -> Client:
+    """Return the one protocol client of a configuration: it holds the cached metadata, keys and connections."""
+    client = _clients.get(name)
+    if client is None:
+        with _lock:
+            client = _clients.get(name) or _build_client(name)
+            _clients[name] = client
+    return client
+
+
+def _load_settings(name: str) -> Auth0Settings:
     found = configurations(getattr(django_settings, "AUTH0", None))
     if name not in found:
         raise ImproperlyConfigured(f"AUTH0 has no configuration called {name!r}; it has {', '.join(map(repr, found))}.")
     return parse_settings(found[name], name)
 
 
-@cache
-def get_client(name: str = DEFAULT) -> Client:
-    """Return the one protocol client of a configuration: it holds the cached metadata, keys and connections."""
+def _build_client(name: str) -> Client:
     conf = get_settings(name)
     http = Http(timeout=conf.http_timeout)
     auth = {
@@ -410,8 +478,10 @@ def names_of_client(name: str) -> list[str]:
 def clear_caches(*, setting: str = "AUTH0", **kwargs: object) -> None:
     """Forget parsed settings and clients, so that ``override_settings(AUTH0=…)`` works."""
     if setting in ("AUTH0", "CACHES"):
-        get_settings.cache_clear()
-        get_client.cache_clear()
+        with _lock:
+            _parsed.clear()
+            _clients.clear()
+        _chooser.cache_clear()
 
 
 setting_changed.connect(clear_caches, dispatch_uid="auth0_flow_clear_caches")

@@ -78,6 +78,16 @@ class Auth0LoginRequiredMixin:
         return protected
 
 
+@overload
+def bearer_token_required(view: View) -> View: ...
+@overload
+def bearer_token_required(
+    *,
+    scopes: str | Collection[str] = (),
+    permissions: str | Collection[str] = (),
+    audience: str | None = None,
+    configuration: str = "default",
+) -> Callable[[View], View]: ...
 def bearer_token_required(
     view: Any = None,
     *,
@@ -106,8 +116,6 @@ def bearer_token_required(
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         protected = _protect(view, check, mark=False)
         protected.csrf_exempt = True  # type: ignore[attr-defined]  # how Django marks it
-        # LoginRequiredMiddleware looks for a session, which an API's callers do not have.
-        protected.login_required = False  # type: ignore[attr-defined]
         return protected
 
     return decorate(view) if view is not None else decorate
@@ -173,6 +181,8 @@ def _protect(
             answer = check(request)
             return answer if answer is not None else view(request, *args, **kwargs)
 
+    # LoginRequiredMiddleware steps back: what is asked for here is a login and more, or a token that needs no session.
+    protected.login_required = False  # type: ignore[attr-defined]  # how Django marks it
     if mark:
         setattr(protected, MARK, True)
     return protected

@@ -45,13 +45,14 @@ def begin_passwordless(
     Nobody learns whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError
     (the address is malformed, the message can't be sent, the set-up) or TransportError.
     """
-    last = pending.find_last(request, "link" if kind == "email-link" else "code", configuration)
-    now = get_settings(configuration).clock()
     wanted = {"kind": kind, "address": address}
-    if last is not None and not again and (last.data, last.next_url) == (wanted, next_url):
-        if now - last.started_at < RESEND_SECONDS:  # a form submitted twice
+    stored_kind = "link" if kind == "email-link" else "code"
+    if not again:
+        last = pending.find_last(request, stored_kind, configuration)
+        earliest = get_settings(configuration).clock() - RESEND_SECONDS
+        if last is not None and (last.data, last.next_url) == (wanted, next_url) and last.started_at > earliest:
             return last
-    waiting = pending.add(request, "link" if kind == "email-link" else "code", configuration, wanted, next_url=next_url)
+    waiting = pending.add(request, stored_kind, configuration, wanted, next_url=next_url)
     try:
         _send(request, waiting)
     except Auth0Error as error:

@@ -12,13 +12,14 @@ from typing import Any
 from django import forms
 from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from . import answers, direct_flow, flow, mfa_flow, pending
 from .conf import get_settings
-from .direct_errors import FINAL_CODES, note_setup_mistake, passwordless_code, password_code
+from .direct_errors import FINAL_CODES, note_setup_mistake, password_code, passwordless_code
 from .direct_flow import AlreadyWaiting
 from .forms import CodeForm, PasswordForm, PasswordlessForm
 from .pending import Pending
@@ -31,6 +32,11 @@ logger = logging.getLogger("django_auth0_flow.views")
 
 #: The tenant's own words are shown when somebody in charge of it wrote them.
 _TENANT_SAYS = frozenset(["access_denied", "unauthorized"])
+
+
+def _any_view(request: HttpRequest) -> HttpResponse:
+    """Stand for the view in Django's CSRF check, which passes over views that are exempt as ours are."""
+    return HttpResponse()
 
 
 class _CsrfCheck(CsrfViewMiddleware):
@@ -64,20 +70,17 @@ class DirectView(_Auth0View):
         return flow.safe_next(self.request, wanted)
 
     @method_decorator(sensitive_post_parameters())
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Check the CSRF token here, where the answer to a bad one can lead on."""
         if not self.is_enabled():
             raise Http404("This login is switched off.")
-        check = _CsrfCheck(lambda request: HttpResponse())
+        check = _CsrfCheck(_any_view)
         check.process_request(request)
-        if check.process_view(request, self.csrf_checked, args, kwargs) is not None:
-            response = self.form_expired(request)
+        if check.process_view(request, _any_view, args, kwargs) is not None:
+            response: HttpResponseBase = self.form_expired(request)
         else:
-            response = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]  # no async handlers here
-        checked: HttpResponse = check.process_response(request, response)
-        return checked
-
-    def csrf_checked(self) -> None:
-        """Stand for the view in Django's check, which passes over views that are exempt."""
+            response = super().dispatch(request, *args, **kwargs)
+        return check.process_response(request, response)
 
     def form_expired(self, request: HttpRequest) -> HttpResponse:
         """Answer a form whose CSRF token is not good (any more): go on if somebody is logged in, else show it anew."""
@@ -85,7 +88,6 @@ class DirectView(_Auth0View):
             return self.go(flow.landing_url(self.next_url))
         if not answers.is_navigation(request):
             return self.json(request, "form_expired", status=403)
-        request.method = "GET"
         self.notice = words_for("form_expired")
         response: HttpResponse = self.get(request, **self.kwargs)  # type: ignore[attr-defined]  # each page has one
         if response.status_code == 200:

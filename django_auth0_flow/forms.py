@@ -11,7 +11,6 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from .backends import MAX_PASSWORD, refusal_of
@@ -56,14 +55,14 @@ class PasswordlessForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.kinds = list(kinds)
         by_email, by_sms = self._kinds_by_email(), "sms" in self.kinds
-        label: str | Promise = _("E-mail address")
+        label = _("E-mail address")
         attributes = {"type": "email", "autocomplete": "email"}
         if by_sms:
             label = _("E-mail address or telephone number") if by_email else _("Telephone number")
             attributes = {} if by_email else {"type": "tel", "autocomplete": "tel"}
         self.fields["address"].label = label
         self.fields["address"].widget.attrs.update({"autofocus": True, **attributes})
-        self.fields["address"].widget.input_type = attributes.get("type", "text")  # type: ignore[attr-defined]  # TextInput
+        self.fields["address"].widget.input_type = attributes.get("type", "text")
 
     def clean(self) -> dict[str, Any]:
         """Settle the kind and the form of the address."""

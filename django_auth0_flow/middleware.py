@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from . import answers
+from . import answers, transaction_cookie
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import FACTS_KEY, Auth0Session
@@ -43,12 +43,16 @@ class Auth0Middleware:
         response: HttpResponseBase = self.get_response(request)
         if login.was_touched or request.session.modified:
             after_response(request, login)
+        if transaction_cookie.has_news(request):
+            transaction_cookie.apply(request, response)
         return response
 
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
+        if transaction_cookie.has_news(request):
+            transaction_cookie.apply(request, response)
         return response
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:

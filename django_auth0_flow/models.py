@@ -61,8 +61,8 @@ class Identity(models.Model):
 class Grant:
     """What a login session keeps sealed. No token in the repr.
 
-    ``tokens``: the token set the login came with, its refresh token serving all. ``claims``: those of the first ID
-    token. ``others``: access tokens for other audiences, scopes and connections, by the key of their target.
+    ``tokens``: the token set the login came with; its refresh token and its DPoP key serve all. ``claims``: those of the
+    first ID token. ``others``: access tokens for other audiences, scopes and connections, by the key of their target.
     """
 
     tokens: TokenSet = field(default_factory=TokenSet)
@@ -73,7 +73,8 @@ class Grant:
         """Return the token set of a target, with the login's refresh token; one without access token if there is none."""
         if not key:
             return self.tokens
-        return replace(self.others.get(key, TokenSet()), refresh_token=self.tokens.refresh_token)
+        first = self.tokens
+        return replace(self.others.get(key, TokenSet()), refresh_token=first.refresh_token, dpop_key=first.dpop_key)
 
     def with_refresh_token(self, refresh_token: str | None) -> Grant:
         """Return the grant after a rotation that brought no usable access token."""
@@ -84,8 +85,9 @@ class Grant:
         if not key:
             return replace(self, tokens=tokens)
         kept = sorted(self.others.items(), key=lambda item: item[1].expires_at or 0)[-(MAX_OTHERS - 1) :]
-        others = {**dict(kept), key: replace(tokens, refresh_token=None, id_token=None)}
-        return replace(self.with_refresh_token(tokens.refresh_token), others=others)
+        others = {**dict(kept), key: replace(tokens, refresh_token=None, id_token=None, dpop_key=None)}
+        first = replace(self.tokens, dpop_key=tokens.dpop_key or self.tokens.dpop_key)
+        return replace(self, tokens=first, others=others).with_refresh_token(tokens.refresh_token)
 
     def dump(self) -> bytes:
         """Return the grant as JSON."""
@@ -129,9 +131,9 @@ class LoginSession(models.Model):
         Identity, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("identity")
     )
     configuration = models.CharField(_("configuration"), max_length=64, default="default")
-    session_key = models.CharField(max_length=64, db_index=True, editable=False)
+    session_key = models.CharField(max_length=64, editable=False)
     session_missing_since = models.DateTimeField(null=True, blank=True, editable=False)
-    sid_key = models.CharField(max_length=64, db_index=True, blank=True, editable=False)
+    sid_key = models.CharField(max_length=64, blank=True, editable=False)
     sealed = models.TextField(editable=False)
     access_token_expires_at = models.FloatField(_("access token expires at (epoch)"), null=True, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -149,6 +151,8 @@ class LoginSession(models.Model):
     class Meta:
         verbose_name = _("login session")
         verbose_name_plural = _("login sessions")
+        # Not db_index: PostgreSQL would get a second index for LIKE, and every login would write it.
+        indexes = [models.Index(fields=["sid_key"], name="auth0_flow_sid_key")]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Collection
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, connections, router
@@ -53,7 +53,16 @@ RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 120
 REJECTED_COOL_DOWN = 30
 _DATABASE_TROUBLE = (OperationalError, InterfaceError)
 
-_flights: dict[uuid.UUID, Future[LoginSession | None]] = {}
+
+@dataclass(frozen=True)
+class _Flight:
+    """A refresh under way in this process. The answer is the row after it, or None: look for yourself."""
+
+    target: Target
+    answer: Future[LoginSession | None] = field(default_factory=Future)
+
+
+_flights: dict[uuid.UUID, _Flight] = {}
 _flights_lock = threading.Lock()
 _running: set[asyncio.Task[TokenSet]] = set()
 
@@ -148,6 +157,8 @@ class StoredTokenSource:
             return tokens
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
+            if rejected is None and (tokens := self._fresh(self.row, target)):
+                return tokens
             return self._beside_transaction(target, rejected)
         return run(self._obtain(target, rejected))
 
@@ -166,8 +177,11 @@ class StoredTokenSource:
         if self._rotation is None:
             return
         (row, grant, refreshed_at), self._rotation = self._rotation, None
-        if row.save_grant(grant, refreshed_at=refreshed_at):
-            logger.warning("rotation_saved_again login_session=%s", self.pk)
+        try:
+            if row.save_grant(grant, refreshed_at=refreshed_at):
+                logger.warning("rotation_saved_again login_session=%s", self.pk)
+        except _DATABASE_TROUBLE as error:
+            logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
         """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
@@ -205,21 +219,27 @@ class StoredTokenSource:
             tokens = self._tokens(row, target)
             if usable := self._without_refresh(row, tokens, rejected):
                 return usable
-            leader, flight = self._join()
+            leader, flight = self._join(target)
             if leader:
                 row = yield from self._lead(_Wish(target, rejected), row, flight)
                 self._row = row
                 return self._tokens(row, target)
             if self._usable_now(tokens, rejected):
                 return tokens
-            yield Wait(max(0.0, give_up - time.monotonic()), flight)
-            if not flight.done():
+            yield Wait(max(0.0, give_up - time.monotonic()), flight.answer)
+            if not flight.answer.done():
                 raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
-            if (error := flight.exception()) is not None:
-                raise copy.copy(error)
-            row = flight.result() or (yield Database(self._load))
+            row = yield from self._answer_of(flight, target)
             if time.monotonic() >= give_up:
                 raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
+
+    def _answer_of(self, flight: _Flight, target: Target) -> Steps[LoginSession]:
+        """Return the row that the leader got, or fail as it did if it asked for the same token."""
+        error = flight.answer.exception()
+        if error is not None and flight.target == target:
+            raise copy.copy(error)
+        row = flight.answer.result() if error is None else None
+        return row or (yield Database(self._load))
 
     def _without_refresh(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> TokenSet | None:
         now = self._now(row)
@@ -239,31 +259,31 @@ class StoredTokenSource:
             raise LoginRequired("The access token has expired and there is no refresh token.", code="no_refresh_token")
         return None
 
-    def _join(self) -> tuple[bool, Future[LoginSession | None]]:
+    def _join(self, target: Target) -> tuple[bool, _Flight]:
         with _flights_lock:
             flight = _flights.get(self.pk)
             if flight is not None:
                 return False, flight
-            flight = _flights[self.pk] = Future()
+            flight = _flights[self.pk] = _Flight(target)
             return True, flight
 
-    def _lead(self, wish: _Wish, row: LoginSession, flight: Future[LoginSession | None]) -> Steps[LoginSession]:
+    def _lead(self, wish: _Wish, row: LoginSession, flight: _Flight) -> Steps[LoginSession]:
         """Refresh for everybody in this process; whatever happens, the flight ends."""
         try:
             row = yield from self._refresh(wish, row)
         except Auth0Error as error:
             self._land(flight)
-            flight.set_exception(error)
+            flight.answer.set_exception(error)
             raise
         except BaseException:
             self._land(flight)
-            flight.set_result(None)
+            flight.answer.set_result(None)
             raise
         self._land(flight)
-        flight.set_result(copy.copy(row))
+        flight.answer.set_result(copy.copy(row))
         return row
 
-    def _land(self, flight: Future[LoginSession | None]) -> None:
+    def _land(self, flight: _Flight) -> None:
         with _flights_lock:
             if _flights.get(self.pk) is flight:
                 del _flights[self.pk]

@@ -20,7 +20,7 @@ from django.http import HttpRequest
 
 from .conf import get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
-from .protocol.authorization import AuthorizationRequest, new_secret
+from .protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
 
 SESSION_KEY = "_auth0_transactions"
 #: Seconds that a login may take, and how many may be under way in one session.
@@ -28,6 +28,11 @@ MAX_AGE = 3600
 MAX_PENDING = 16
 #: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
 _MAX_NEXT_IN_STATE = 400
+
+#: What a transaction is for: to log a person in; to adopt the tenant's session without a page; to see whether that
+#: session is still there; to fetch an access token for the login there is.
+LOGIN, SILENT, RECHECK, ACCESS_TOKEN = "", "silent", "recheck", "access_token"
+BY_SITE, BY_VISITOR, ANY_ORGANIZATION = "site", "visitor", "any"
 
 T = TypeVar("T")
 _write_locks = [threading.Lock() for _ in range(64)]
@@ -37,7 +42,9 @@ _write_locks = [threading.Lock() for _ in range(64)]
 class Transaction:
     """One login under way. ``started_at`` in epoch seconds; ``requirement``: fingerprint of the test that started it.
 
-    ``is_link``: it was started by a magic link, which counts in the browser that asked for it only.
+    ``is_link``: it was started by a magic link, which counts in the browser that asked for it only. ``purpose``: one of
+    LOGIN, SILENT, RECHECK, ACCESS_TOKEN. ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or
+    ANY_ORGANIZATION if the site wants some. ``posted``: a form_post response that waits for this browser, sealed.
     """
 
     nonce: str = field(repr=False)
@@ -51,11 +58,28 @@ class Transaction:
     requirement: str = ""
     restarts: int = 0
     is_link: bool = False
+    response_type: str = "code"
+    response_mode: str = "query"
+    purpose: str = LOGIN
+    organization_by: str = ""
+    posted: str = field(default="", repr=False)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no person waits for this: nobody is to see an error page over it."""
+        return self.purpose in (SILENT, RECHECK)
 
     def request(self, state: str) -> AuthorizationRequest:
         """Return the authorization request that this transaction belongs to."""
         return AuthorizationRequest(
-            self.redirect_uri, self.scope, state, self.nonce, self.code_verifier, self.parameters
+            self.redirect_uri,
+            self.scope,
+            state,
+            self.nonce,
+            self.code_verifier,
+            self.parameters,
+            response_type=self.response_type,
+            response_mode=self.response_mode,
         )
 
 
@@ -71,6 +95,7 @@ class SealedState:
     restarts: int
     is_fresh: bool
     is_link: bool
+    is_silent: bool = False
 
 
 def new_transaction(configuration: str, **values: Any) -> Transaction:
@@ -114,6 +139,31 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
     return transaction if transaction.started_at <= now + 60 and now - transaction.started_at <= MAX_AGE else None
 
 
+def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
+    """Lay a posted response down with its transaction, sealed, for the browser to come for; False if it is not there."""
+    key = _key(response.state)
+    sealed = seal(
+        json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key
+    )
+
+    def change(pending: dict[str, Any]) -> bool:
+        pending[key]["posted"] = sealed
+        return True
+
+    return bool(change_session(session, SESSION_KEY, change, only_if=key))
+
+
+def open_posted(transaction: Transaction, state: str) -> AuthorizationResponse | None:
+    """Return the response that was posted for this transaction, None if there was none."""
+    keys = secrets_of(transaction.configuration)
+    try:
+        return AuthorizationResponse(
+            **json.loads(unseal(transaction.posted, purpose="posted", keys=keys, context=_key(state)))
+        )
+    except (UnsealError, ValueError, TypeError):
+        return None
+
+
 def open_state(state: str, configuration: str) -> SealedState | None:
     """Return what ``state`` says if this site sealed it, however long ago, else None."""
     try:
@@ -122,7 +172,9 @@ def open_state(state: str, configuration: str) -> SealedState | None:
         return None
     now = get_settings(configuration).clock()
     is_fresh = data["t"] - 60 <= now <= data["t"] + MAX_AGE
-    return SealedState(data["n"], data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data)
+    return SealedState(
+        data["n"], data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data, is_silent="q" in data
+    )
 
 
 def _seal_state(transaction: Transaction) -> str:
@@ -132,6 +184,7 @@ def _seal_state(transaction: Transaction) -> str:
         "n": transaction.next_url if len(transaction.next_url) <= _MAX_NEXT_IN_STATE else "",
         "r": transaction.restarts,
         **({"l": 1} if transaction.is_link else {}),
+        **({"q": 1} if transaction.is_silent else {}),
     }
     name = transaction.configuration
     return seal(json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name)
@@ -149,7 +202,13 @@ def change_stored(
 
     ``only_if``: do nothing and return None unless the dict has this key.
     """
-    session = request.session
+    return change_session(request.session, name, change, only_if=only_if)
+
+
+def change_session(
+    session: SessionBase, name: str, change: Callable[[dict[str, Any]], T], *, only_if: str = ""
+) -> T | None:
+    """As ``change_stored``, for a session that need not be the visitor's."""
     key = session.session_key
     if key is not None:
         with _write_locks[hash(key) % len(_write_locks)]:

@@ -421,7 +421,7 @@ class TestTransactions:
         while pk not in refresh._flights:
             leader.join(0.005)
         flight = refresh._flights[pk]
-        flight.result(timeout=5)
+        flight.answer.result(timeout=5)
         leader.join()
         assert refresh._flights == {}
         assert refreshes(tenant) == 1

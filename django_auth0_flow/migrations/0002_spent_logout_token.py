@@ -12,6 +12,20 @@ class Migration(migrations.Migration):
             name="session_missing_since",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
+        migrations.AlterField(
+            model_name="loginsession",
+            name="session_key",
+            field=models.CharField(editable=False, max_length=64),
+        ),
+        migrations.AlterField(
+            model_name="loginsession",
+            name="sid_key",
+            field=models.CharField(blank=True, editable=False, max_length=64),
+        ),
+        migrations.AddIndex(
+            model_name="loginsession",
+            index=models.Index(fields=["sid_key"], name="auth0_flow_sid_key"),
+        ),
         migrations.CreateModel(
             name="SpentLogoutToken",
             fields=[

@@ -9,17 +9,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from .dpop import DPoPKey
 from .errors import AuthorizationError, CallbackError
 
 #: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
 RESERVED_PARAMETERS = frozenset(
     "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request"
-    " request_uri".split()
+    " request_uri dpop_jkt".split()
 )
 MAX_PARAMETER_LENGTH = 4096
+#: Tokens in a response may be longer.
+_MAX_TOKEN_LENGTH = 64 * 1024
+#: The response types that log a person in. ``token`` alone does not: it only fetches an access token for a login.
+RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
 _RESPONSE_PARAMETERS = frozenset(
     "code state iss error error_description error_uri id_token access_token token_type expires_in scope".split()
 )
+_TOKEN_ANSWER = ("access_token", "token_type", "expires_in", "scope")
+
+
+def kinds_of(response_type: str) -> frozenset[str]:
+    """Return what a response type asks for; the order of its words means nothing. RFC 6749 §3.1.1."""
+    return frozenset(response_type.split())
+
+
+def response_modes(kinds: frozenset[str]) -> tuple[str, ...]:
+    """Return the modes that a response may come in, the default first: tokens never in a query."""
+    if kinds == {"code"}:
+        return ("query", "form_post")
+    return ("fragment", "form_post") if "token" in kinds else ("form_post",)
+
+
+def default_response_mode(kinds: frozenset[str]) -> str:
+    """Return the mode of a configuration that names none."""
+    return response_modes(kinds)[0]
 
 
 def new_secret() -> str:
@@ -36,7 +59,8 @@ def code_challenge(verifier: str) -> str:
 class AuthorizationRequest:
     """What leaves for ``/authorize``, and what must be remembered until the response is back.
 
-    ``parameters`` are further request parameters (``audience``, ``organization``, ``prompt``, ``max_age``, …).
+    ``parameters`` are further request parameters (``audience``, ``organization``, ``prompt``, ``max_age``, …). ``dpop_key``:
+    the key that the tokens will be bound to, as ``dpop.DPoPKey.dump`` wrote it; the code is bound to it too.
     """
 
     redirect_uri: str
@@ -45,26 +69,43 @@ class AuthorizationRequest:
     nonce: str = field(default_factory=new_secret, repr=False)
     code_verifier: str = field(default_factory=new_secret, repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    response_type: str = "code"
+    response_mode: str = "query"
+    dpop_key: str | None = field(default=None, repr=False)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What the response is to bring: ``code``, ``id_token``, ``token``."""
+        return kinds_of(self.response_type)
 
     def query(self, client_id: str) -> dict[str, str]:
         """Return all parameters of the request. OpenID Connect Core §3.1.2.1, RFC 7636 §4.3, Auth0: Authorize."""
         extra = {name: value for name, value in self.parameters.items() if name not in RESERVED_PARAMETERS}
-        return {
+        query = {
             **extra,
-            "response_type": "code",
+            "response_type": self.response_type,
             "client_id": client_id,
             "redirect_uri": self.redirect_uri,
             "scope": self.scope,
             "state": self.state,
             "nonce": self.nonce,
-            "code_challenge": code_challenge(self.code_verifier),
-            "code_challenge_method": "S256",
         }
+        if self.response_mode != "query":
+            query["response_mode"] = self.response_mode
+        if "code" in self.kinds:
+            query |= {"code_challenge": code_challenge(self.code_verifier), "code_challenge_method": "S256"}
+            if self.dpop_key is not None:
+                query["dpop_jkt"] = DPoPKey.load(self.dpop_key).thumbprint
+        return query
 
     def url(self, endpoint: str, client_id: str) -> str:
         """Return the address the browser goes to."""
-        separator = "&" if urlsplit(endpoint).query else "?"
-        return endpoint + separator + urlencode(self.query(client_id))
+        return with_query(endpoint, self.query(client_id))
+
+
+def with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """Return ``url`` with ``parameters`` added to its query."""
+    return url + ("&" if urlsplit(url).query else "?") + urlencode(parameters)
 
 
 @dataclass(frozen=True)
@@ -76,6 +117,9 @@ class AuthorizationResponse:
     iss: str | None = None
     error: str | None = None
     error_description: str = field(default="", repr=False)
+    id_token: str | None = field(default=None, repr=False)
+    #: ``access_token``, ``token_type``, ``expires_in`` and ``scope``, as in the answer of a token endpoint.
+    token_answer: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> AuthorizationResponse:
@@ -96,7 +140,7 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         if name in ("error_description", "error_uri"):
             values[name] = value[:2000]
             continue
-        if len(value) > MAX_PARAMETER_LENGTH:
+        if len(value) > (_MAX_TOKEN_LENGTH if name in ("id_token", "access_token") else MAX_PARAMETER_LENGTH):
             raise CallbackError("A parameter of the response is too long.", code="parameter_too_long")
         if not value.isascii() or not value.isprintable():
             raise CallbackError(
@@ -112,11 +156,26 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         iss=values.get("iss"),
         error=values.get("error"),
         error_description=values.get("error_description", ""),
+        id_token=values.get("id_token") or None,
+        token_answer={name: values[name] for name in _TOKEN_ANSWER if name in values},
     )
 
 
 def check_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> str:
-    """Return the code of a response that answers the transaction with ``state``.
+    """Return the code of a response that answers the transaction with ``state``. Raises as ``judge_response``."""
+    judge_response(response, state=state, issuer=issuer, iss_required=iss_required)
+    return code_of(response)
+
+
+def code_of(response: AuthorizationResponse) -> str:
+    """Return the code of a response that must have one. Raises CallbackError."""
+    if response.code is None:
+        raise CallbackError("The response has neither a code nor an error.", code="code_missing")
+    return response.code
+
+
+def judge_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> None:
+    """Check that a response answers the transaction with ``state`` and is no error; tokens in it are not judged.
 
     ``iss`` is compared whenever it is there and must be there when the metadata announces it. RFC 9207 §2.4.
     Raises CallbackError, or AuthorizationError when the tenant said no.
@@ -129,6 +188,3 @@ def check_response(response: AuthorizationResponse, *, state: str, issuer: str, 
         raise CallbackError("The response comes from another issuer.", code="iss_mismatch")
     if response.error is not None:
         raise AuthorizationError(response.error, response.error_description)
-    if response.code is None:
-        raise CallbackError("The response has neither a code nor an error.", code="code_missing")
-    return response.code

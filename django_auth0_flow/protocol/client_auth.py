@@ -7,11 +7,18 @@ Core 1.0 §9; Auth0: Application Credentials.
 from __future__ import annotations
 
 import base64
+import secrets
 from collections.abc import Callable, MutableMapping
 from urllib.parse import quote
 
+from .signing_keys import KeyRing
+
 #: (form, issuer) -> headers
 ClientAuth = Callable[[MutableMapping[str, str], str], dict[str, str]]
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#: Seconds that a client assertion is good. Auth0 advises a minute at most.
+ASSERTION_LIFETIME = 60
 
 
 def client_secret_post(client_id: str, client_secret: str) -> ClientAuth:
@@ -45,3 +52,33 @@ def no_client_auth(client_id: str) -> ClientAuth:
         return {}
 
     return authenticate
+
+
+def private_key_jwt(client_id: str, keys: KeyRing, clock: Callable[[], float]) -> ClientAuth:
+    """Send a fresh JWT signed with the current key of ``keys``.
+
+    Its audience is the issuer as one string, never an endpoint: a server that passes assertions on could use them
+    elsewhere. RFC 7523 §3; Auth0: Authenticate with Private Key JWT.
+    """
+
+    def authenticate(form: MutableMapping[str, str], issuer: str) -> dict[str, str]:
+        now = int(clock())
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": issuer,
+            "iat": now,
+            "exp": now + ASSERTION_LIFETIME,
+            "jti": secrets.token_urlsafe(24),
+        }
+        form["client_id"] = client_id
+        form["client_assertion_type"] = ASSERTION_TYPE
+        form["client_assertion"] = keys.current().sign(claims)
+        return {}
+
+    return authenticate
+
+
+def tls_client_auth(client_id: str) -> ClientAuth:
+    """Send the client id only: the certificate that the connection presents is the proof. RFC 8705 §2."""
+    return no_client_auth(client_id)

@@ -15,7 +15,10 @@ ASSUMED_LIFE = 300
 
 @dataclass(frozen=True)
 class TokenSet:
-    """An access token with what came along. Times in epoch seconds. The repr holds no token."""
+    """An access token with what came along. Times in epoch seconds. The repr holds no token.
+
+    ``dpop_key``: the private key that the login's tokens are bound to, as ``dpop.DPoPKey.dump`` wrote it.
+    """
 
     access_token: str | None = field(default=None, repr=False)
     expires_at: float | None = None
@@ -24,6 +27,7 @@ class TokenSet:
     token_type: str = "Bearer"
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
+    dpop_key: str | None = field(default=None, repr=False)
 
     def is_expired(self, now: float) -> bool:
         """Tell whether the access token is missing or past its expiry."""
@@ -90,6 +94,7 @@ def merge_refreshed(old: TokenSet, new: TokenSet) -> TokenSet:
         new,
         refresh_token=new.refresh_token or old.refresh_token,
         id_token=new.id_token or old.id_token,
+        dpop_key=new.dpop_key or old.dpop_key,
     )
 
 

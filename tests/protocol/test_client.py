@@ -26,7 +26,7 @@ from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant
 from tests.protocol.conftest import Monotonic
-from tests.protocol.support import ISSUER, METADATA, METADATA_URL, NOW, CannedHttp, TinyServer
+from tests.protocol.support import ISSUER, METADATA, METADATA_URL, NOW, CannedHttp, TinyServer, hurry
 
 CALLBACK = "http://testserver/auth0/callback/"
 SCOPE = "openid profile email offline_access"
@@ -209,8 +209,11 @@ def test_c10_organization(fault: str | None, by: str, client: Client, tenant: Te
         pytest.param("slow", {}, "tenant_timeout", id="T7-slow"),
     ],
 )
-def test_refused_token_answers(fault: str, options: dict[str, Any], code: str, client: Client, tenant: Tenant) -> None:
+def test_refused_token_answers(
+    fault: str, options: dict[str, Any], code: str, client: Client, tenant: Tenant, http: Http
+) -> None:
     request, authorization_code = begin(client, tenant)
+    hurry(http, fault)
     tenant.fault(fault, **options)
     with pytest.raises(Auth0Error) as caught:
         client.complete(request, authorization_code)
@@ -398,8 +401,11 @@ def test_u1_userinfo_about_somebody_else(fault: str, client: Client, tenant: Ten
         pytest.param("status", {"status": 200, "body": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0."}, id="U2-unsigned-jwt"),
     ],
 )
-def test_u2_userinfo_out_of_order(fault: str, options: dict[str, Any], client: Client, tenant: Tenant) -> None:
+def test_u2_userinfo_out_of_order(
+    fault: str, options: dict[str, Any], client: Client, tenant: Tenant, http: Http
+) -> None:
     tokens, claims = log_in(client, tenant)
+    hurry(http, fault)
     tenant.fault(fault, endpoint="userinfo", **options)
     with pytest.raises(TransportError):
         client.userinfo(tokens.access_token or "", subject=claims["sub"])

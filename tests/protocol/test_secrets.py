@@ -28,6 +28,7 @@ from tests.protocol.support import (
     canned_http,
     canned_issuer,
     good_claims,
+    hurry,
     id_token,
 )
 
@@ -161,8 +162,9 @@ def test_refused_tokens(changes: dict[str, str], key: SigningKey) -> None:
 
 
 @pytest.mark.parametrize("fault", ["drop", "reset", "slow", "truncated", "not-http", "broken-chunks", "gzip-wrong"])
-def test_broken_connections(fault: str, client: Client, tenant: Tenant) -> None:
+def test_broken_connections(fault: str, client: Client, tenant: Tenant, http: Http) -> None:
     client.issuer.metadata()
+    hurry(http, fault)
     tenant.fault(fault)
     with pytest.raises(errors.TransportError) as caught:
         client.refresh(TokenSet(refresh_token=SECRET), first_claims={})

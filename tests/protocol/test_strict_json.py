@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_object
+from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_array, parse_json_object
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,16 @@ def test_only_one_error(data: bytes) -> None:
 )
 def test_accepts(data: bytes, expected: object) -> None:
     assert parse_json_object(data) == expected
+
+
+@pytest.mark.parametrize("data", [b"{}", b"null", b"[1", b"[NaN]", b"\xff", b"[" * 200_000], ids=lambda data: data[:5])
+def test_what_is_no_array(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json_array(data)
+
+
+def test_an_array() -> None:
+    assert parse_json_array(b'[1, {"a": []}]') == [1, {"a": []}]
 
 
 @pytest.mark.parametrize(

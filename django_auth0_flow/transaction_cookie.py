@@ -1,0 +1,126 @@
+"""The cookie of a login whose answer comes as a cross-site POST (``response_mode=form_post``).
+
+A browser does not send the ``SameSite=Lax`` session cookie along with such a POST. So each login of that kind has a cookie
+of its own: short-lived, sealed, HttpOnly, ``SameSite=None``. It names the session that waits for this ``state``. The POST
+is laid down in that session, and the browser comes for it by a GET, which has the session cookie: the session cookie stays
+as strict as it is, and no login starts a session that nobody had before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from . import transactions
+from .conf import get_settings
+from .crypto import UnsealError, seal, secrets_of, unseal
+
+logger = logging.getLogger("django_auth0_flow.transactions")
+
+#: So many logins of this kind may be under way in one browser; cookies beyond them are deleted, oldest first.
+MAX_COOKIES = 8
+_NAME = "auth0_login_"
+#: A browser takes a cookie of this name from https and this host only, so that no neighbour can plant one.
+_HOST = "__Host-"
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_PENDING = "_auth0_cookies"
+
+
+def issue(request: HttpRequest, state: str, configuration: str) -> None:
+    """Have the response to this request bring the cookie for ``state``; the session gets a key if it has none yet."""
+    if request.session.session_key is None:
+        request.session.save()
+    now = get_settings(configuration).clock()
+    value = seal(
+        json.dumps({"k": request.session.session_key, "t": int(now)}).encode(),
+        purpose="transaction_cookie",
+        keys=secrets_of(configuration),
+        context=_context(state, configuration),
+    )
+    waiting = _waiting(request)
+    waiting[_names(state)[not _is_https(request, configuration)]] = f"{int(now)}.{value}"
+    known = [name for name in request.COOKIES if name.removeprefix(_HOST).startswith(_NAME)]
+    for name in sorted(known, key=lambda name: _age_of(request.COOKIES[name]))[: max(0, len(known) - MAX_COOKIES + 1)]:
+        waiting.setdefault(name, None)
+
+
+def session_key_of(request: HttpRequest, state: str, configuration: str) -> str | None:
+    """Return the key of the session that waits for ``state``, if this browser has the cookie; the cookie is spent."""
+    name = next((name for name in _names(state) if name in request.COOKIES), None)
+    if name is None:
+        return None
+    _waiting(request)[name] = None
+    sealed = request.COOKIES[name].partition(".")[2]
+    try:
+        data = unseal(
+            sealed,
+            purpose="transaction_cookie",
+            keys=secrets_of(configuration),
+            context=_context(state, configuration),
+        )
+    except UnsealError:
+        return None
+    found: dict[str, Any] = json.loads(data)
+    return str(found["k"])
+
+
+def has_news(request: HttpRequest) -> bool:
+    """Tell whether ``apply`` has something to do."""
+    return _PENDING in request.__dict__
+
+
+def apply(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Set and delete the cookies that this request's logins want set and deleted."""
+    for name, value in _waiting(request).items():
+        if value is None:
+            response.delete_cookie(name, samesite="None")
+            response.cookies[name]["secure"] = True
+            continue
+        secure = name.startswith(_HOST) or _is_loopback(request)
+        if not secure:
+            logger.warning("form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http")
+        response.set_cookie(
+            name,
+            value,
+            max_age=transactions.MAX_AGE,
+            secure=secure,
+            httponly=True,
+            samesite="None" if secure else "Lax",
+        )
+
+
+def _waiting(request: HttpRequest) -> dict[str, str | None]:
+    found: dict[str, str | None] = request.__dict__.setdefault(_PENDING, {})
+    return found
+
+
+def _names(state: str) -> tuple[str, str]:
+    """Return the cookie's name for https, and for plain http on loopback, where browsers refuse the prefix."""
+    name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _HOST + name, name
+
+
+def _context(state: str, configuration: str) -> str:
+    return f"{configuration} {hashlib.sha256(state.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _age_of(value: str) -> int:
+    """Return when a cookie was made; it only decides which of too many goes, so nothing here is trusted."""
+    digits = value.partition(".")[0]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 15 else 0
+
+
+def _is_https(request: HttpRequest, configuration: str) -> bool:
+    return request.is_secure() or get_settings(configuration).base_url.startswith("https://")
+
+
+def _is_loopback(request: HttpRequest) -> bool:
+    """Tell whether browsers treat this plain http site as trustworthy: they take Secure cookies from it then."""
+    host = request.get_host()
+    return host in _LOOPBACK or host.rpartition(":")[0] in _LOOPBACK
+

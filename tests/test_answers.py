@@ -1,0 +1,166 @@
+"""The table of answers: what a person and what a script gets for each error that leaves a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.testing.tenant import Tenant
+from tests.walk import FETCH, LOGIN, NAVIGATE, SITE, code_shown, come_back, is_logged_in, start, walk
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
+HTMX = {"HX-Request": "true", "HX-Current-URL": f"{SITE}/page/"}
+#: Marked by our decorator, and not: the middleware refreshes early only for the former.
+VIEWS = ["/token/", "/unmarked-token/"]
+
+
+@pytest.fixture
+def expired(logged_in_client: Client, tenant: Tenant) -> Client:
+    """A browser whose access token has expired."""
+    tenant.clock.advance(90000)
+    return logged_in_client
+
+
+class TestLoginRequired:
+    @pytest.fixture
+    def dead(self, expired: Client, tenant: Tenant) -> Client:
+        """A browser whose grant was revoked."""
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        return expired
+
+    @pytest.mark.parametrize("path", VIEWS)
+    def test_a_person_is_sent_to_log_in_and_back(self, dead: Client, tenant: Tenant, path: str) -> None:
+        answer = dead.get(f"{path}?a=1", headers=NAVIGATE)
+        assert answer.status_code == 302
+        assert answer["Location"] == f"{LOGIN}?next=%2F{path.strip('/')}%2F%3Fa%3D1"
+        assert not is_logged_in(dead)
+        assert not LoginSession.objects.exists()
+        url = dead.get(answer["Location"])["Location"]
+        assert come_back(dead, tenant.login(url))["Location"] == f"{path}?a=1"
+        assert dead.get(path).status_code == 200
+
+    @pytest.mark.parametrize("path", VIEWS)
+    def test_a_script_is_told(self, dead: Client, path: str) -> None:
+        answer = dead.get(path, headers=FETCH)
+        assert answer.status_code == 401
+        assert answer.json() == {"error": "login_required", "code": answer.json()["code"], "login_url": LOGIN}
+        assert answer["WWW-Authenticate"].startswith("Session")
+        assert {"Accept", "Sec-Fetch-Mode", "HX-Request", "X-Requested-With"} <= set(answer["Vary"].split(", "))
+
+    def test_htmx_is_sent_along(self, dead: Client) -> None:
+        answer = dead.get("/token/", headers=HTMX)
+        assert (answer.status_code, answer["HX-Redirect"]) == (401, f"{LOGIN}?next=%2Fpage%2F")
+
+    def test_R4_no_endless_retry(self, dead: Client, tenant: Tenant) -> None:
+        for _ in range(4):
+            dead.get("/unmarked-token/")
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+    @pytest.mark.parametrize("fault", ["mfa-required", "access-denied"])
+    def test_a_refresh_that_asks_for_the_user(self, expired: Client, tenant: Tenant, fault: str) -> None:
+        tenant.fault(fault, grant_type="refresh_token", times=None)
+        answer = expired.get("/token/", headers=NAVIGATE)
+        assert (answer.status_code, answer["Location"]) == (302, f"{LOGIN}?next=%2Ftoken%2F")
+
+    @pytest.mark.parametrize("fault", ["invalid-iss", "other-sub"])
+    def test_R1_a_refresh_about_somebody_else_ends_the_login(self, expired: Client, tenant: Tenant, fault: str) -> None:
+        tenant.fault(fault, grant_type="refresh_token")
+        assert expired.get("/token/").status_code == 302
+        assert not is_logged_in(expired)
+
+    def test_users_of_another_backend_who_need_a_token(self, client: Client, django_user_model: Any) -> None:
+        user = django_user_model.objects.create_user("local")
+        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        assert client.get("/unmarked-token/")["Location"] == f"{LOGIN}?next=%2Funmarked-token%2F"
+        assert client.get("/").content == b"home of local"
+
+
+class TestTenantUnreachable:
+    FAULTS = [
+        ("drop", {}, "tenant_unreachable"),
+        ("status", {"status": 503}, "tenant_unreachable"),
+        ("slow", {"seconds": 5}, "tenant_timeout"),
+        ("html", {}, "malformed_answer"),
+        ("rate-limit", {"retry_after": 42}, "rate_limited"),
+        ("global-limit", {}, "rate_limited"),
+    ]
+
+    @pytest.mark.parametrize(("fault", "options", "code"), FAULTS, ids=[name for name, _, _ in FAULTS])
+    @pytest.mark.parametrize("path", VIEWS)
+    def test_503_and_nobody_is_logged_out_by_weather(
+        self,
+        client: Client,
+        tenant: Tenant,
+        auth0_settings: Callable[..., Any],
+        path: str,
+        fault: str,
+        options: dict[str, Any],
+        code: str,
+    ) -> None:
+        auth0_settings(HTTP_TIMEOUT=0.4)
+        walk(client, tenant)
+        tenant.clock.advance(90000)
+        tenant.fault(fault, times=None, **options)
+        page = client.get(f"{path}?a=1", headers=NAVIGATE)
+        assert (page.status_code, code_shown(page)) == (503, code)
+        assert page.context["retry_url"] == f"{path}?a=1"
+        assert int(page["Retry-After"]) >= 1
+        script = client.get(path, headers=FETCH)
+        assert (script.status_code, script.json()["error"]) == (503, "temporarily_unavailable")
+        assert script.json()["code"] == code
+        assert script["Retry-After"] == str(script.json()["retry_after"])
+        if fault == "rate-limit":
+            assert 1 <= int(page["Retry-After"]) <= 42
+        assert is_logged_in(client)
+        tenant.clear_faults()
+        tenant.clock.advance(200)
+        assert client.get(path).status_code == 200
+
+    def test_a_token_that_still_lives_is_used(self, logged_in_client: Client, tenant: Tenant) -> None:
+        tenant.clock.advance(86400 - 30)
+        tenant.fault("drop", times=None)
+        assert logged_in_client.get("/token/").status_code == 200
+
+    def test_the_page_at_the_callback_leads_to_a_new_login_and_shows_no_code(
+        self, client: Client, tenant: Tenant
+    ) -> None:
+        tenant.fault("drop")
+        url = tenant.login(start(client, next="/bare/"))
+        page = come_back(client, url)
+        assert page.context["retry_url"] == f"{LOGIN}?next=%2Fbare%2F"
+        assert "state=" not in page.content.decode()
+
+    def test_at_the_login_page(self, client: Client, tenant: Tenant) -> None:
+        tenant.fault("drop", endpoint="metadata")
+        answer = client.get(LOGIN, {"next": "/bare/"})
+        assert (answer.status_code, answer.context["retry_url"]) == (503, f"{LOGIN}?next=%2Fbare%2F")
+        assert walk(client, tenant, next="/bare/").status_code == 302
+
+
+class TestOfflineAccess:
+    def test_without_refresh_token_the_login_lasts_as_long_as_the_token(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(SCOPE="openid profile email")
+        walk(client, tenant)
+        assert client.get("/token/").status_code == 200
+        tenant.clock.advance(86401)
+        assert client.get("/token/")["Location"] == f"{LOGIN}?next=%2Ftoken%2F"
+
+
+class TestCallingApis:
+    """``request.auth0.api`` from a view."""
+
+    def test_R3_what_leaves_the_api_call_becomes_an_answer_too(self, expired: Client, tenant: Tenant) -> None:
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        answer = expired.get("/call/", {"url": "https://api.example.com/"}, headers=NAVIGATE)
+        assert answer["Location"].startswith(LOGIN)
+
+    def test_the_token_goes_to_its_own_origin_only(self, logged_in_client: Client, tenant: Tenant) -> None:
+        with pytest.raises(Exception, match="API_ORIGINS"):
+            logged_in_client.get("/call/", {"url": tenant.issuer})
+        assert tenant.count("/") == 0

@@ -1,0 +1,594 @@
+"""Logins by a code or a magic link, over real HTTP with the tenant's outbox in the place of a mailbox."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from django.db import connection
+from django.test import Client
+
+from django_auth0_flow import pending
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.model import Authenticator
+from tests.visitor import Visitor
+from tests.walk import FETCH, SITE, assert_nothing_stored, is_logged_in, session_of
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/auth0/passwordless/"
+ALL = ["email-code", "email-link", "sms"]
+ADDRESS = "mary@example.com"
+PHONE = "+819012345678"
+
+
+@pytest.fixture(autouse=True)
+def kinds(tenant: Tenant, auth0_settings: Callable[..., Any]) -> Callable[..., Any]:
+    """Switch passwordless logins on, at the tenant and here."""
+    tenant.application.grant_types |= {PASSWORDLESS_OTP, "mfa"}
+
+    def configure(*kinds: str, **keys: Any) -> Any:
+        return auth0_settings(**{"PASSWORDLESS": list(kinds), **keys})
+
+    configure(*ALL)
+    return configure
+
+
+def ask(visitor: Visitor, kind: str = "email-code", address: str = ADDRESS, *, next: str = "/plain/") -> Any:
+    visitor.open(PAGE, next=next)
+    return visitor.submit("address", address=address, kind=kind)
+
+
+def log_in(visitor: Visitor, tenant: Tenant, **values: Any) -> Any:
+    ask(visitor, **values)
+    return visitor.submit("code", code=str(tenant.last_message().code))
+
+
+def starts(tenant: Tenant) -> list[Any]:
+    return [request for request in tenant.requests if request.path == "/passwordless/start"]
+
+
+def wrong(tenant: Tenant) -> str:
+    return f"{(int(str(tenant.last_message().code)) + 1) % 1_000_000:06d}"
+
+
+# -- codes -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "strategy"), [("email-code", ADDRESS, "email"), ("sms", PHONE, "sms")], ids=["email", "sms"]
+)
+def test_a_code_logs_in_and_leads_to_next(tenant: Tenant, kind: str, address: str, strategy: str) -> None:
+    visitor = Visitor()
+    log_in(visitor, tenant, kind=kind, address=address, next="/token/")
+    assert visitor.path == "/token/"
+    row = LoginSession.objects.get()
+    assert visitor.text == row.grant.tokens.access_token
+    assert row.grant.tokens.refresh_token
+    assert row.identity.subject.startswith(f"{strategy}|")
+    assert row.session_key == visitor.client.session.session_key
+
+
+def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
+    visitor = Visitor(**{"Accept-Language": "ja"})
+    log_in(visitor, tenant)
+    start = starts(tenant)[-1]
+    assert start.headers["x-request-language"] == "ja"
+    assert start.headers["auth0-forwarded-for"] == "127.0.0.1"
+    grant = next(request for request in tenant.requests if request.grant_type == PASSWORDLESS_OTP)
+    form = {name: values[0] for name, values in grant.form.items()}
+    assert form["realm"] == "email"
+    assert form["username"] == ADDRESS
+    assert form["audience"] == "https://api.example.com"
+    assert form["scope"] == "openid profile email offline_access"
+    assert form["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert form["client_secret"]
+    assert grant.headers["auth0-forwarded-for"] == "127.0.0.1"
+
+
+def test_the_secret_goes_in_the_body_of_json_endpoints_also_with_basic_authentication(tenant: Tenant, kinds: Any) -> None:
+    kinds("email-code", CLIENT_AUTH="client_secret_basic")
+    visitor = Visitor()
+    log_in(visitor, tenant)
+    assert visitor.path == "/plain/"
+    assert "Authorization" not in starts(tenant)[-1].headers
+
+
+def test_the_session_key_changes(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    before = visitor.client.session.session_key
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.client.session.session_key != before
+
+
+@pytest.mark.parametrize("typed", ["{0}", " {0} ", "{1} {2}", "{1}-{2}", "full-width"])
+def test_codes_are_read_kindly(tenant: Tenant, typed: str) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    code = str(tenant.last_message().code)
+    wide = code.translate({ord("0") + n: ord("0") + n for n in range(10)})
+    text = wide if typed == "full-width" else typed.format(code, code[:3], code[3:])
+    visitor.submit("code", code=text)
+    assert visitor.path == "/plain/"
+
+
+@pytest.mark.parametrize("typed", ["+81 90-1234-5678", "+81(90)1234.5678", "+819012345678"])
+def test_telephone_numbers_are_read_kindly(tenant: Tenant, typed: str) -> None:
+    ask(Visitor(), "sms", typed)
+    assert tenant.last_message().to == PHONE
+
+
+@pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        ("email-code", "not an address"),
+        ("email-code", "a@b@example.com"),
+        ("email-code", ""),
+        ("sms", "090-1234-5678"),
+        ("sms", "+12"),
+        ("sms", "+1234567890123456"),
+        ("sms", "+81 90 1234 567x"),
+        ("email-code", "x" * 400 + "@example.com"),
+        ("email-code", "a\0b@example.com"),
+    ],
+)
+def test_a_malformed_address_is_told_at_once(tenant: Tenant, kinds: Any, kind: str, address: str) -> None:
+    kinds(kind)
+    visitor = Visitor()
+    answer = ask(visitor, kind, address)
+    assert answer.status_code == 400
+    assert answer.context["form"].errors["address"]
+    assert not starts(tenant)
+
+
+def test_the_address_decides_between_e_mail_and_sms(tenant: Tenant) -> None:
+    ask(Visitor(), "email-code", PHONE)
+    assert tenant.last_message().kind == "sms"
+    ask(Visitor(), "sms", ADDRESS)
+    assert tenant.last_message().kind == "email-code"
+
+
+def test_a_kind_that_is_not_offered_is_not_used(tenant: Tenant, kinds: Any) -> None:
+    kinds("email-code")
+    visitor = Visitor()
+    ask(visitor, "email-link")
+    assert tenant.last_message().kind == "email-code"
+
+
+def test_switched_off_the_pages_are_not_there(kinds: Any) -> None:
+    kinds()
+    assert Client().get(PAGE).status_code == 404
+    assert Client().get("/auth0/passwordless/code/").status_code == 404
+
+
+# -- wrong, expired, too many ----------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_code_can_be_corrected(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    answer = visitor.submit("code", code=wrong(tenant))
+    assert (answer.status_code, answer.context["code"]) == (400, "wrong_code")
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_an_expired_code_leads_to_a_new_one(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    tenant.clock.advance(181)
+    assert visitor.submit("code", code=str(tenant.last_message().code)).context["code"] == "code_expired"
+    visitor.submit("again", again="1")
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_after_too_many_wrong_codes_only_a_new_one_helps(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    for _ in range(3):
+        assert visitor.submit("code", code=wrong(tenant)).context["code"] == "wrong_code"
+    assert visitor.submit("code", code=wrong(tenant)).context["code"] == "too_many_codes"
+    assert_nothing_stored(visitor.client)
+    visitor.submit("again", again="1")
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_a_code_that_no_code_can_be_costs_no_attempt(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    before = tenant.count("/oauth/token")
+    for typed in ("", "ü1234", "12#456", "1" * 200):
+        assert visitor.submit("code", code=typed).status_code == 400
+    assert tenant.count("/oauth/token") == before
+
+
+def test_a_login_that_waited_for_too_long_starts_again_with_its_next(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    tenant.clock.advance(pending.MAX_AGE["code"] + 1)
+    answer = visitor.client.post(path, data)
+    assert answer.context["code"] == "login_expired"
+    assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("user_blocked", {"error": "unauthorized", "description": "user is blocked", "status": 403}),
+        ("access_denied", {"error": "access_denied", "description": "Not today", "status": 403}),
+        ("client_rejected", {"error": "unauthorized_client", "description": "Grant type 'x' not allowed for the client."}),
+        ("too_many_attempts", {"error": "too_many_attempts", "status": 429}),
+        ("wrong_code", {"error": "invalid_grant", "status": 400}),
+    ],
+)
+def test_refusals_of_the_code_grant(tenant: Tenant, code: str, options: dict[str, Any]) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    tenant.fault("refuse", **options)
+    assert visitor.submit("code", code=str(tenant.last_message().code)).context["code"] == code
+    assert_nothing_stored(visitor.client)
+
+
+def test_a_tenant_in_trouble_is_503_and_the_code_can_be_sent_again(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    tenant.fault("status", endpoint="token", status=502)
+    assert visitor.client.post(path, data).status_code == 503
+    assert visitor.client.post(path, data)["Location"] == "/plain/"
+
+
+# -- starting --------------------------------------------------------------------------------------------------------------
+
+
+def _start_refused(tenant: Tenant, **answer: Any) -> None:
+    tenant.fault("status", endpoint="passwordless", **answer)
+
+
+def _normal(visitor: Visitor) -> str:
+    """Return a page without what differs from visit to visit."""
+    return re.sub(r'value="[A-Za-z0-9]{64}"', "", visitor.text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "bad.connection", "error_description": "Public signup is disabled"},
+        {"error": "unauthorized", "error_description": "user is blocked"},
+        {"error": "access_denied", "error_description": "no"},
+        {"error": "something_new"},
+        {"statusCode": 400, "code": "user_missing", "message": "The user does not exist."},
+    ],
+    ids=lambda body: body.get("error", "legacy"),
+)
+def test_no_page_tells_whether_an_address_has_an_account(tenant: Tenant, body: dict[str, Any]) -> None:
+    known, stranger = Visitor(), Visitor()
+    ask(known)
+    known.submit("code", code=wrong(tenant))
+    _start_refused(tenant, status=400, body=body)
+    ask(stranger)
+    stranger.submit("code", code=wrong(tenant))
+    assert _normal(known) == _normal(stranger)
+    assert stranger.page.context["code"] == "wrong_code"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "body"),
+    [
+        ("client_rejected", 400, {"error": "bad.connection", "error_description": "Connection does not exist"}),
+        ("client_rejected", 400, {"error": "bad.connection", "error_description": "Connection is disabled"}),
+        ("client_rejected", 401, {"error": "access_denied", "error_description": "Unauthorized"}),
+        ("client_rejected", 400, {"error": "bad.authParams", "error_description": "error in authParams"}),
+        ("bad.email", 400, {"error": "bad.email"}),
+        ("sms_provider_error", 400, {"error": "sms_provider_error", "error_description": "(Code: 21211)"}),
+    ],
+)
+def test_what_is_wrong_with_message_or_set_up_is_told(tenant: Tenant, code: str, status: int, body: Any) -> None:
+    _start_refused(tenant, status=status, body=body)
+    visitor = Visitor()
+    answer = ask(visitor)
+    assert (answer.status_code, answer.context["code"]) == (400, code)
+    assert visitor.path == PAGE or visitor.path.startswith(PAGE + "?")
+
+
+@pytest.mark.parametrize("fault", ["rate-limit", "drop", "html", "list"])
+def test_a_start_that_gets_no_answer_is_503(tenant: Tenant, fault: str) -> None:
+    tenant.fault(fault, endpoint="passwordless")
+    visitor = Visitor()
+    assert ask(visitor).status_code == 503
+    assert "_auth0_pending" not in session_of(visitor.client) or not session_of(visitor.client)["_auth0_pending"]
+
+
+# -- second submits, back button, tabs -------------------------------------------------------------------------------------
+
+
+def test_the_first_form_sent_twice_sends_one_message(tenant: Tenant) -> None:
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    path, data = visitor.filled("address", address=ADDRESS, kind="email-code")
+    first, second = visitor.client.post(path, data), visitor.client.post(path, data)
+    assert first["Location"] == second["Location"]
+    assert len(tenant.outbox) == 1
+    tenant.clock.advance(11)
+    visitor.client.post(path, data)
+    assert len(tenant.outbox) == 2
+
+
+def test_the_code_sent_again_after_the_login_leads_on(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    assert visitor.client.post(path, data)["Location"] == "/plain/"
+    assert visitor.client.post(path, data)["Location"] == "/plain/"
+    assert visitor.client.get(path)["Location"] == "/plain/"
+    assert LoginSession.objects.count() == 1
+
+
+def test_the_code_sent_again_with_the_old_cookies_shares_the_login(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    twin = Client(enforce_csrf_checks=True)
+    twin.cookies = visitor.client.cookies.copy()
+    assert visitor.client.post(path, data)["Location"] == "/plain/"
+    assert twin.post(path, data)["Location"] == "/plain/"
+    assert twin.session.session_key == visitor.client.session.session_key
+    assert LoginSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("difference", ["code", "cookie", "login", "age"])
+def test_a_login_is_shared_with_an_equal_submit_only(tenant: Tenant, difference: str) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    twin = Client(enforce_csrf_checks=True)
+    twin.cookies = visitor.client.cookies.copy()
+    visitor.client.post(path, data)
+    if difference == "code":
+        data["code"] = wrong(tenant)
+    elif difference == "cookie":
+        twin.cookies["sessionid"] = "a" * 32
+    elif difference == "login":
+        path = path.replace("login=", "login=x")
+    else:
+        tenant.clock.advance(61)
+    answer = twin.post(path, data)
+    assert answer.context["code"] == "login_expired"
+    assert not is_logged_in(twin)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="needs a database that threads share; see the storm tests")
+def test_two_submits_at_once_make_one_login(tenant: Tenant) -> None:
+    pytest.importorskip("psycopg")
+    _two_at_once(tenant)
+
+
+def _two_at_once(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    clients = [Client(enforce_csrf_checks=True), Client(enforce_csrf_checks=True)]
+    answers: list[Any] = []
+
+    def submit(client: Client) -> None:
+        answers.append(client.post(path, data))
+        connection.close()
+
+    for client in clients:
+        client.cookies = visitor.client.cookies.copy()
+    threads = [threading.Thread(target=submit, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer["Location"] for answer in answers] == ["/plain/", "/plain/"]
+    assert clients[0].session.session_key == clients[1].session.session_key
+    assert LoginSession.objects.count() == 1
+
+
+def test_two_tabs_each_with_their_own_address(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, next="/plain/")
+    first, first_code = visitor.path, str(tenant.last_message().code)
+    first_form = visitor.filled("code", code=first_code)
+    ask(visitor, address="other@example.com", next="/")
+    assert visitor.path != first
+    answer = visitor.client.post(*first_form)
+    assert answer["Location"] == "/plain/"
+    assert Identity.objects.get().user.email == ADDRESS
+
+
+def test_logins_that_wait_are_bounded_and_sealed(tenant: Tenant) -> None:
+    visitor = Visitor()
+    for number in range(pending.MAX_PENDING + 4):
+        ask(visitor, address=f"user{number}@example.com")
+    stored = visitor.client.session[pending.SESSION_KEY]
+    assert len(stored) == pending.MAX_PENDING
+    assert "example.com" not in repr(stored)
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_a_waiting_login_that_was_changed_or_sealed_by_others_is_none(tenant: Tenant, settings: Any) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path = visitor.path
+    session = visitor.client.session
+    ((key, entry),) = session[pending.SESSION_KEY].items()
+    session[pending.SESSION_KEY] = {key: {**entry, "kind": "mfa"}}
+    session.save()
+    assert visitor.client.get(path).context["code"] == "login_expired"
+    assert visitor.client.get(path.replace("/passwordless/code/", "/mfa/")).context["code"] == "login_expired"
+
+
+def test_in_another_browser_the_address_of_the_second_step_is_worth_nothing(tenant: Tenant) -> None:
+    visitor, other = Visitor(), Visitor()
+    ask(visitor)
+    assert other.open(visitor.path).context["code"] == "login_expired"
+
+
+@pytest.mark.parametrize("next_url", ["//evil.example", "https://evil.example/", "javascript:alert(1)"])
+def test_next_stays_on_this_site(tenant: Tenant, next_url: str) -> None:
+    visitor = Visitor()
+    visitor.open(PAGE)
+    path, data = visitor.filled("address", address=ADDRESS)
+    visitor.page = visitor.client.post(path, {**data, "next": next_url}, follow=True)
+    visitor.path = visitor.page.redirect_chain[-1][0]
+    answer = visitor.submit("code", follow=False, code=str(tenant.last_message().code))
+    assert answer["Location"] == "/"
+
+
+def test_a_form_without_its_csrf_token_sends_nothing(tenant: Tenant) -> None:
+    visitor = Visitor()
+    visitor.open(PAGE)
+    assert visitor.client.post(PAGE, {"address": ADDRESS}).status_code == 403
+    assert not tenant.outbox
+
+
+def test_a_script_gets_json(tenant: Tenant) -> None:
+    client = Client(headers=FETCH)
+    assert client.post(PAGE, {"address": "nonsense"}).json()["error"] == "malformed_request"
+
+
+def test_a_second_factor_after_a_code(tenant: Tenant) -> None:
+    visitor = Visitor()
+    log_in(visitor, tenant)
+    user = tenant.users[Identity.objects.get().subject]
+    user.mfa_required, user.authenticators = True, [Authenticator("sms", name=PHONE)]
+    tenant.clock.advance(11)
+    second = Visitor()
+    ask(second)
+    path, data = second.filled("code", code=str(tenant.last_message().code))
+    twin = Client(enforce_csrf_checks=True)
+    twin.cookies = second.client.cookies.copy()
+    second.submit("code", code=data["code"])
+    assert second.path.startswith("/auth0/mfa/")
+    # The same form again, from before the answer: it follows to the same second factor.
+    assert second.path == twin.post(path, data)["Location"]
+    second.submit("factor", factor="0")
+    second.submit("code", code=str(tenant.last_message().code))
+    assert second.path == "/plain/"
+
+
+def test_no_code_and_no_address_in_log_and_url(tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    visitor = Visitor()
+    ask(visitor)
+    code = str(tenant.last_message().code)
+    wrong_code = wrong(tenant)
+    visitor.submit("code", code=wrong_code)
+    assert ADDRESS not in visitor.path
+    visitor.submit("code", code=code)
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("django_auth0_flow"))
+    for secret in (code, wrong_code, ADDRESS):
+        assert secret not in ours
+
+
+# -- magic links -----------------------------------------------------------------------------------------------------------
+
+
+def open_link(tenant: Tenant, link: str | None = None) -> str:
+    """Open the link of the newest message, as a mailbox would; return the address of our callback."""
+    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=5)
+    return answer.headers["Location"].removeprefix(SITE)
+
+
+def test_a_link_logs_in_in_the_browser_that_asked_for_it(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, "email-link", next="/token/")
+    assert tenant.last_message().code is None
+    assert visitor.path.startswith("/auth0/passwordless/code/")
+    visitor.open(open_link(tenant))
+    assert visitor.path == "/token/"
+    assert LoginSession.objects.get().identity.subject.startswith("email|")
+
+
+def test_the_link_stands_for_a_whole_authorization_request(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, "email-link")
+    sent = {name: values[0] for name, values in parse_qs(urlsplit(str(tenant.last_message().link)).query).items()}
+    assert sent["response_type"] == "code"
+    assert sent["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert sent["scope"] == "openid profile email offline_access"
+    assert sent["audience"] == "https://api.example.com"
+    assert len(sent["nonce"]) >= 43
+    assert sent["code_challenge_method"] == "S256"
+    assert len(sent["code_challenge"]) == 43
+    assert sent["state"]
+
+
+@pytest.mark.parametrize("fault", ["nonce-invalid", "nonce-missing"])
+def test_the_links_nonce_is_checked(tenant: Tenant, fault: str) -> None:
+    visitor = Visitor()
+    ask(visitor, "email-link")
+    tenant.fault(fault)
+    visitor.open(open_link(tenant))
+    assert visitor.page.status_code == 400
+    assert_nothing_stored(visitor.client)
+
+
+def test_in_another_browser_the_link_is_refused_and_nothing_starts_by_itself(tenant: Tenant) -> None:
+    visitor, other = Visitor(), Visitor()
+    ask(visitor, "email-link")
+    callback = open_link(tenant)
+    before = tenant.count("/oauth/token")
+    answer = other.open(callback)
+    assert (answer.status_code, answer.context["code"]) == (400, "link_other_browser")
+    assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"
+    assert tenant.count("/oauth/token") == before
+    assert_nothing_stored(other.client)
+    # The browser that asked is not harmed.
+    visitor.open(callback)
+    assert visitor.path == "/plain/"
+
+
+def test_a_stranger_whose_link_a_victim_opens_does_not_become_the_victims_login(tenant: Tenant) -> None:
+    attacker, victim = Visitor(), Visitor()
+    log_in(victim, tenant, address="victim@example.com")
+    ask(attacker, "email-link", "attacker@example.com")
+    victim.open(open_link(tenant))
+    assert victim.path == "/plain/"
+    row = LoginSession.objects.get()
+    assert row.identity.user.email == "victim@example.com"
+
+
+def test_the_same_link_again_leads_on(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, "email-link")
+    callback = open_link(tenant)
+    visitor.open(callback)
+    visitor.open(callback)
+    assert visitor.path == "/plain/"
+    assert LoginSession.objects.count() == 1
+
+
+def test_an_error_in_the_links_answer_leads_back_to_the_passwordless_page(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, "email-link")
+    tenant.fault("authorize-error", error="access_denied", description="Not today")
+    answer = visitor.open(open_link(tenant))
+    assert answer.context["code"] == "access_denied"
+    assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"
+
+
+def test_strict_cookies_need_one_hop(tenant: Tenant, settings: Any) -> None:
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
+    visitor, crossing = Visitor(), Visitor()
+    ask(visitor, "email-link")
+    callback = open_link(tenant)
+    hop = crossing.open(callback).context["url"]
+    visitor.open(hop)
+    assert visitor.path == "/plain/"

@@ -1,0 +1,306 @@
+"""Refresh when things break: workers killed, connections lost, disks full, clocks that step.
+
+After each fault: who is still logged in, what was lost, how long a request waited. The workers that die run in processes of
+their own; what they do is told to them as code, so that nothing here is patched in the process under test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from django_auth0_flow.conf import clear_caches
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.testing.tenant import Tenant
+from tests.servers.postgres import Postgres
+from tests.storm.harness import ROOT, Site
+
+DAY = 86400
+
+_FETCH = """
+import os
+from django_auth0_flow import exchange
+from django_auth0_flow.conf import get_client
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.refresh import StoredTokenSource
+client, row = get_client(), LoginSession.objects.get()
+refresh = client.refresh
+"""
+DIES_BEFORE_THE_CALL = _FETCH + "client.refresh = lambda *a, **k: os._exit(9)\nStoredTokenSource(row.pk).access_token()"
+DIES_AFTER_THE_ANSWER = (
+    _FETCH
+    + """
+def answered(*arguments, **keywords):
+    refresh(*arguments, **keywords)
+    os._exit(9)
+client.refresh = answered
+StoredTokenSource(row.pk).access_token()
+"""
+)
+ASKS = """
+from django.test import Client
+client = Client()
+client.cookies["sessionid"] = sys.argv[1]
+response = client.get("/token/")
+print(json.dumps([response.status_code, response.get("Location", "")]))
+"""
+LEASE_RUNS_OUT = """
+from datetime import timedelta
+from django.utils import timezone
+from django_auth0_flow.models import LoginSession
+LoginSession.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Tenant() as tenant:
+        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "site.sqlite3")}
+        site = Site(tenant, database)
+        site.migrate()
+        yield site
+
+
+def run_to_death(site: Site, code: str) -> None:
+    """Run ``code`` in the site and see the process die of it."""
+    setup = "import sys, json, django; django.setup()\n"
+    done = subprocess.run([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT, timeout=60)
+    assert done.returncode == 9
+
+
+def asks(site: Site, cookie: str) -> tuple[int, str]:
+    status, location = json.loads(site.run(ASKS, cookie))
+    return status, location
+
+
+@pytest.mark.slow
+class TestKilledHolders:
+    def test_killed_before_the_call_loses_nothing(self, site: Site) -> None:
+        cookie = site.log_in()[0]
+        site.expire()
+        run_to_death(site, DIES_BEFORE_THE_CALL)
+        site.run(LEASE_RUNS_OUT)
+        assert asks(site, cookie)[0] == 200
+        assert site.tenant.families_revoked == 0
+
+    def test_while_the_dead_holder_has_the_lease_a_request_waits_no_longer_than_told(self, site: Site) -> None:
+        auth0 = {**json.loads(site.environment["TEST_AUTH0"]), "REFRESH_WAIT": 1}
+        site.environment["TEST_AUTH0"] = json.dumps(auth0)
+        cookie = site.log_in()[0]
+        site.expire()
+        run_to_death(site, DIES_BEFORE_THE_CALL)
+        started = time.monotonic()
+        assert asks(site, cookie)[0] == 503
+        assert time.monotonic() - started < 5
+        site.run(LEASE_RUNS_OUT)
+        assert asks(site, cookie)[0] == 200
+
+    def test_killed_after_the_answer_with_overlap_loses_nothing(self, site: Site) -> None:
+        site.tenant.application.overlap = 60
+        cookie = site.log_in()[0]
+        site.expire()
+        run_to_death(site, DIES_AFTER_THE_ANSWER)
+        site.run(LEASE_RUNS_OUT)
+        assert asks(site, cookie)[0] == 200
+        assert site.tenant.families_revoked == 0
+
+    def test_killed_after_the_answer_without_overlap_is_a_clean_login(self, site: Site) -> None:
+        """The one case in which a grant is lost: nobody knows the rotated token any more."""
+        cookie = site.log_in()[0]
+        site.expire()
+        run_to_death(site, DIES_AFTER_THE_ANSWER)
+        site.run(LEASE_RUNS_OUT)
+        assert asks(site, cookie) == (302, "/auth0/login/?next=%2Ftoken%2F")
+
+    def test_killed_during_the_call_with_the_tenant_slow(self, site: Site) -> None:
+        site.tenant.application.overlap = 60
+        cookie = site.log_in()[0]
+        site.expire()
+        site.tenant.fault("slow", seconds=5)
+        setup = "import sys, json, django; django.setup()\n"
+        code = _FETCH + "StoredTokenSource(row.pk).access_token()"
+        worker = subprocess.Popen([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT)
+        while "slow" in site.tenant.faults.pending() and worker.poll() is None:
+            os.sched_yield()
+        worker.kill()
+        worker.wait()
+        site.run(LEASE_RUNS_OUT)
+        assert asks(site, cookie)[0] == 200
+
+
+@pytest.mark.slow
+class TestDatabase:
+    def test_connection_lost_between_the_answer_and_the_save(self, postgres: Postgres) -> None:
+        with Tenant() as tenant:
+            tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+            site = Site(tenant, postgres.django_database("connection_lost"))
+            site.migrate()
+            cookie = site.log_in()[0]
+            site.expire()
+            token = site.run(
+                _FETCH
+                + """
+from django.db import connection
+def answered(*arguments, **keywords):
+    answer = refresh(*arguments, **keywords)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.close()
+    return answer
+client.refresh = answered
+print(bool(StoredTokenSource(row.pk).access_token().access_token))
+"""
+            )
+            assert token == "True"
+            site.expire()
+            assert asks(site, cookie)[0] == 200
+            assert tenant.families_revoked == 0
+
+    def test_disk_full_at_the_save_serves_the_request_and_saves_afterwards(self, site: Site) -> None:
+        cookie = site.log_in()[0]
+        site.expire()
+        printed = site.run(
+            _FETCH
+            + """
+from django.db import OperationalError
+save = LoginSession.save_grant
+failures = []
+def full(row, grant, *, refreshed_at):
+    if len(failures) < 3:
+        failures.append(1)
+        raise OperationalError("database or disk is full")
+    return save(row, grant, refreshed_at=refreshed_at)
+LoginSession.save_grant = full
+from django.test import Client
+browser = Client()
+browser.cookies["sessionid"] = sys.argv[1]
+print(browser.get("/token/").status_code, len(failures))
+""",
+            cookie,
+        )
+        assert printed == "200 3"
+        site.expire()
+        assert asks(site, cookie)[0] == 200
+        assert site.tenant.families_revoked == 0
+
+    @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+    def test_rotation_inside_a_rolled_back_transaction_stays(
+        self, request: pytest.FixtureRequest, engine: str
+    ) -> None:
+        """The refresh runs on a connection of its own, holds no lock in the caller's transaction and commits by itself."""
+        server = request.getfixturevalue("postgres" if engine == "postgresql" else "mariadb")
+        with Tenant() as tenant:
+            tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+            site = Site(tenant, server.django_database(f"rolled_back_{engine}"))
+            site.migrate()
+            cookie = site.log_in()[0]
+            site.expire()
+            site.run(
+                _FETCH
+                + """
+from django.db import transaction
+with transaction.atomic():
+    StoredTokenSource(row.pk).access_token()
+    transaction.set_rollback(True)
+assert LoginSession.objects.get().version == row.version + 1
+"""
+            )
+            site.expire()
+            assert asks(site, cookie)[0] == 200
+            assert tenant.count("/oauth/token", grant_type="refresh_token") == 2
+            assert tenant.families_revoked == 0
+
+
+class TestParallelSessions:
+    def test_tab_that_saves_its_session_meanwhile_takes_nothing_along(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        other_tab = logged_in_client.session
+        other_tab["shopping"] = "cart"
+        tenant.clock.advance(DAY)
+        assert logged_in_client.get("/token/").status_code == 200
+        other_tab.save()
+        tenant.clock.advance(DAY)
+        assert logged_in_client.get("/token/").status_code == 200
+        assert tenant.families_revoked == 0
+
+    def test_session_row_and_cookie_hold_no_token(self, logged_in_client: Client) -> None:
+        tokens = LoginSession.objects.get().grant.tokens
+        kept = json.dumps(dict(logged_in_client.session.items())) + str(logged_in_client.cookies)
+        for secret in (tokens.access_token, tokens.refresh_token, tokens.id_token):
+            assert secret
+            assert secret not in kept
+
+
+class TestSurroundings:
+    def test_flushed_cache_costs_a_fetch_and_no_login(self, logged_in_client: Client, tenant: Tenant) -> None:
+        cache.clear()
+        clear_caches()
+        tenant.clock.advance(DAY)
+        assert logged_in_client.get("/token/").status_code == 200
+
+    def test_clock_that_jumps_ahead_and_back(self, logged_in_client: Client, tenant: Tenant) -> None:
+        assert logged_in_client.get("/token/").status_code == 200
+        for step in (40 * DAY, -40 * DAY, 2 * DAY, -2 * DAY):
+            tenant.clock.advance(step)
+            response = logged_in_client.get("/token/")
+            assert response.status_code in (200, 302)
+            if response.status_code == 302:  # the refresh token itself had its day, by the tenant's clock
+                assert step == 40 * DAY
+                return
+        assert tenant.families_revoked == 0
+
+    def test_own_clock_far_ahead_refreshes_and_keeps_the_login(
+        self, logged_in_client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(CLOCK=lambda: tenant.clock.now() + 2 * DAY)
+        assert logged_in_client.get("/token/").status_code == 200
+        auth0_settings()
+        assert logged_in_client.get("/token/").status_code == 200
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+    def test_row_that_was_deleted_is_a_login(self, logged_in_client: Client) -> None:
+        LoginSession.objects.all().delete()
+        response = logged_in_client.get("/token/")
+        assert (response.status_code, response["Location"]) == (302, "/auth0/login/?next=%2Ftoken%2F")
+
+    def test_tenant_down_then_up(self, logged_in_client: Client, tenant: Tenant) -> None:
+        tenant.clock.advance(DAY)
+        tenant.stop()
+        response = logged_in_client.get("/token/")
+        assert response.status_code == 503
+        assert int(response["Retry-After"]) >= 1
+        tenant.start()
+        tenant.clock.advance(5)
+        assert logged_in_client.get("/token/").status_code == 200
+
+    def test_slow_tenant_is_waited_for_no_longer_than_the_timeout(
+        self, logged_in_client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(HTTP_TIMEOUT=0.3)
+        tenant.clock.advance(DAY)
+        tenant.fault("slow", times=None, seconds=5)
+        started = time.monotonic()
+        assert logged_in_client.get("/token/").status_code == 503
+        assert time.monotonic() - started < 3
+
+    def test_source_for_a_row_that_is_gone_says_so(self, logged_in_client: Client) -> None:
+        source = StoredTokenSource(LoginSession.objects.get().pk)
+        assert source.access_token().access_token
+        assert repr(source.tokens).count("ey") == 0
