@@ -91,12 +91,7 @@ def _fetch(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Aut
             audience=target.audience or None,
         )
     except TokenRequestError as error:
-        if (
-            not target.audience
-            or isinstance(error, InvalidGrant)
-            or error.status == 401
-            or error.error == "access_denied"
-        ):
+        if not target.audience or isinstance(error, InvalidGrant) or error.status == 401:
             raise
         raise _not_granted() from error
     # From here on the refresh token may have been rotated: whatever is wrong with the answer, that one is kept.

@@ -29,7 +29,7 @@ ROWS = (
     ("5", "direct_flow requirements"),
     ("5", "flow"),
     # 4
-    ("4", "backends pending"),
+    ("4", "backends pending transaction_cookie"),
     ("4", "session transactions admission direct_errors"),
     ("4", "setup_mistakes"),
     # 3
@@ -42,15 +42,13 @@ ROWS = (
     ("1", "conf"),
     ("1", "problems"),
     # The core
-    ("e", "protocol.direct protocol.outbound"),
+    ("e", "protocol.direct protocol.front_channel protocol.outbound"),
     ("d", "protocol.client"),
     ("c", "protocol.validation"),
     ("b", "protocol.issuer"),
-    (
-        "a",
-        "protocol.http protocol.authorization protocol.tokens protocol.client_auth protocol.dpop protocol.request_object",
-    ),
-    ("a", "protocol.signing_keys"),
+    ("b", "protocol.authenticated"),
+    ("a", "protocol.http protocol.authorization protocol.tokens protocol.client_auth protocol.request_object"),
+    ("a", "protocol.dpop protocol.signing_keys"),
     ("0", "protocol.errors protocol.strict_json protocol.deadline"),
 )
 #: Imports that go up, each inside a function.

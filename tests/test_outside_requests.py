@@ -29,7 +29,9 @@ def api_server() -> Iterator[TinyServer]:
 
 
 @pytest.fixture
-def user(log_in: Callable[..., Any], auth0_settings: Any, client: Client, api_server: TinyServer) -> Any:
+def user(
+    transactional_db: None, log_in: Callable[..., Any], auth0_settings: Any, client: Client, api_server: TinyServer
+) -> Any:
     """Ada, who has logged in and gone home."""
     auth0_settings(API_ORIGINS=[api_server.origin])
     log_in(client)

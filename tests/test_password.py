@@ -331,8 +331,7 @@ def test_the_same_form_sent_again_with_the_old_cookies_logs_in_too(tenant: Tenan
     visitor = Visitor()
     visitor.open(PAGE, next="/plain/")
     path, data = visitor.filled("username", **ADA)
-    twin = Client(enforce_csrf_checks=True)
-    twin.cookies = visitor.client.cookies.copy()
+    twin = visitor.twin()
     assert visitor.client.post(path, data)["Location"] == "/plain/"
     assert twin.post(path, data)["Location"] == "/plain/"
     assert is_logged_in(visitor.client)

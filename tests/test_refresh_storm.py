@@ -63,7 +63,9 @@ def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SiteFa
 
 
 def assert_one_refresh(outcome: Outcome, requests: int) -> None:
-    print(f"refreshes {outcome.refreshes}, served {outcome.served}/{requests}, families revoked {outcome.families_revoked}")
+    print(  # noqa: T201  # the row of the table
+        f"refreshes {outcome.refreshes}, served {outcome.served}/{requests}, families revoked {outcome.families_revoked}"
+    )
     assert [answer["status"] for answer in outcome.answers] == [200] * requests
     assert outcome.refreshes == 1
     assert len(outcome.tokens) == 1

@@ -45,7 +45,9 @@ class Trail:
 
     @property
     def logged(self) -> str:
-        return "\n".join(f"{record.getMessage()} {record.exc_text}" for record in self.caplog.records) + self.caplog.text
+        return (
+            "\n".join(f"{record.getMessage()} {record.exc_text}" for record in self.caplog.records) + self.caplog.text
+        )
 
 
 @pytest.fixture
@@ -104,7 +106,12 @@ FAILURES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("fault", "options"), FAILURES, ids=[name for name, _ in FAILURES])
 def test_W5_failed_logins(
-    client: Client, tenant: Tenant, trail: Trail, auth0_settings: Callable[..., Any], fault: str, options: dict[str, Any]
+    client: Client,
+    tenant: Tenant,
+    trail: Trail,
+    auth0_settings: Callable[..., Any],
+    fault: str,
+    options: dict[str, Any],
 ) -> None:
     auth0_settings(HTTP_TIMEOUT=0.5)
     issued: list[str] = []

@@ -86,6 +86,12 @@ class Visitor:
         self.path = path
         return self._follow(answer) if follow else answer
 
+    def twin(self) -> Client:
+        """Return the same browser as it is now, for a request that is sent beside another one."""
+        client = Client(enforce_csrf_checks=True, headers=NAVIGATE)
+        client.cookies.update(self.client.cookies)
+        return client
+
     def _follow(self, answer: Any) -> Any:
         for _ in range(10):
             location = answer.get("Location", "") if answer.status_code in (301, 302, 303) else ""

@@ -1,4 +1,4 @@
-"""Requests of the client to its issuer: with its credentials, a DPoP proof where a key is given, and what it takes to be let in.
+"""Requests of the client to its issuer: with its credentials, and a DPoP proof where a key is given.
 
 The tenant may refuse a request for a reason that costs nothing and that the next attempt can mend: it wants a nonce in the
 proof, or it does not know the newest assertion key yet. Each is answered once. Assertions and proofs are made anew for
@@ -38,7 +38,7 @@ class AuthenticatedHttp:
         self._issuer = issuer
         self._auth = auth
         self._http = http
-        self._clock = clock
+        self.clock = clock
         self._keys = keys
         self.prover = Prover(clock)
 
@@ -86,7 +86,7 @@ class AuthenticatedHttp:
             if answer.status in (200, 201):
                 return answer
             try:
-                parse_oauth_answer(answer, now=self._clock())
+                parse_oauth_answer(answer, now=self.clock())
             except TokenRequestError as error:
                 if error.error == "use_dpop_nonce" and may_add_nonce and has_nonce:
                     may_add_nonce = False

@@ -59,8 +59,8 @@ def code_challenge(verifier: str) -> str:
 class AuthorizationRequest:
     """What leaves for ``/authorize``, and what must be remembered until the response is back.
 
-    ``parameters`` are further request parameters (``audience``, ``organization``, ``prompt``, ``max_age``, …). ``dpop_key``:
-    the key that the tokens will be bound to, as ``dpop.DPoPKey.dump`` wrote it; the code is bound to it too.
+    ``parameters`` are further request parameters (``audience``, ``organization``, ``prompt``, ``max_age``, …).
+    ``dpop_key``: the key that the tokens will be bound to, as ``dpop.DPoPKey.dump`` wrote it; the code is bound to it too.
     """
 
     redirect_uri: str

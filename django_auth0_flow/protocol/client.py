@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from .authorization import AuthorizationRequest
+from .authenticated import AuthenticatedHttp
+from .authorization import AuthorizationRequest, with_query
 from .client_auth import ClientAuth
-from .errors import SigningKeyNotFound, TokenRequestError, TokenValidationError, TransportError
-from .http import Http, parse_oauth_answer
+from .dpop import asks_for_nonce
+from .errors import Auth0Error, SigningKeyNotFound, TokenRequestError, TokenValidationError, TransportError
+from .http import Http, HttpAnswer, parse_oauth_answer
 from .issuer import Issuer
-from .tokens import TokenSet, merge_refreshed, parse_token_response
+from .request_object import sign_request
+from .signing_keys import KeyRing
+from .token_requests import TokenRequests
+from .tokens import TokenSet, merge_refreshed
 from .validation import JoseKeys, validate_access_token, validate_id_token, validate_logout_token
 
 #: ID token claims that a clock gone wrong makes fail.
@@ -22,7 +27,10 @@ _WEATHER = ("exp", "iat", "nbf")
 class Client:
     """One application at one tenant. Safe to share between threads; keeps no user's data.
 
-    ``clock`` returns epoch seconds. ``leeway`` in seconds tolerates differing clocks when judging tokens.
+    ``clock`` returns epoch seconds. ``leeway`` in seconds tolerates differing clocks when judging tokens. ``keys`` sign
+    client assertions (see ``client_auth.private_key_jwt``) and, with ``sign_requests``, authorization requests;
+    ``push_requests`` sends those to the tenant directly. ``dpop``: tokens are bound to a key per login. ``resource``: the
+    API by RFC 8707, beside an ``audience``.
     """
 
     def __init__(
@@ -36,6 +44,11 @@ class Client:
         leeway: int,
         id_token_algorithm: str = "RS256",
         client_secret: str | None = None,
+        keys: KeyRing | None = None,
+        push_requests: bool = False,
+        sign_requests: bool = False,
+        dpop: bool = False,
+        resource: str = "",
     ) -> None:
         self.issuer = issuer
         self.client_id = client_id
@@ -43,14 +56,41 @@ class Client:
         self.leeway = leeway
         self._auth = auth
         self._http = http
+        self._signing_keys = keys
+        self._push_requests = push_requests
+        self._sign_requests = sign_requests
+        self._tenant = AuthenticatedHttp(issuer=issuer.url, auth=auth, http=http, clock=clock, keys=keys)
+        self._tokens = TokenRequests(self._tenant, issuer, dpop=dpop, resource=resource)
+        #: Makes DPoP proofs, for the tenant's endpoints and for APIs.
+        self.prover = self._tenant.prover
         self._keys = JoseKeys(issuer, id_token_algorithm, client_secret)
 
     def __repr__(self) -> str:
         return f"<Client {self.client_id} at {self.issuer.url}>"
 
     def authorization_url(self, request: AuthorizationRequest) -> str:
-        """Return where to send the browser. Raises TransportError when discovery is needed and fails."""
-        return request.url(self.issuer.metadata().authorization_endpoint, self.client_id)
+        """Return where to send the browser: with the request itself, or with a reference to the pushed one.
+
+        Raises TransportError when discovery or the push is needed and fails, TokenRequestError when the tenant refuses a
+        pushed request, Auth0Error (``par_unsupported``) when it takes none. RFC 9126; RFC 9101.
+        """
+        metadata = self.issuer.metadata()
+        if not self._push_requests:
+            return with_query(metadata.authorization_endpoint, self._query(request))
+        endpoint = metadata.pushed_authorization_request_endpoint
+        if endpoint is None:
+            raise Auth0Error(
+                "The tenant announces no endpoint for pushed authorization requests. "
+                "Auth0 Dashboard: Settings > Advanced > Allow Pushed Authorization Requests.",
+                code="par_unsupported",
+            )
+        answer = self._tenant.post_form(endpoint, lambda: self._query(request)).json_object()
+        request_uri = answer.get("request_uri")
+        if not isinstance(request_uri, str) or not 0 < len(request_uri) <= 4096 or not request_uri.isprintable():
+            raise TransportError(
+                "The tenant's answer names no pushed request.", code="malformed_answer", retryable=False
+            )
+        return with_query(metadata.authorization_endpoint, {"client_id": self.client_id, "request_uri": request_uri})
 
     def complete(
         self,
@@ -69,8 +109,9 @@ class Client:
             "code": code,
             "redirect_uri": request.redirect_uri,
             "code_verifier": request.code_verifier,
+            **self._tokens.resource,
         }
-        tokens = self._request_tokens(form, request.scope)
+        tokens, _ = self._tokens.send(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
         if tokens.id_token is None:
             raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
         claims = self.validate_id_token(
@@ -102,9 +143,11 @@ class Client:
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:
             form["scope"] = scope
-        if audience is not None:
-            form["audience"] = audience
-        answer = self._request_tokens(form, scope or " ".join(sorted(tokens.scope)))
+        form |= {"audience": audience} if audience is not None else self._tokens.resource
+        # A login from before DPoP was switched on gets its key now: what matters is that it keeps one from then on.
+        dpop_key = tokens.dpop_key or self._tokens.new_dpop_key()
+        asked = scope or " ".join(sorted(tokens.scope))
+        answer, _ = self._tokens.send(form, scope=asked, dpop_key=dpop_key, is_login=False)
         claims = None
         if answer.id_token is not None:
             try:
@@ -139,7 +182,7 @@ class Client:
         }
         if login_hint:
             form["login_hint"] = login_hint
-        return self._request_tokens(form, "")
+        return self._tokens.send(form, scope="", dpop_key=tokens.dpop_key, is_login=False)[0]
 
     def revoke(self, refresh_token: str) -> None:
         """Revoke a refresh token with all that came from it; no-op at an issuer without revocation. RFC 7009.
@@ -149,21 +192,20 @@ class Client:
         endpoint = self.issuer.metadata().revocation_endpoint
         if endpoint is None:
             return
-        form = {"token": refresh_token, "token_type_hint": "refresh_token"}
-        headers = self._auth(form, self.issuer.url)
-        answer = self._http.post_form(endpoint, form, headers=headers)
-        if answer.status != 200:
-            parse_oauth_answer(answer, now=self.clock())
+        self._tenant.post_form(endpoint, lambda: {"token": refresh_token, "token_type_hint": "refresh_token"})
 
-    def userinfo(self, access_token: str, *, subject: str) -> dict[str, Any]:
+    def userinfo(self, access_token: str, *, subject: str, dpop_key: str | None = None) -> dict[str, Any]:
         """Return the claims of ``/userinfo``, which must be about ``subject``. OpenID Connect Core §5.3.2.
 
+        ``dpop_key``: the key that the token is bound to, None for a bearer token.
         Raises TokenRequestError (``invalid_token``), TokenValidationError (``sub``) or TransportError.
         """
         endpoint = self.issuer.metadata().userinfo_endpoint
         if endpoint is None:
             raise TransportError("The issuer has no userinfo endpoint.", code="userinfo_unsupported", retryable=False)
-        answer = self._http.get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
+        answer = self._get_protected(endpoint, access_token, dpop_key)
+        if answer.status == 401 and self.prover.note_nonce(endpoint, answer.headers) and asks_for_nonce(answer.headers):
+            answer = self._get_protected(endpoint, access_token, dpop_key)
         if answer.status in (401, 403):
             raise TokenRequestError("invalid_token", status=answer.status)
         claims = parse_oauth_answer(answer, now=self.clock())
@@ -223,9 +265,8 @@ class Client:
         ``form`` holds ``grant_type`` and what belongs to it; no nonce was sent, so none is looked for. Raises MfaRequired,
         InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
         """
-        now = self.clock()
-        answer = self._token_answer(dict(form), headers)
-        tokens = parse_token_response(answer, now=now, requested_scope=scope)
+        form, key = {**self._tokens.resource, **form}, self._tokens.new_dpop_key()
+        tokens, answer = self._tokens.send(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
         if tokens.id_token is None:
             raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
         claims = self.validate_id_token(tokens.id_token, nonce=None, access_token=tokens.access_token)
@@ -239,12 +280,17 @@ class Client:
         Auth0's JSON endpoints document credentials in the body only, so a secret that goes by header elsewhere goes there.
         Raises as parse_oauth_answer.
         """
-        credentials: dict[str, str] = {}
-        sent = self._auth(credentials, self.issuer.url)
-        if sent.pop("Authorization", None) and self._keys.client_secret:
-            credentials["client_secret"] = self._keys.client_secret
-        document = {**body, "client_id": self.client_id, **credentials}
-        answer = self._http.post_json(self._below_issuer(path), document, headers={**sent, **(headers or {})})
+
+        def auth_in_body(document: MutableMapping[str, str], issuer: str) -> dict[str, str]:
+            headers = self._auth(document, issuer)
+            if headers.pop("Authorization", None) and self._keys.client_secret:
+                document["client_secret"] = self._keys.client_secret
+            document["client_id"] = self.client_id
+            return headers
+
+        answer = self._tenant.post_json(
+            self._below_issuer(path), lambda: dict(body), auth=auth_in_body, headers=headers
+        )
         return parse_oauth_answer(answer, now=self.clock())
 
     def get_list(self, path: str, *, bearer: str) -> list[Any]:
@@ -257,11 +303,17 @@ class Client:
     def _below_issuer(self, path: str) -> str:
         return f"{self.issuer.url.rstrip('/')}/{path}"
 
-    def _request_tokens(self, form: dict[str, str], requested_scope: str) -> TokenSet:
-        now = self.clock()
-        return parse_token_response(self._token_answer(form), now=now, requested_scope=requested_scope)
+    def _query(self, request: AuthorizationRequest) -> dict[str, str]:
+        """Return the parameters of an authorization request, signed if this client signs them."""
+        query = request.query(self.client_id)
+        if not self._sign_requests or self._signing_keys is None:
+            return query
+        key = self._signing_keys.current()
+        signed = sign_request(query, client_id=self.client_id, issuer=self.issuer.url, key=key, now=self.clock())
+        return {"client_id": self.client_id, "request": signed}
 
-    def _token_answer(self, form: dict[str, str], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        sent = {**self._auth(form, self.issuer.url), **(headers or {})}
-        answer = self._http.post_form(self.issuer.metadata().token_endpoint, form, headers=sent)
-        return parse_oauth_answer(answer, now=self.clock())
+    def _get_protected(self, endpoint: str, access_token: str, dpop_key: str | None) -> HttpAnswer:
+        if dpop_key is None:
+            return self._http.get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
+        proof = self.prover.headers(dpop_key, "GET", endpoint, access_token=access_token)
+        return self._http.get(endpoint, headers={"Authorization": f"DPoP {access_token}", **proof})

@@ -141,23 +141,7 @@ def validate_proof(
     caller's to check, for MAX_PROOF_AGE + MAX_PROOF_SKEW seconds: it needs storage. Raises TokenValidationError.
     RFC 9449 §4.3, §7.1.
     """
-    found = _PROOF.match(proof) if len(proof) <= _MAX_PROOF_LENGTH else None
-    if found is None:
-        raise _refused("proof", "it is missing, doubled or no signed JWT")
-    header, claims = (_json_part(part) for part in found.groups()[:2])
-    if header.get("typ") != "dpop+jwt":
-        raise _refused("typ", "this is no DPoP proof")
-    if header.get("alg") != ALGORITHM:
-        raise _refused("alg", "the proof must be signed with ES256")
-    if "crit" in header or "b64" in header:
-        raise _refused("crit", "the proof asks for an extension that nobody here understands")
-    key, jwk = _public_key(header.get("jwk"))
-    signature = _decode(found[3])
-    numbers = (int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
-    try:
-        key.verify(encode_dss_signature(*numbers), proof.rpartition(".")[0].encode(), ec.ECDSA(SHA256()))
-    except InvalidSignature:
-        raise _refused("signature", "it is wrong") from None
+    claims, jwk = _verified(proof)
     if claims.get("htm") != method:
         raise _refused("htm", "the proof is for another method")
     if not _is_one_of(claims.get("htu"), urls):
@@ -175,6 +159,28 @@ def validate_proof(
     if not isinstance(jti, str) or not 0 < len(jti) <= 512:
         raise _refused("jti", "it must be text")
     return hashlib.sha256(f"{thumbprint} {jti}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _verified(proof: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the claims of a proof whose signature fits the public key in its header, and that key."""
+    found = _PROOF.match(proof) if len(proof) <= _MAX_PROOF_LENGTH else None
+    if found is None:
+        raise _refused("proof", "it is missing, doubled or no signed JWT")
+    header, claims = (_json_part(part) for part in found.groups()[:2])
+    if header.get("typ") != "dpop+jwt":
+        raise _refused("typ", "this is no DPoP proof")
+    if header.get("alg") != ALGORITHM:
+        raise _refused("alg", "the proof must be signed with ES256")
+    if "crit" in header or "b64" in header:
+        raise _refused("crit", "the proof asks for an extension that nobody here understands")
+    key, jwk = _public_key(header.get("jwk"))
+    signature = _decode(found[3])
+    numbers = (int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+    try:
+        key.verify(encode_dss_signature(*numbers), proof.rpartition(".")[0].encode(), ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        raise _refused("signature", "it is wrong") from None
+    return claims, jwk
 
 
 def _refused(claim: str, message: str) -> TokenValidationError:

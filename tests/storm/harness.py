@@ -68,6 +68,7 @@ class Site:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.strip()
@@ -78,9 +79,7 @@ class Site:
     def log_in(self, count: int = 1) -> list[str]:
         """Log in ``count`` browsers and return their session cookies."""
         begun = json.loads(self.run(_START, str(count)))
-        back = [
-            (cookie, self.tenant.login(location).removeprefix("http://testserver")) for location, cookie in begun
-        ]
+        back = [(cookie, self.tenant.login(location).removeprefix("http://testserver")) for location, cookie in begun]
         cookies: list[str] = json.loads(self.run(_FINISH, json.dumps(back)))
         return cookies
 
@@ -89,7 +88,7 @@ class Site:
         self.run(_EXPIRE)
 
     def storm(self, cookies: Sequence[str], *, threads: int, processes: int, path: str = "/token/") -> Outcome:
-        """Let ``processes`` × ``threads`` requests go at once; the cookies are dealt out in turn."""
+        """Let ``threads`` requests of each of ``processes`` processes go at once; the cookies are dealt out in turn."""
         before, revoked = self.tenant.count("/oauth/token", grant_type="refresh_token"), self.tenant.families_revoked
         order = json.dumps({"cookies": list(cookies), "threads": threads, "path": path}) + "\n"
         workers = [

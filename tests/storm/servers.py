@@ -20,7 +20,16 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "--log-level", "warning", "--backl
 MODELS: dict[str, list[str]] = {
     "gunicorn-sync-32": [*GUNICORN, "--preload", "--workers", "32", "tests.wsgi"],
     "gunicorn-gthread-4x8": [*GUNICORN, "--workers", "4", "--worker-class", "gthread", "--threads", "8", "tests.wsgi"],
-    "uvicorn-asgi-4": [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--workers", "4", "tests.asgi:application"],
+    "uvicorn-asgi-4": [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--log-level",
+        "warning",
+        "--workers",
+        "4",
+        "tests.asgi:application",
+    ],
 }
 
 
@@ -69,7 +78,9 @@ def http_storm(site: Site, address: str, cookies: Sequence[str], *, requests_at_
                 }
             )
 
-    threads = [threading.Thread(target=ask, args=(cookies[number % len(cookies)],)) for number in range(requests_at_once)]
+    threads = [
+        threading.Thread(target=ask, args=(cookies[number % len(cookies)],)) for number in range(requests_at_once)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,7 +1,7 @@
 """One worker process of a storm: N threads, each with one request, let go at the same moment.
 
-``python -m tests.storm.worker`` reads a line of JSON on standard input (``{"cookies": […], "threads": 8,
-"path": "/token/"}``), answers ``ready``, waits for ``go`` and prints the answers as JSON: ``[{"status": 200, "digest": "…", "seconds": 0.1}, …]``.
+``python -m tests.storm.worker`` reads a line of JSON on standard input (cookies, threads, path), answers ``ready``, waits
+for ``go`` and prints the answers as JSON: a list of objects with status, digest of the body and seconds.
 """
 
 from __future__ import annotations

@@ -1,0 +1,186 @@
+"""A site in a process of its own that logs one browser after another in and tells what that cost.
+
+``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads a line of JSON per request on standard input, ``["/path?query",
+"cookie header"]``, hands the request to Django's WSGI handler and prints status, location, cookie, CPU seconds, number of
+SQL statements and whose session it now is. Nothing but the handler counts: no server, no test client, no socket to the browser.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from tests.benchmarks.peers import PEERS, Account, Peer
+
+
+def configure(peer: Peer, account: Account) -> None:
+    """Set Django up as this site."""
+    own = peer.settings(account)
+    settings.configure(
+        **{
+            "SECRET_KEY": "not-a-secret-only-for-benchmarks-" + "x" * 32,
+            "ALLOWED_HOSTS": ["testserver"],
+            "ROOT_URLCONF": "benchmark_urls",
+            "USE_TZ": True,
+            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+            "LOGIN_REDIRECT_URL": "/",
+            "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+            "TEMPLATES": [
+                {
+                    "BACKEND": "django.template.backends.django.DjangoTemplates",
+                    "APP_DIRS": True,
+                    "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+                }
+            ],
+            **own,
+            "INSTALLED_APPS": [
+                "django.contrib.auth",
+                "django.contrib.contenttypes",
+                "django.contrib.messages",
+                "django.contrib.sessions",
+                *own.get("INSTALLED_APPS", ()),
+            ],
+            "MIDDLEWARE": [
+                "django.middleware.security.SecurityMiddleware",
+                "django.contrib.sessions.middleware.SessionMiddleware",
+                "django.middleware.common.CommonMiddleware",
+                "django.middleware.csrf.CsrfViewMiddleware",
+                "django.contrib.auth.middleware.AuthenticationMiddleware",
+                "django.contrib.messages.middleware.MessageMiddleware",
+                *own.get("MIDDLEWARE", ()),
+            ],
+        }
+    )
+    django.setup()
+    urls = ModuleType("benchmark_urls")
+    urls.urlpatterns = [*peer.urls(account), path("", _home)]  # type: ignore[attr-defined]  # what a urls module is
+    sys.modules["benchmark_urls"] = urls
+
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+def _home(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("home")
+
+
+class Site:
+    """Answers requests as a server's worker does, one after the other."""
+
+    def __init__(self) -> None:
+        from django.core.wsgi import get_wsgi_application
+
+        self._handler = get_wsgi_application()
+
+    def ask(self, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
+        """Send GET; ``counting`` counts SQL statements, which costs time, instead of time."""
+        environ = _environ(address, cookie)
+        answer: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            answer["status"] = int(status[:3])
+            answer["headers"] = headers
+
+        with counted() if counting else nothing_counted() as statements:
+            started = time.process_time()
+            response = self._handler(environ, start_response)
+            for _ in response:
+                pass
+            response.close()  # type: ignore[attr-defined]  # a server calls it; this ends the request
+            spent = time.process_time() - started
+        cookies: SimpleCookie = SimpleCookie(cookie)
+        for name, value in answer["headers"]:
+            if name == "Set-Cookie":
+                cookies.load(value)
+        return {
+            "status": answer["status"],
+            "location": next((value for name, value in answer["headers"] if name == "Location"), ""),
+            "cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items()),
+            "cpu": spent,
+            "sql": len(statements),
+            "statements": statements,
+            "user": _user_of(cookies),
+        }
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    from django.db import connection
+
+    statements: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield statements
+
+
+@contextmanager
+def nothing_counted() -> Iterator[list[str]]:
+    yield []
+
+
+def _environ(address: str, cookie: str) -> dict[str, Any]:
+    parts = urlsplit(address)
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": parts.path,
+        "QUERY_STRING": parts.query,
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "testserver",
+        "HTTP_COOKIE": cookie,
+        "HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8",
+        "HTTP_ACCEPT_LANGUAGE": "en",
+        "HTTP_SEC_FETCH_MODE": "navigate",
+        "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64)",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+
+
+def _user_of(cookies: SimpleCookie) -> str:
+    from django.contrib.auth import SESSION_KEY
+    from django.contrib.sessions.backends.db import SessionStore
+
+    morsel = cookies.get("sessionid")
+    return str(SessionStore(morsel.value).get(SESSION_KEY, "")) if morsel else ""
+
+
+def main() -> None:
+    configure(PEERS[sys.argv[1]], Account(**json.loads(sys.argv[2])))
+    site = Site()
+    gc.freeze()
+    for line in sys.stdin:
+        address, cookie, counting = json.loads(line)
+        sys.stdout.write(json.dumps(site.ask(address, cookie, counting=counting)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The sites under comparison: ours, and other packages that log a Django user in, each set up as its documentation says.
+
+All have the same database, session store, middleware and urls besides, one and the same tenant, the code flow with PKCE
+and nonce, ``client_secret_post`` and the scope ``openid profile email``. A peer keeps its own defaults in everything else:
+whether it asks for userinfo, what it caches, what it stores.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import include, path
+
+SITE = "http://testserver"
+SCOPE = "openid profile email"
+_MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a site knows of the tenant."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = ""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One site: its settings, its urls, where its login starts and where the tenant sends the browser back to."""
+
+    name: str
+    distributions: Sequence[str]
+    login: str
+    callback: str
+    settings: Callable[[Account], dict[str, Any]]
+    urls: Callable[[Account], list[Any]]
+
+
+def ours(account: Account) -> dict[str, Any]:
+    return {
+        "INSTALLED_APPS": ["django_auth0_flow"],
+        "MIDDLEWARE": ["django_auth0_flow.middleware.Auth0Middleware"],
+        "AUTHENTICATION_BACKENDS": ["django_auth0_flow.backends.Auth0Backend"],
+        "AUTH0": {
+            "ISSUER": account.issuer,
+            "CLIENT_ID": account.client_id,
+            "CLIENT_SECRET": account.client_secret,
+            "SCOPE": SCOPE,
+        },
+    }
+
+
+def mozilla(account: Account) -> dict[str, Any]:
+    return {
+        "INSTALLED_APPS": ["mozilla_django_oidc"],
+        "AUTHENTICATION_BACKENDS": ["mozilla_django_oidc.auth.OIDCAuthenticationBackend"],
+        "OIDC_RP_CLIENT_ID": account.client_id,
+        "OIDC_RP_CLIENT_SECRET": account.client_secret,
+        "OIDC_RP_SIGN_ALGO": "RS256",
+        "OIDC_RP_SCOPES": SCOPE,
+        "OIDC_USE_PKCE": True,
+        "OIDC_OP_AUTHORIZATION_ENDPOINT": f"{account.issuer}authorize",
+        "OIDC_OP_TOKEN_ENDPOINT": f"{account.issuer}oauth/token",
+        "OIDC_OP_USER_ENDPOINT": f"{account.issuer}userinfo",
+        "OIDC_OP_JWKS_ENDPOINT": f"{account.issuer}.well-known/jwks.json",
+    }
+
+
+def social(account: Account) -> dict[str, Any]:
+    return {
+        "INSTALLED_APPS": ["social_django"],
+        "AUTHENTICATION_BACKENDS": ["social_core.backends.open_id_connect.OpenIdConnectAuth"],
+        "SOCIAL_AUTH_OIDC_OIDC_ENDPOINT": account.issuer.rstrip("/"),
+        "SOCIAL_AUTH_OIDC_KEY": account.client_id,
+        "SOCIAL_AUTH_OIDC_SECRET": account.client_secret,
+        "SOCIAL_AUTH_OIDC_USE_PKCE": True,
+        "SOCIAL_AUTH_OIDC_TOKEN_ENDPOINT_AUTH_METHOD": "client_secret_post",
+    }
+
+
+def allauth(account: Account) -> dict[str, Any]:
+    app = {
+        "provider_id": "tenant",
+        "name": "Tenant",
+        "client_id": account.client_id,
+        "secret": account.client_secret,
+        "settings": {"server_url": account.issuer.rstrip("/"), "oauth_pkce_enabled": True},
+    }
+    return {
+        "INSTALLED_APPS": [
+            "allauth",
+            "allauth.account",
+            "allauth.socialaccount",
+            "allauth.socialaccount.providers.openid_connect",
+        ],
+        "MIDDLEWARE": ["allauth.account.middleware.AccountMiddleware"],
+        "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
+        "SOCIALACCOUNT_LOGIN_ON_GET": True,
+        "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"SCOPE": SCOPE.split(), "APPS": [app]}},
+    }
+
+
+def nothing(account: Account) -> dict[str, Any]:
+    return {"AUTHENTICATION_BACKENDS": [_MODEL_BACKEND]}
+
+
+def _included(module: str) -> Callable[[Account], list[Any]]:
+    return lambda account: [path("a/", include(module))]
+
+
+def authlib_urls(account: Account) -> list[Any]:
+    """The two views of Authlib's documentation; finding the user and logging it in is the site's own there."""
+    from django.contrib.auth import get_user_model, login
+
+    oauth = importlib.import_module("authlib.integrations.django_client").OAuth()
+    oauth.register(
+        name="tenant",
+        client_id=account.client_id,
+        client_secret=account.client_secret,
+        server_metadata_url=f"{account.issuer}.well-known/openid-configuration",
+        client_kwargs={
+            "scope": SCOPE,
+            "code_challenge_method": "S256",
+            "token_endpoint_auth_method": "client_secret_post",
+        },
+    )
+
+    def start(request: HttpRequest) -> HttpResponse:
+        response: HttpResponse = oauth.tenant.authorize_redirect(request, f"{SITE}/a/callback/")
+        return response
+
+    def callback(request: HttpRequest) -> HttpResponse:
+        claims = oauth.tenant.authorize_access_token(request)["userinfo"]
+        user, _ = get_user_model().objects.get_or_create(
+            username=claims["sub"],
+            defaults={"email": claims["email"], "first_name": claims["given_name"], "last_name": claims["family_name"]},
+        )
+        login(request, user, backend=_MODEL_BACKEND)
+        return HttpResponseRedirect("/")
+
+    return [path("a/login/", start), path("a/callback/", callback)]
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer("django-auth0-flow", (), "/a/login/", "/a/callback/", ours, _included("django_auth0_flow.urls")),
+        Peer(
+            "mozilla-django-oidc",
+            ("mozilla-django-oidc",),
+            "/a/authenticate/",
+            "/a/callback/",
+            mozilla,
+            _included("mozilla_django_oidc.urls"),
+        ),
+        Peer(
+            "social-auth-app-django",
+            ("social-auth-app-django",),
+            "/a/login/oidc/",
+            "/a/complete/oidc/",
+            social,
+            _included("social_django.urls"),
+        ),
+        Peer(
+            "django-allauth",
+            ("django-allauth[socialaccount]",),
+            "/a/oidc/tenant/login/",
+            "/a/oidc/tenant/login/callback/",
+            allauth,
+            _included("allauth.urls"),
+        ),
+        Peer("Authlib", ("authlib",), "/a/login/", "/a/callback/", nothing, authlib_urls),
+    )
+}
+OURS = "django-auth0-flow"

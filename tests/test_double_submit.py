@@ -1,0 +1,85 @@
+"""The same form sent twice at the same moment: the browser shows the second answer only, and it must be logged in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.factors import totp
+from django_auth0_flow.testing.tenant.model import Authenticator
+from tests.test_parallel import at_once, database_file  # noqa: F401  # a fixture, for every test here
+from tests.visitor import Visitor
+from tests.walk import is_logged_in
+
+REALM = "Username-Password-Authentication"
+SECRET = "JBSWY3DPEHPK3PXP"
+
+
+@pytest.fixture(autouse=True)
+def direct_logins(tenant: Tenant, auth0_settings: Any) -> None:
+    tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
+    auth0_settings(PASSWORDLESS=["email-code"], PASSWORD_REALM=REALM)
+
+
+def code_form(tenant: Tenant) -> tuple[Visitor, str]:
+    visitor = Visitor()
+    visitor.open("/auth0/passwordless/", next="/plain/")
+    visitor.submit("address", address="mary@example.com")
+    return visitor, str(tenant.last_message().code)
+
+
+def otp_form(tenant: Tenant) -> tuple[Visitor, str]:
+    tenant.user.mfa_required, tenant.user.authenticators = True, [Authenticator("otp", secret=SECRET)]
+    visitor = Visitor()
+    visitor.open("/auth0/password/", next="/plain/")
+    visitor.submit("username", username="ada@example.com", password="correct horse")
+    return visitor, totp(SECRET, tenant.clock.now())
+
+
+def send_twice(visitor: Visitor, code: str) -> tuple[list[Any], list[Any]]:
+    path, data = visitor.filled("code", code=code)
+    browsers = [visitor.twin(), visitor.twin()]
+    return browsers, at_once(*[lambda browser=browser: browser.post(path, data) for browser in browsers])
+
+
+@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+@pytest.mark.parametrize("delay", [0, 0.5], ids=["quick-tenant", "slow-tenant"])
+def test_a_code_sent_twice_makes_one_login_that_both_answers_bring(tenant: Tenant, form: Any, delay: float) -> None:
+    visitor, code = form(tenant)
+    if delay:
+        tenant.fault("slow", endpoint="token", seconds=delay)
+    tenant.clear_log()
+    browsers, answers = send_twice(visitor, code)
+    assert [answer.headers.get("Location") for answer in answers] == ["/plain/", "/plain/"]
+    assert all(is_logged_in(browser) for browser in browsers)
+    assert browsers[0].session.session_key == browsers[1].session.session_key
+    assert LoginSession.objects.count() == 1
+    assert tenant.count("/oauth/token") == 1
+
+
+@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+def test_a_wrong_code_sent_twice_costs_one_attempt_and_can_be_corrected(tenant: Tenant, form: Any) -> None:
+    visitor, code = form(tenant)
+    tenant.clear_log()
+    browsers, answers = send_twice(visitor, f"{(int(code) + 7) % 1_000_000:06d}")
+    assert [answer.context["code"] for answer in answers] == ["wrong_code", "wrong_code"]
+    assert tenant.count("/oauth/token") == 1
+    path, data = visitor.filled("code", code=code)
+    assert browsers[1].post(path, data)["Location"] == "/plain/"
+
+
+def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_twice(tenant: Tenant) -> None:
+    visitor, code = code_form(tenant)
+    visitor.submit("code", code=code)
+    user = next(user for user in tenant.users.values() if user.email == "mary@example.com")
+    user.mfa_required, user.authenticators = True, [Authenticator("otp", secret=SECRET)]
+    tenant.clock.advance(11)
+    visitor, code = code_form(tenant)
+    browsers, answers = send_twice(visitor, code)
+    assert answers[0]["Location"] == answers[1]["Location"]
+    assert "/auth0/mfa/" in answers[0]["Location"]
+    assert browsers[0].get(answers[0]["Location"], follow=True).status_code == 200

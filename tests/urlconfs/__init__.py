@@ -1,0 +1,1 @@
+"""URLconfs with a mistake in them, for the system checks."""

@@ -1,0 +1,7 @@
+"""Our URLs were forgotten."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
