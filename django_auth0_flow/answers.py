@@ -115,7 +115,7 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
     RFC 6750 §3.
     """
     facts = request.session.get(FACTS_KEY) or {}
-    configuration = facts.get("configuration", "default")
+    configuration = flow.configuration_of(request)
     looping = flow.is_looping(facts, get_settings(configuration).clock())
     flow.forget_dead_login(request, error)
     next_url = return_url(request) if next_url is None else next_url
@@ -197,7 +197,7 @@ def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse
     """Answer 403: the login was made again for this page and still does not satisfy it."""
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
-    context = {"code": test, "words": words_for(test), "retry_url": login_path("default", next_url)}
+    context = {"code": test, "words": words_for(test), "retry_url": login_path(flow.configuration_of(request), next_url)}
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 
 

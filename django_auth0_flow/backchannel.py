@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from .conf import get_client
+from .conf import configuration_for, get_client
 from .models import SpentLogoutToken
 from .protocol.errors import Auth0Error
 from .single_logout import end_sessions
@@ -61,7 +61,7 @@ class BackchannelLogoutView(View):
 
     @method_decorator(sensitive_post_parameters("logout_token"))
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        name = str(kwargs.get("configuration", "default"))
+        name = str(kwargs.get("configuration") or configuration_for(request))
         try:
             return self.log_out(name, read_logout_token(request))
         except Auth0Error as error:

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
-from django.core.cache import cache as django_cache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http import HttpRequest
@@ -30,6 +29,7 @@ from .protocol.http import Http
 from .protocol.issuer import Issuer, is_acceptable_endpoint
 from .protocol.outbound import origin_of
 from .protocol.validation import ID_TOKEN_ALGORITHMS
+from .shared_cache import ForgivingCache
 
 DEFAULT = "default"
 #: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
@@ -443,7 +443,7 @@ def _build_client(name: str) -> Client:
         "none": lambda: no_client_auth(conf.client_id),
     }[conf.client_auth]()
     return Client(
-        issuer=Issuer(conf.issuer, http=http, cache=django_cache),
+        issuer=Issuer(conf.issuer, http=http, cache=ForgivingCache()),
         client_id=conf.client_id,
         auth=auth,
         http=http,

@@ -17,13 +17,15 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from . import transactions
+from . import transaction_cookie, transactions
 from .admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
-from .conf import DEFAULT, Auth0Settings, get_client, get_settings
+from .conf import DEFAULT, Auth0Settings, chosen_configuration, configuration_for, get_client, get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
+from .exchange import revoke_quietly
 from .mapping import identity_of
 from .models import Grant, LoginSession
-from .protocol.authorization import AuthorizationResponse, check_response
+from .protocol import front_channel
+from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
 from .protocol.deadline import http_deadline
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
 from .protocol.tokens import TokenSet
@@ -76,6 +78,19 @@ def safe_next(request: HttpRequest, url: str | None, *, default: str = "") -> st
     return url
 
 
+def configuration_of(request: HttpRequest) -> str:
+    """Return the configuration that this visitor's next login is for: the request's choice, else that of the last one."""
+    facts = request.session.get(FACTS_KEY)
+    last = facts.get("configuration") if isinstance(facts, dict) else None
+    return chosen_configuration(request) or last or DEFAULT
+
+
+def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
+    """Return the organization that ``ORGANIZATION`` gives this request, "" for none."""
+    wanted = conf.organization
+    return wanted if isinstance(wanted, str) else wanted(request) or ""
+
+
 def landing_url(next_url: str) -> str:
     """Return where a login ends: ``next_url``, else ``LOGIN_REDIRECT_URL``."""
     return next_url or resolve_url(django_settings.LOGIN_REDIRECT_URL)
@@ -90,18 +105,31 @@ def begin_login(
     configuration: str = DEFAULT,
     next_url: str = "",
     parameters: Mapping[str, str] | None = None,
+    forwarded: Mapping[str, str] | None = None,
     requirement: str = "",
     restarts: int = 0,
+    any_organization: bool = False,
+    purpose: str = transactions.LOGIN,
 ) -> str:
     """Start a login and return the address at the tenant to send the browser to.
 
-    ``parameters`` join the authorization request (``scope`` replaces the configured one); ``next_url`` must have gone
-    through ``safe_next``. Raises TransportError when the tenant's metadata can't be had.
+    ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
+    visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
+    ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises
+    TransportError when the tenant's metadata can't be had.
     """
     conf = get_settings(configuration)
-    extra = {**conf.authorization_params, **(parameters or {})}
+    extra = {**conf.authorization_params, **(forwarded or {}), **(parameters or {})}
+    by_site = (parameters or {}).get("organization") or organization_for(request, conf)
+    by_site = by_site or conf.authorization_params.get("organization")
+    if by_site:
+        extra["organization"] = by_site
+    elif "organization" not in extra:
+        extra.pop("invitation", None)
+    by = transactions.BY_SITE if by_site else transactions.BY_VISITOR if "organization" in extra else ""
     scope = extra.pop("scope", conf.scope)
-    if conf.audience:
+    response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
+    if conf.audience and kinds_of(response_type) != {"id_token"}:
         extra.setdefault("audience", conf.audience)
     client = get_client(configuration)
     client.issuer.metadata()
@@ -113,31 +141,52 @@ def begin_login(
         parameters=extra,
         requirement=requirement,
         restarts=restarts,
+        response_type=response_type,
+        response_mode=conf.response_mode,
+        purpose=purpose,
+        organization_by=by or (transactions.ANY_ORGANIZATION if any_organization else ""),
+        login_id=_login_id(request) if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN) else "",
     )
     state = transactions.begin(request, transaction)
+    if transaction.response_mode == "form_post":
+        transaction_cookie.issue(request, state, configuration)
     return client.authorization_url(transaction.request(state))
 
 
 # -- finish --------------------------------------------------------------------------------------------------------------
 
 
-def complete_code_login(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
-    """Exchange the code of an authorization response and finish the login; return where to go.
+def complete_login(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
+    """Judge and redeem an authorization response, finish the login and return where to go.
 
     Raises CallbackError, AuthorizationError, TokenRequestError, TokenValidationError, TransportError, or Auth0Error when
     the user may not log in.
     """
+    tokens, claims = redeem_response(response, transaction)
+    return finish_login(request, tokens, claims, transaction)
+
+
+def redeem_response(
+    response: AuthorizationResponse, transaction: Transaction
+) -> tuple[TokenSet, dict[str, Any]]:
+    """Return the token set and the validated ID token claims that a response brings. Raises as ``complete_login``."""
     client = get_client(transaction.configuration)
-    announced = client.issuer.metadata().authorization_response_iss_parameter_supported
-    code = check_response(response, state=response.state, issuer=client.issuer.url, iss_required=announced)
+    judge_origin(response, transaction)
     max_age = transaction.parameters.get("max_age", "")
-    tokens, claims = client.complete(
+    return front_channel.complete(
+        client,
         transaction.request(response.state),
-        code,
+        response,
         max_age=int(max_age) if max_age.isdigit() else None,
         organization=transaction.parameters.get("organization"),
     )
-    return finish_login(request, tokens, claims, transaction)
+
+
+def judge_origin(response: AuthorizationResponse, transaction: Transaction) -> None:
+    """Check that a response comes from the tenant and is no error. Raises CallbackError or AuthorizationError."""
+    issuer = get_client(transaction.configuration).issuer
+    announced = issuer.metadata().authorization_response_iss_parameter_supported
+    judge_response(response, state=response.state, issuer=issuer.url, iss_required=announced)
 
 
 def finish_login(
@@ -156,11 +205,10 @@ def finish_login(
     """
     name = transaction.configuration
     conf = get_settings(name)
-    asked = transaction.parameters.get("organization") is not None
-    decided_here = transaction.requirement or "organization" in conf.authorization_params
-    check_organization_allowed(
-        conf, id_token_claims, was_asked_for=asked and bool(decided_here or not conf.allowed_organizations)
-    )
+    # What a visitor asks for, or any organization at all, is still subject to ALLOWED_ORGANIZATIONS.
+    by = transaction.organization_by
+    was_asked_for = by == transactions.BY_SITE or bool(by and not conf.allowed_organizations)
+    check_organization_allowed(conf, id_token_claims, was_asked_for=was_asked_for)
     claims = with_userinfo(conf, tokens, id_token_claims)
     user = authenticate(request, id_token_claims=claims, configuration=name)
     if user is None:
@@ -221,6 +269,11 @@ def is_looping(facts: Mapping[str, Any], now: float) -> bool:
     return isinstance(at, (int, float)) and abs(now - at) < LOOP_SECONDS and facts.get("rounds", 0) >= LOOP_ROUNDS - 1
 
 
+def _login_id(request: HttpRequest) -> str:
+    facts = request.session.get(FACTS_KEY)
+    return str(facts.get("id", "")) if isinstance(facts, dict) else ""
+
+
 def _replace(facts: Mapping[str, Any]) -> None:
     row = LoginSession.objects.filter(pk=facts["id"]).first()
     if row is not None:
@@ -246,7 +299,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
     facts = request.session.get(FACTS_KEY)
     facts = facts if isinstance(facts, dict) and "id" in facts else None
     row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
-    name = facts["configuration"] if facts else DEFAULT
+    name = facts["configuration"] if facts else configuration_for(request)
     conf = get_settings(name)
     back = url_of("logged_out", name)
     state = seal_logout_state(name, next_url)
@@ -273,6 +326,21 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
         logger.warning("tenant_logout_skipped code=%s", error.code)
         return Logout("", revoked=False)
     return Logout(url, revoked)
+
+
+def end_local_login(request: HttpRequest, reason: str) -> None:
+    """Log this browser out here only, because the tenant says that the login is over; nobody is sent anywhere."""
+    login_id = _login_id(request)
+    row = LoginSession.objects.filter(pk=login_id).first() if login_id else None
+    logout(request)
+    if row is None:
+        return
+    try:
+        refresh_token = row.grant.tokens.refresh_token
+    except UnsealError:
+        refresh_token = None
+    end_row(row, reason, any_version=True)
+    revoke_quietly(row.configuration, refresh_token, seconds=REVOCATION_SECONDS)
 
 
 def _revoke(configuration: str, refresh_token: str | None) -> bool:

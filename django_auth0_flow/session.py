@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
 from django.http import HttpRequest
 
-from .conf import Auth0Settings, get_settings
+from .conf import Auth0Settings, configuration_for, get_settings
 from .exchange import DEFAULT_TARGET, Target
 from .models import LoginSession
 from .protocol.errors import Auth0Error, LoginRequired
@@ -57,8 +57,8 @@ class Auth0Session:
 
     @property
     def configuration(self) -> Auth0Settings:
-        """The configuration that this login was made with; the default one for a visitor who is not logged in."""
-        return get_settings(self.facts.get("configuration", "default"))
+        """The configuration that this login was made with, or would be for a visitor who is not logged in."""
+        return get_settings(self.facts.get("configuration") or configuration_for(self._request))
 
     @cached_property
     def _source(self) -> StoredTokenSource:

@@ -44,7 +44,7 @@ class Transaction:
 
     ``is_link``: it was started by a magic link, which counts in the browser that asked for it only. ``purpose``: one of
     LOGIN, SILENT, RECHECK, ACCESS_TOKEN. ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or
-    ANY_ORGANIZATION if the site wants some. ``posted``: a form_post response that waits for this browser, sealed.
+    ANY_ORGANIZATION if the site wants some. ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``: a form_post response that waits for this browser, sealed.
     """
 
     nonce: str = field(repr=False)
@@ -62,6 +62,7 @@ class Transaction:
     response_mode: str = "query"
     purpose: str = LOGIN
     organization_by: str = ""
+    login_id: str = ""
     posted: str = field(default="", repr=False)
 
     @property

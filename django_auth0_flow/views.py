@@ -131,7 +131,7 @@ class CallbackView(_Auth0View):
         if transaction is None or transaction.configuration != self.configuration:
             return self._without_transaction(request, response, sealed)
         try:
-            url = flow.complete_code_login(request, response, transaction)
+            url = flow.complete_login(request, response, transaction)
         except Auth0Error as error:
             next_url = flow.safe_next(request, transaction.next_url)
             again = answers.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""

@@ -559,23 +559,62 @@ print(json.dumps(statuses))
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["sqlite", "postgres", "mariadb"])
-def test_B6_one_of_many_processes_wins(request: pytest.FixtureRequest, tmp_path: Path, engine: str) -> None:
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "b6.sqlite3"), "OPTIONS": {"timeout": 20}}
-    database = sqlite if engine == "sqlite" else request.getfixturevalue(engine).django_database("backchannel_b6")
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def real_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """The test project as other processes run it, on each database."""
+    if request.param == "sqlite":
+        name = str(tmp_path / "backchannel.sqlite3")
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}}
+    else:
+        database = request.getfixturevalue(request.param).django_database("backchannel")
     with Tenant() as tenant:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]
         site = Site(tenant, database)
         site.migrate()
-        site.log_in()
-        token = tenant.make_logout_token(sub=tenant.user.sub)
-        with ThreadPoolExecutor(3) as pool:
-            printed = list(pool.map(lambda _: site.run(SPEND, token), range(3)))
-        left = site.run("from django_auth0_flow.models import LoginSession; print(LoginSession.objects.count())")
+        yield site
+
+
+@pytest.mark.slow
+def test_B6_one_of_many_processes_wins(real_site: Site) -> None:
+    real_site.log_in()
+    token = real_site.tenant.make_logout_token(sub=real_site.tenant.user.sub)
+    with ThreadPoolExecutor(3) as pool:
+        printed = list(pool.map(lambda _: real_site.run(SPEND, token), range(3)))
     statuses = sorted(status for line in printed for status in json.loads(line))
     assert statuses == [200] + [400] * 11
+    left = real_site.run("from django_auth0_flow.models import LoginSession; print(LoginSession.objects.count())")
     assert left == "0"
+
+
+# With cookies alone: the sid of the first login. With a logout token too: its answer, then those of a protected page.
+LOG_OUT = """
+from urllib.parse import urlencode
+from django.test import Client
+from django_auth0_flow.models import LoginSession
+browsers = []
+for cookie in json.loads(sys.argv[1]):
+    browsers.append(Client())
+    browsers[-1].cookies["sessionid"] = cookie
+if len(sys.argv) == 2:
+    print(LoginSession.objects.get(pk=browsers[0].session["_auth0"]["id"]).grant.claims["sid"])
+else:
+    form = urlencode({"logout_token": sys.argv[2]})
+    answer = Client().post("/auth0/backchannel-logout/", form, content_type="application/x-www-form-urlencoded")
+    print(json.dumps([answer.status_code, [browser.get("/bare/").status_code for browser in browsers]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sessions", ["db", "cache", "cached_db"])
+def test_B1_every_database_with_every_kind_of_session(real_site: Site, redis_server: Redis, sessions: str) -> None:
+    real_site.environment["TEST_SESSION_ENGINE"] = f"django.contrib.sessions.backends.{sessions}"
+    real_site.environment["TEST_CACHE"] = json.dumps(redis_server.django_cache())
+    tenant, cookies = real_site.tenant, real_site.log_in(2)
+    sid = real_site.run(LOG_OUT, json.dumps(cookies))
+    by_sid = real_site.run(LOG_OUT, json.dumps(cookies), tenant.make_logout_token(sid=sid))
+    assert json.loads(by_sid) == [200, [302, 200]]
+    by_subject = real_site.run(LOG_OUT, json.dumps(cookies[1:]), tenant.make_logout_token(sub=tenant.user.sub))
+    assert json.loads(by_subject) == [200, [302]]
 
 
 # -- B8: requests that are none ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.test import AsyncClient, Client, RequestFactory
 from django_auth0_flow.decorators import bearer_token_required
 from django_auth0_flow.testing.tenant import Tenant
 
-pytestmark = [pytest.mark.usefixtures("auth0_settings")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
 
 THINGS, WRITE, ASYNC = "/api/things/", "/api/things/write/", "/api/things/async/"
 NO_TOKEN = 'Bearer realm="api"'

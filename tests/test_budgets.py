@@ -5,44 +5,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.conf import settings as django_settings
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow.testing.tenant import Tenant
+from tests.costs import Cost, counted
 from tests.walk import come_back, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
 
-CONTROL = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
-
-
-@dataclass
-class Cost:
-    """What one step took."""
-
-    sql: list[str] = field(default_factory=list)
-    http: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"{len(self.http)} HTTP, {len(self.sql)} SQL"
-
-
-@contextmanager
-def counted(step: str, tenant: Tenant) -> Iterator[Cost]:
-    """Count statements (transaction control apart) and requests to the tenant."""
-    cost, seen = Cost(), len(tenant.requests)
-    with CaptureQueriesContext(connection) as captured:
-        yield cost
-    cost.sql = [query["sql"] for query in captured if not query["sql"].startswith(CONTROL)]
-    cost.http = [request.path for request in tenant.requests[seen:]]
-    print(f"{step}: {cost}", *cost.sql, sep="\n    ")  # noqa: T201 - shown with -s, and when a budget is broken
+#: LoginRequiredMiddleware reads the session before our views do; the pending logins are then read afresh.
+READ_BEFORE = int(any("LoginRequired" in name for name in django_settings.MIDDLEWARE))
 
 
 @pytest.fixture
@@ -64,7 +41,7 @@ class TestLogin:
         with counted("/login/, with a session", tenant) as cost:
             start(client)
         assert cost.http == []
-        assert len(cost.sql) <= 2
+        assert len(cost.sql) <= 2 + READ_BEFORE
 
     def test_callback_of_a_known_user(self, client: Client, tenant: Tenant) -> None:
         walk(Client(), tenant)
@@ -72,14 +49,14 @@ class TestLogin:
         with counted("/callback/, known user", tenant) as cost:
             come_back(client, url)
         assert cost.http == ["/oauth/token"]
-        assert len(cost.sql) <= 10
+        assert len(cost.sql) <= 10 + READ_BEFORE
 
     def test_callback_of_a_new_user(self, client: Client, tenant: Tenant) -> None:
         url = tenant.login(start(client))
         with counted("/callback/, new user", tenant) as cost:
             come_back(client, url)
         assert cost.http == ["/oauth/token"]
-        assert len(cost.sql) <= 12
+        assert len(cost.sql) <= 12 + READ_BEFORE
 
     def test_callback_with_groups(
         self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], django_user_model: Any
@@ -94,7 +71,7 @@ class TestLogin:
         with counted("/callback/, known user in groups", tenant) as cost:
             come_back(client, url)
         assert cost.http == ["/oauth/token"]
-        assert len(cost.sql) <= 11  # the groups take one more
+        assert len(cost.sql) <= 11 + READ_BEFORE  # the groups take one more
 
     def test_callback_of_a_visitor_who_is_logged_in(self, client: Client, tenant: Tenant) -> None:
         walk(client, tenant)

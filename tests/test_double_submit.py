@@ -65,6 +65,7 @@ def test_a_code_sent_twice_makes_one_login_that_both_answers_bring(tenant: Tenan
 def test_a_wrong_code_sent_twice_costs_one_attempt_and_can_be_corrected(tenant: Tenant, form: Any) -> None:
     visitor, code = form(tenant)
     tenant.clear_log()
+    tenant.fault("slow", endpoint="token", seconds=0.5)
     browsers, answers = send_twice(visitor, f"{(int(code) + 7) % 1_000_000:06d}")
     assert [answer.context["code"] for answer in answers] == ["wrong_code", "wrong_code"]
     assert tenant.count("/oauth/token") == 1

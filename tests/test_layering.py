@@ -40,6 +40,7 @@ ROWS = (
     ("2", "crypto signals words django_sessions client_address"),
     # 1
     ("1", "conf"),
+    ("1 below", "shared_cache"),
     ("1", "problems"),
     # The core
     ("e", "protocol.direct protocol.front_channel protocol.outbound"),

@@ -109,6 +109,17 @@ def test_a_task_in_a_transaction(user: Any, api_server: TinyServer, tenant: Tena
     assert refreshes(tenant) == 1
 
 
+def site_with_a_login(tenant: Tenant, database: dict[str, Any], api_server: TinyServer) -> Site:
+    """Return the test project as other processes run it; its API is ``api_server``."""
+    tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+    site = Site(tenant, database)
+    auth0 = json.loads(site.environment["TEST_AUTH0"])
+    site.environment["TEST_AUTH0"] = json.dumps({**auth0, "API_ORIGINS": [api_server.origin]})
+    site.migrate()
+    site.log_in()
+    return site
+
+
 # Two calls in a transaction that is rolled back, one after it.
 TASK = """
 from django.contrib.auth import get_user_model
@@ -143,12 +154,7 @@ def test_a_rollback_does_not_lose_the_rotation(
 ) -> None:
     database = request.getfixturevalue(engine).django_database("outside_requests")
     with Tenant() as tenant:
-        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
-        site = Site(tenant, database)
-        auth0 = json.loads(site.environment["TEST_AUTH0"])
-        site.environment["TEST_AUTH0"] = json.dumps({**auth0, "API_ORIGINS": [api_server.origin]})
-        site.migrate()
-        site.log_in()
+        site = site_with_a_login(tenant, database, api_server)
         for round_ in (1, 2):
             site.expire()
             statuses, first_name, _, lease = json.loads(site.run(TASK, f"{api_server.origin}/things"))
@@ -167,12 +173,7 @@ def test_workers_beside_each_other_refresh_once(api_server: TinyServer, tmp_path
         "OPTIONS": {"timeout": 20},
     }
     with Tenant() as tenant:
-        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
-        site = Site(tenant, database)
-        auth0 = json.loads(site.environment["TEST_AUTH0"])
-        site.environment["TEST_AUTH0"] = json.dumps({**auth0, "API_ORIGINS": [api_server.origin]})
-        site.migrate()
-        site.log_in()
+        site = site_with_a_login(tenant, database, api_server)
         site.expire()
         with ThreadPoolExecutor(4) as pool:
             printed = list(pool.map(lambda _: site.run(SHORT_TASK, f"{api_server.origin}/things"), range(4)))

@@ -253,6 +253,15 @@ class TestSurroundings:
         tenant.clock.advance(DAY)
         assert logged_in_client.get("/token/").status_code == 200
 
+    def test_cache_that_is_down_costs_a_fetch_and_no_login(
+        self, client: Client, log_in: Callable[..., Any], settings: Any
+    ) -> None:
+        settings.CACHES = {
+            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9"}
+        }
+        assert log_in(client).status_code == 302
+        assert client.get("/token/").status_code == 200
+
     def test_clock_that_jumps_ahead_and_back(self, logged_in_client: Client, tenant: Tenant) -> None:
         assert logged_in_client.get("/token/").status_code == 200
         for step in (40 * DAY, -40 * DAY, 2 * DAY, -2 * DAY):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views.generic import View
@@ -14,6 +16,7 @@ from django_auth0_flow.protocol.errors import LoginRequired
 MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
+@login_not_required
 def home(request: HttpRequest) -> HttpResponse:
     name = request.user.get_username() if request.user.is_authenticated else "nobody"
     return HttpResponse(f"home of {name}")
@@ -60,11 +63,13 @@ class Mixin(Auth0LoginRequiredMixin, View):
         return HttpResponse("mixin")
 
 
+@transaction.non_atomic_requests  # Django can't run async views in a transaction
 @auth0_login_required
 async def async_bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"async {(await request.auth0.aclaims())['sub']}")
 
 
+@transaction.non_atomic_requests
 @auth0_login_required
 async def async_token(request: HttpRequest) -> HttpResponse:
     return HttpResponse(await request.auth0.aaccess_token())
@@ -110,6 +115,7 @@ def api_write(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"written": True})
 
 
+@transaction.non_atomic_requests
 @bearer_token_required
 async def async_api(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"sub": request.access_token_claims["sub"]})

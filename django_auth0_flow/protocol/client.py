@@ -136,9 +136,9 @@ class Client:
         ``scope`` asks for fewer scopes, ``audience`` for another API's token, which Auth0 gives under a multi-resource
         policy only, and else ignores: whether the token is for it is the caller's to check.
 
-        A new ID token must agree with ``first_claims`` in ``iss``, ``sub`` and ``aud``, and in ``auth_time``, ``azp`` and
-        ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant, MfaRequired, TokenRequestError,
-        TokenValidationError or TransportError. RFC 6749 §6.
+        A new ID token is for this client, and must agree with ``first_claims`` in ``iss`` and ``sub``, and in
+        ``auth_time``, ``azp`` and ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant, MfaRequired,
+        TokenRequestError, TokenValidationError or TransportError. RFC 6749 §6.
         """
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:
@@ -162,7 +162,7 @@ class Client:
             for name in ("iss", "sub"):
                 if claims[name] != first_claims.get(name):
                     raise TokenValidationError(name, "the refreshed ID token is about somebody else")
-            for name in ("aud", "azp", "auth_time", "org_id"):
+            for name in ("azp", "auth_time", "org_id"):
                 if name in claims and name in first_claims and claims[name] != first_claims[name]:
                     raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
         return merge_refreshed(tokens, answer), claims

@@ -69,9 +69,13 @@ class _TenantSession(requests.Session):
         return None
 
 
-def build_session() -> requests.Session:
-    """Return a session for the tenant: no redirects, no retries, no cookies kept between users."""
+def build_session(certificate: str | tuple[str, str] | None = None) -> requests.Session:
+    """Return a session for the tenant: no redirects, no retries, no cookies kept between users.
+
+    ``certificate``: the client certificate to show (mutual TLS): a PEM file that holds its key too, or the two files.
+    """
     session = _TenantSession()
+    session.cert = certificate
     adapter = DeadlineAdapter(max_retries=0, pool_maxsize=32)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -71,10 +71,16 @@ class Metadata:
     authorization_response_iss_parameter_supported: bool = False
 
 
-def parse_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
+#: Where the browser goes, or nobody shows a certificate.
+_FOR_BROWSERS = ("authorization_endpoint", "end_session_endpoint", "jwks_uri")
+
+
+def parse_metadata(document: Mapping[str, Any], issuer: str, *, mtls: bool = False) -> Metadata:
     """Return the metadata of ``issuer``, or raise TransportError saying what is wrong with the document.
 
     The document's issuer must be ``issuer`` to the letter: at Auth0 the trailing slash counts. Discovery 1.0 §4.3.
+    ``mtls``: the client shows a certificate, so endpoints come from ``mtls_endpoint_aliases`` where they stand there (RFC
+    8705 §5); the browser has no such certificate and goes to the usual ones.
     """
     if document.get("issuer") != issuer:
         raise TransportError(
@@ -84,8 +90,11 @@ def parse_metadata(document: Mapping[str, Any], issuer: str) -> Metadata:
             retryable=False,
         )
     values: dict[str, Any] = {"issuer": issuer}
+    aliases = document.get("mtls_endpoint_aliases") if mtls else None
     for name in Metadata.__dataclass_fields__:
         url = document.get(name)
+        if isinstance(aliases, dict) and name not in _FOR_BROWSERS:
+            url = aliases.get(name, url)
         if not name.endswith(("_endpoint", "_uri")) or not isinstance(url, str) or not is_acceptable_endpoint(url):
             continue
         # Plain http on loopback is for issuers that live there themselves.
@@ -123,14 +132,15 @@ class _SharedFailure:
 class Issuer:
     """One issuer (an Auth0 tenant): its endpoints and the keys it signs with.
 
-    ``url`` is the exact issuer identifier. All methods may be called from any thread; a fetch is made once for
-    concurrent callers. Raises TransportError when nothing is cached and the tenant gives no usable answer.
+    ``url`` is the exact issuer identifier; ``mtls`` as in ``parse_metadata``. All methods may be called from any thread; a
+    fetch is made once for concurrent callers. Raises TransportError when nothing is cached and the tenant gives no usable answer.
     """
 
-    def __init__(self, url: str, *, http: Http, cache: SharedCache | None = None) -> None:
+    def __init__(self, url: str, *, http: Http, cache: SharedCache | None = None, mtls: bool = False) -> None:
         self.url = url
         self._http = http
         self._cache = cache
+        self._mtls = mtls
         self._lock = threading.Lock()
         self._metadata: Metadata | None = None
         self._metadata_until = 0.0
@@ -190,12 +200,12 @@ class Issuer:
         document = self._cache.get(cache_key) if self._cache else None
         if isinstance(document, dict):
             try:
-                return parse_metadata(document, self.url)
+                return parse_metadata(document, self.url, mtls=self._mtls)
             except TransportError:
                 pass
         url = self.url.rstrip("/") + "/.well-known/openid-configuration"
         document = _json_of(self._http.get(url))
-        metadata = parse_metadata(document, self.url)
+        metadata = parse_metadata(document, self.url, mtls=self._mtls)
         if self._cache:
             self._cache.set(cache_key, document, CACHE_SECONDS)
         return metadata

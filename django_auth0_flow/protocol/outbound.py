@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 
+from .dpop import Prover, asks_for_nonce
 from .errors import NoAccessToken, OriginNotAllowed
 from .tokens import TokenSource
 
@@ -28,13 +29,17 @@ def origin_of(url: str) -> str:
 class TokenAuth(AuthBase):
     """Adds the access token to requests for ``origins``, and renews it once when the API answers 401.
 
-    Raises OriginNotAllowed for any other origin: a request never leaves without the token it was meant to carry.
-    The repeated request needs a body that can be sent again (none, text, bytes, or a seekable file).
+    A token that is bound to a key goes with a proof by ``prover``, made for each request; an API that wants a nonce in it
+    gets one, once per request. Raises OriginNotAllowed for any other origin: a request never leaves without the token it
+    was meant to carry. The repeated request needs a body that can be sent again (none, text, bytes, or a seekable file).
     """
 
-    def __init__(self, source: TokenSource, origins: Collection[str]) -> None:
+    def __init__(self, source: TokenSource, origins: Collection[str], prover: Prover | None = None) -> None:
         self._source = source
         self._origins = frozenset(origin_of(origin) for origin in origins)
+        self._prover = prover
+        #: The same for all of a login's tokens.
+        self._dpop_key: str | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         origin = origin_of(request.url or "")
@@ -44,29 +49,56 @@ class TokenAuth(AuthBase):
             )
         used = self._authorize(request)
         position = _body_position(request)
-        renewed = False
+        renewed = challenged = False
 
-        def renew(response: requests.Response, **kwargs: Any) -> requests.Response:
-            nonlocal renewed
-            if renewed or response.status_code != 401 or position is None or origin_of(response.url) != origin:
+        def mend(response: requests.Response, **kwargs: Any) -> requests.Response:
+            nonlocal renewed, challenged
+            wants_nonce = self._note_nonce(response)
+            if response.status_code != 401 or position is None or origin_of(response.url) != origin:
+                return response
+            if wants_nonce and not challenged:
+                challenged = True
+                request = response.request.copy()
+                self.prove(request)
+                response = self._send_again(response, request, position, **kwargs)
+            if response.status_code != 401 or renewed:
                 return response
             renewed = True
-            return self._send_again(response, used, position, **kwargs)
+            request = response.request.copy()
+            if self._authorize(request, rejected=used) == used:
+                return response
+            return self._send_again(response, request, position, **kwargs)
 
-        request.hooks["response"].append(renew)
+        request.hooks["response"].append(mend)
         return request
+
+    def prove(self, request: requests.PreparedRequest) -> None:
+        """Put the proof for this very request beside its bound token; nothing for a bearer token."""
+        scheme, _, token = str(request.headers.get("Authorization", "")).partition(" ")
+        request.headers.pop("DPoP", None)
+        if scheme == "DPoP" and self._prover is not None and self._dpop_key is not None:
+            method, url = request.method or "GET", request.url or ""
+            request.headers.update(self._prover.headers(self._dpop_key, method, url, access_token=token))
 
     def _authorize(self, request: requests.PreparedRequest, rejected: str | None = None) -> str:
         tokens = self._source.access_token(rejected=rejected)
         if not tokens.access_token:
             raise NoAccessToken("This login has no access token.")
+        self._dpop_key = tokens.dpop_key
         request.headers["Authorization"] = f"{tokens.token_type} {tokens.access_token}"
+        self.prove(request)
         return tokens.access_token
 
-    def _send_again(self, response: requests.Response, used: str, position: int, **kwargs: Any) -> requests.Response:
-        request = response.request.copy()
-        if self._authorize(request, rejected=used) == used:
-            return response
+    def _note_nonce(self, response: requests.Response) -> bool:
+        """Remember the nonce of an answer; tell whether it is the reason of a refusal. RFC 9449 §8.2, §9."""
+        if self._prover is None or not self._prover.note_nonce(response.url, response.headers):
+            return False
+        return "DPoP" in response.request.headers and asks_for_nonce(response.headers)
+
+    def _send_again(
+        self, response: requests.Response, request: requests.PreparedRequest, position: int, **kwargs: Any
+    ) -> requests.Response:
+        """Send ``request``, a copy of the one that ``response`` refused, over the same connection."""
         if request.body is not None and not isinstance(request.body, (str, bytes)):
             request.body.seek(position)
         # Hand the connection back to its pool before it is used again, as requests' digest authentication does.
@@ -74,8 +106,9 @@ class TokenAuth(AuthBase):
         response.close()
         request.hooks["response"] = []
         again: requests.Response = response.connection.send(request, **kwargs)
-        again.history.append(response)
+        again.history = [*response.history, response]
         again.request = request
+        self._note_nonce(again)
         return again
 
 
@@ -85,9 +118,11 @@ class ApiSession(requests.Session):
     A redirect within the origin is followed as usual; any other comes back as the 3xx response it is.
     """
 
-    def __init__(self, source: TokenSource, origins: Collection[str], *, timeout: float) -> None:
+    def __init__(
+        self, source: TokenSource, origins: Collection[str], *, timeout: float, prover: Prover | None = None
+    ) -> None:
         super().__init__()
-        self.auth = TokenAuth(source, origins)
+        self.auth = self._token_auth = TokenAuth(source, origins, prover)
         self._timeout = timeout
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
@@ -105,6 +140,7 @@ class ApiSession(requests.Session):
         """Take along the token that was accepted: redirects stay within the origin; a .netrc must not replace it."""
         if accepted := response.request.headers.get("Authorization"):
             prepared_request.headers["Authorization"] = accepted
+            self._token_auth.prove(prepared_request)
 
 
 def _body_position(request: requests.PreparedRequest) -> int | None:

@@ -1,7 +1,7 @@
 """A site in a process of its own that logs one browser after another in and tells what that cost.
 
-``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads a line of JSON per request on standard input, ``["/path?query",
-"cookie header"]``, hands the request to Django's WSGI handler and prints status, location, cookie, CPU seconds, number of
+``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads a line of JSON per request on standard input, ``["GET",
+"/path?query", "cookie header", false]``, hands the request to Django's WSGI handler and prints status, location, cookie, CPU seconds, number of
 SQL statements and whose session it now is. Nothing but the handler counts: no server, no test client, no socket to the browser.
 """
 
@@ -25,6 +25,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tests.benchmarks.peers import PEERS, Account, Peer
+
+#: A CSRF secret that a browser has had since an earlier page.
+_CSRF = "b" * 32
 
 
 def configure(peer: Peer, account: Account) -> None:
@@ -87,9 +90,9 @@ class Site:
 
         self._handler = get_wsgi_application()
 
-    def ask(self, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
-        """Send GET; ``counting`` counts SQL statements, which costs time, instead of time."""
-        environ = _environ(address, cookie)
+    def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
+        """Send one request; ``counting`` counts SQL statements, which costs time, instead of time."""
+        environ = _environ(method, address, cookie)
         answer: dict[str, Any] = {}
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -125,7 +128,8 @@ def counted() -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        statements.append(sql)
+        if not sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+            statements.append(sql)
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
@@ -137,10 +141,16 @@ def nothing_counted() -> Iterator[list[str]]:
     yield []
 
 
-def _environ(address: str, cookie: str) -> dict[str, Any]:
+def _environ(method: str, address: str, cookie: str) -> dict[str, Any]:
     parts = urlsplit(address)
+    body = b""
+    if method == "POST":
+        cookie = f"csrftoken={_CSRF}; {cookie}".rstrip("; ")
+        body = f"csrfmiddlewaretoken={_CSRF}".encode()
     return {
-        "REQUEST_METHOD": "GET",
+        "REQUEST_METHOD": method,
+        "CONTENT_TYPE": "application/x-www-form-urlencoded" if body else "",
+        "CONTENT_LENGTH": str(len(body)),
         "SCRIPT_NAME": "",
         "PATH_INFO": parts.path,
         "QUERY_STRING": parts.query,
@@ -156,7 +166,7 @@ def _environ(address: str, cookie: str) -> dict[str, Any]:
         "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64)",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
+        "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,
@@ -177,8 +187,8 @@ def main() -> None:
     site = Site()
     gc.freeze()
     for line in sys.stdin:
-        address, cookie, counting = json.loads(line)
-        sys.stdout.write(json.dumps(site.ask(address, cookie, counting=counting)) + "\n")
+        method, address, cookie, counting = json.loads(line)
+        sys.stdout.write(json.dumps(site.ask(method, address, cookie, counting=counting)) + "\n")
         sys.stdout.flush()
 
 

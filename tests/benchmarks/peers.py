@@ -31,7 +31,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Peer:
-    """One site: its settings, its urls, where its login starts and where the tenant sends the browser back to."""
+    """One site: its settings, its urls, where its login starts and where the tenant sends the browser back to.
+
+    ``starts_with``: the method that starts a login; a POST brings what the CSRF middleware asks for.
+    """
 
     name: str
     distributions: Sequence[str]
@@ -39,6 +42,7 @@ class Peer:
     callback: str
     settings: Callable[[Account], dict[str, Any]]
     urls: Callable[[Account], list[Any]]
+    starts_with: str = "GET"
 
 
 def ours(account: Account) -> dict[str, Any]:
@@ -165,6 +169,7 @@ PEERS = {
             "/a/complete/oidc/",
             social,
             _included("social_django.urls"),
+            starts_with="POST",
         ),
         Peer(
             "django-allauth",

@@ -181,6 +181,7 @@ def refresh_token(asked: TokenRequest) -> dict[str, Any]:
         _check_before_refresh(asked, family.authorization)
         if family.jkt is not None and family.jkt != asked.jkt:
             raise _unknown_refresh_token(asked.state)
+        _narrowed(asked, family.authorization)  # refuses before anything is rotated
     return finish_refresh(asked, value)
 
 

@@ -1,0 +1,128 @@
+"""What the tenant answers to a browser: on to a page of its own, back to us, or an error page. Nothing is followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from ..protocol.errors import TransportError
+from ..protocol.http import HttpAnswer
+
+_MAX_TEXT = 4000
+
+
+@dataclass(frozen=True)
+class BrowserAnswer:
+    """``came_back``: it leads to our own address, with ``fields``. ``leads_to``: where a redirect or form goes, without query.
+
+    ``text`` is what a page shows, or the description of the error that a redirect carries.
+    """
+
+    status: int
+    came_back: bool = False
+    leads_to: str = ""
+    error: str = ""
+    text: str = ""
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_refusal(self) -> bool:
+        return bool(self.error) or self.status >= 400
+
+    def __str__(self) -> str:
+        if self.error:
+            where = "back at the site" if self.came_back else "at the tenant"
+            return f"{self.status}, {where}: {self.error}{f': {self.text}' if self.text else ''}"
+        return f"{self.status}, page: {self.text}" if self.text else str(self.status)
+
+
+def read_answer(answer: HttpAnswer, *, asked: str, back: str) -> BrowserAnswer:
+    """Judge the answer to GET ``asked``, in whatever response mode; ``back``: the address of ours that it may lead to."""
+    if 300 <= answer.status < 400 and answer.headers.get("Location"):
+        target = urljoin(asked, answer.headers["Location"])
+        return _with_fields(answer.status, target, _parameters(target), back)
+    if "json" in answer.headers.get("Content-Type", ""):
+        return _from_json(answer)
+    page = _Page()
+    page.feed(answer.body[:200_000].decode("utf-8", "replace"))
+    page.close()
+    if page.action is not None and _same_place(urljoin(asked, page.action), back):
+        return _with_fields(answer.status, urljoin(asked, page.action), page.inputs, back)
+    return BrowserAnswer(answer.status, text=" ".join(" ".join(page.words).split())[:_MAX_TEXT])
+
+
+def _with_fields(status: int, target: str, fields: dict[str, str], back: str) -> BrowserAnswer:
+    """An error page of the tenant's own design gets the same ``error`` and ``error_description`` as the callback."""
+    place = target.partition("#")[0].partition("?")[0]
+    return BrowserAnswer(
+        status,
+        came_back=_same_place(target, back),
+        leads_to=place,
+        error=fields.get("error", "")[:200],
+        text=fields.get("error_description", "")[:_MAX_TEXT],
+        fields=fields,
+    )
+
+
+def _from_json(answer: HttpAnswer) -> BrowserAnswer:
+    try:
+        body = answer.json_object()
+    except TransportError:
+        body = {}
+    error, text = body.get("error"), body.get("error_description") or body.get("message")
+    return BrowserAnswer(
+        answer.status,
+        error=error[:200] if isinstance(error, str) else "",
+        text=text[:_MAX_TEXT] if isinstance(text, str) else "",
+    )
+
+
+def _parameters(url: str) -> dict[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {}
+    found: dict[str, str] = {}
+    for text in (parts.query, parts.fragment):
+        try:
+            found.update(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+        except ValueError:
+            continue
+    return found
+
+
+def _same_place(url: str, back: str) -> bool:
+    try:
+        found, ours = urlsplit(url), urlsplit(back)
+    except ValueError:
+        return False
+    return (found.scheme, found.netloc.lower(), found.path) == (ours.scheme, ours.netloc.lower(), ours.path)
+
+
+class _Page(HTMLParser):
+    """The words of a page that a person sees, and its first form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.action: str | None = None
+        self.inputs: dict[str, str] = {}
+        self._hidden = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag in ("script", "style", "template", "noscript"):
+            self._hidden = self._hidden or tag
+        elif tag == "form" and self.action is None:
+            self.action = values.get("action", "")
+        elif tag == "input" and values.get("name"):
+            self.inputs.setdefault(values["name"], values.get("value", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden:
+            self._hidden = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.words.append(data)

@@ -1,0 +1,32 @@
+"""The tenant's answers as a terminal may show them: one line, cut, nothing in them that acts, no secret of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from .refusals import telling_part
+
+MAX_LENGTH = 300
+_HIDDEN = "[hidden]"
+#: What looks like a token, a code or a key, whoever it belongs to: long, and no word of any language.
+_TOKEN = re.compile(r"ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]{8,}|(?<![A-Za-z0-9_.-])(?=[^\s]*[0-9])[A-Za-z0-9_-]{40,}")
+
+
+class Literal:
+    """Makes untrusted text printable. ``secrets`` are never shown, in none of the forms that a URL or form gives them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets if len(secret) > 3 for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+        self._secrets = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return ``text`` cut around what tells of a mistake, with every character that is not printable escaped."""
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        text = _TOKEN.sub(_HIDDEN, " ".join(text.split()))
+        start = max(0, telling_part(text) - MAX_LENGTH // 2) if len(text) > MAX_LENGTH else 0
+        cut = text[start : start + MAX_LENGTH]
+        shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+        return f"{'… ' if start else ''}{shown}{' …' if len(text) > start + MAX_LENGTH else ''}"

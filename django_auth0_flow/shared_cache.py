@@ -1,0 +1,29 @@
+"""Django's cache as the issuer's shared cache: one that is down costs a fetch, never a login."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.cache import cache
+
+logger = logging.getLogger("django_auth0_flow.issuer")
+
+
+class ForgivingCache:
+    """Django's default cache, whose failures count as an empty cache; implements ``protocol.issuer.SharedCache``."""
+
+    def get(self, key: str) -> Any:
+        """Return what is stored, or None; also when the cache can't be reached."""
+        try:
+            return cache.get(key)
+        except Exception as error:  # noqa: BLE001  # each cache backend has errors of its own, with no base in Django
+            logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
+            return None
+
+    def set(self, key: str, value: Any, timeout: float) -> None:
+        """Store for ``timeout`` seconds, if the cache can be reached."""
+        try:
+            cache.set(key, value, timeout)
+        except Exception as error:  # noqa: BLE001  # as above
+            logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
