@@ -82,8 +82,9 @@ def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, An
     """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort."""
     if not conf.userinfo or tokens.access_token is None:
         return claims
+    key = tokens.dpop_key if tokens.token_type == "DPoP" else None
     try:
-        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"]), **claims}
+        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"], dpop_key=key), **claims}
     except Auth0Error as error:
         logger.warning("userinfo_not_used code=%s", error.code)
         return claims

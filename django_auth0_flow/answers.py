@@ -66,6 +66,13 @@ def finish_answer(response: HttpResponse) -> HttpResponse:
     return response
 
 
+def probe_cookies(request: HttpRequest, url: str) -> HttpResponse:
+    """Redirect to ``url`` on this site with a cookie, so that the next request shows whether the browser keeps it."""
+    response = finish_answer(HttpResponseRedirect(url))
+    response.set_cookie("auth0_cookies", "1", httponly=True, secure=request.is_secure(), samesite="Lax")
+    return response
+
+
 def page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """Render one of the pages under ``auth0/``."""
     return finish_answer(render(request, f"auth0/{template}", dict(context), status=status))
@@ -128,10 +135,18 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
     if error.parameters:
         try:
             url = flow.begin_login(request, configuration=configuration, next_url=next_url, parameters=error.parameters)
-        except TransportError as trouble:
-            return unavailable(request, trouble)
+        except Auth0Error as trouble:
+            return not_begun(request, trouble, next_url=next_url, configuration=configuration)
         return finish_answer(HttpResponseRedirect(url))
     return finish_answer(HttpResponseRedirect(login_path(configuration, next_url)))
+
+
+def not_begun(request: HttpRequest, error: Auth0Error, *, next_url: str, configuration: str) -> HttpResponse:
+    """Answer a login that could not begin: the tenant can't be reached, or refuses a pushed request."""
+    if isinstance(error, TransportError):
+        return unavailable(request, error)
+    logger.warning("login_not_begun code=%s configuration=%s", public_code(error), configuration)
+    return failed(request, error, next_url=next_url, configuration=configuration)
 
 
 def _login_required_json(request: HttpRequest, code: str, configuration: str, next_url: str) -> HttpResponse:

@@ -10,11 +10,15 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from .conf import get_client, get_settings
+from .conf import Auth0Settings, get_client, get_settings
+from .protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from .protocol.errors import TokenValidationError, TransportError
+from .shared_cache import add_once
 
 logger = logging.getLogger("django_auth0_flow.bearer")
-_BEARER = re.compile(r"Bearer +([A-Za-z0-9._~+/=-]+)\Z", re.IGNORECASE)
+_SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
+_CREDENTIALS = re.compile(r"[A-Za-z]+ +([A-Za-z0-9._~+/=-]+)\Z")
+_BAD_PROOF = "invalid_dpop_proof"
 
 
 def check_bearer_token(
@@ -25,36 +29,68 @@ def check_bearer_token(
     permissions: Collection[str],
     configuration: str,
 ) -> HttpResponse | None:
-    """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1."""
-    expected = audience or get_settings(configuration).audience
+    """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1.
+
+    A token that is bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
+    """
+    conf = get_settings(configuration)
+    expected = audience or conf.api_audience
     if not expected:
         raise ImproperlyConfigured("bearer_token_required needs an audience: its argument, or AUTH0['AUDIENCE'].")
     header = request.headers.get("Authorization", "")
-    if header.partition(" ")[0].lower() != "bearer":
-        return _refuse(401, "", "No access token came with the request.")
-    found = _BEARER.match(header)
+    scheme = _SCHEMES.get(header.partition(" ")[0].lower())
+    if scheme is None:
+        return _refuse("Bearer", 401, "", "No access token came with the request.", dpop_too=conf.dpop)
+    found = _CREDENTIALS.match(header)
     if found is None:
-        return _refuse(400, "invalid_request", "The Authorization header is not of the form Bearer <token>.")
+        problem = f"The Authorization header is not of the form {scheme} <token>."
+        return _refuse(scheme, 400, "invalid_request", problem)
     try:
         claims = get_client(configuration).validate_access_token(found[1], expected)
+        if scheme == "DPoP":
+            _check_proof(request, conf, claims, found[1])
     except TokenValidationError as error:
         logger.info("bearer_token_refused claim=%s", error.claim)
-        return _refuse(401, "invalid_token", f"The access token was refused: {error.claim}.")
+        what, code = ("proof", _BAD_PROOF) if error.code == _BAD_PROOF else ("access token", "invalid_token")
+        return _refuse(scheme, 401, code, f"The {what} was refused: {error.claim}.")
     except TransportError as error:
         logger.warning("bearer_token_unchecked code=%s", error.code)
         answer = JsonResponse({"error": "temporarily_unavailable", "code": error.code}, status=503)
         answer["Retry-After"] = str(error.retry_after or 5)
         return _unstored(answer)
-    if "cnf" in claims:
-        return _refuse(401, "invalid_token", "The access token is bound to a key and was sent without a proof.")
+    if scheme == "Bearer" and "cnf" in claims:
+        problem = "The access token is bound to a key and was sent without a proof."
+        return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
     missing = set(scopes) - granted_scopes(claims)
     if missing:
-        return _refuse(403, "insufficient_scope", "The access token lacks a scope.", scope=" ".join(sorted(scopes)))
+        wanted = " ".join(sorted(scopes))
+        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a scope.", scope=wanted)
     if set(permissions) - granted_permissions(claims):
         wanted = " ".join(sorted(permissions))
-        return _refuse(403, "insufficient_scope", "The access token lacks a permission.", scope=wanted)
+        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a permission.", scope=wanted)
     request.access_token_claims = claims  # type: ignore[attr-defined]  # this is what adds it
     return None
+
+
+def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, Any], access_token: str) -> None:
+    """Check the proof beside a bound token, and that it comes the first time. Raises TokenValidationError.
+
+    The proof's address may be the one of this request or the same path below ``BASE_URL``.
+    """
+    binding = claims.get("cnf")
+    if not isinstance(binding, dict) or set(binding) != {"jkt"}:
+        raise TokenValidationError("cnf", "the token is not bound to a DPoP key")
+    here = request.build_absolute_uri(request.path)
+    digest = validate_proof(
+        request.headers.get("DPoP", ""),
+        method=request.method or "",
+        urls=(here, conf.base_url + request.path) if conf.base_url else (here,),
+        access_token=access_token,
+        thumbprint=binding["jkt"],
+        now=conf.clock(),
+    )
+    if not add_once(f"auth0_flow:dpop:{digest}", MAX_PROOF_AGE + MAX_PROOF_SKEW):
+        raise TokenValidationError("jti", "the proof was used before", code=_BAD_PROOF)
 
 
 def granted_scopes(claims: dict[str, Any]) -> frozenset[str]:
@@ -69,16 +105,20 @@ def granted_permissions(claims: dict[str, Any]) -> frozenset[str]:
     return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
 
 
-def _refuse(status: int, error: str, description: str, *, scope: str = "") -> HttpResponse:
-    """Answer with a challenge. A request without any token learns no error code. RFC 6750 §3."""
+def _refuse(
+    scheme: str, status: int, error: str, description: str, *, scope: str = "", dpop_too: bool = False
+) -> HttpResponse:
+    """Answer with a challenge. A request without any token learns no error code. RFC 6750 §3, RFC 9449 §7.1."""
     parts = ['realm="api"']
     if error:
         parts += [f'error="{error}"', f'error_description="{description}"']
     if scope:
         parts.append(f'scope="{scope}"')
+    if scheme == "DPoP":
+        parts.append(f'algs="{ALGORITHM}"')
     body = {"error": error or "unauthorized", "error_description": description}
     answer = JsonResponse(body, status=status)
-    answer["WWW-Authenticate"] = "Bearer " + ", ".join(parts)
+    answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f', DPoP algs="{ALGORITHM}"' if dpop_too else "")
     return _unstored(answer)
 
 

@@ -21,21 +21,29 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from .problems import Problem, callable_problem, front_channel_problems, needs_token_endpoint
+from .problems import Problem, callable_problem, front_channel_problems
 from .protocol.authorization import RESERVED_PARAMETERS, default_response_mode, kinds_of
 from .protocol.client import Client
-from .protocol.client_auth import client_secret_basic, client_secret_post, no_client_auth
-from .protocol.http import Http
-from .protocol.issuer import Issuer, is_acceptable_endpoint
+from .protocol.http import Http, build_session
+from .protocol.issuer import Issuer, SharedCache, is_acceptable_endpoint
 from .protocol.outbound import origin_of
 from .protocol.validation import ID_TOKEN_ALGORITHMS
 from .shared_cache import ForgivingCache
+from .stronger import (
+    SECRET_METHODS,
+    build_client_auth,
+    build_key_ring,
+    certificate,
+    certificate_files,
+    client_auth_method,
+    client_problems,
+    key_list,
+    stronger_problems,
+)
 
 DEFAULT = "default"
 #: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
 CHOOSER = "CONFIGURATION_FOR"
-_SECRET_METHODS = ("client_secret_post", "client_secret_basic")
-CLIENT_AUTH_METHODS = ("client_secret_post", "client_secret_basic", "none")
 #: What ``PASSWORDLESS`` may list.
 PASSWORDLESS_KINDS = ("email-code", "email-link", "sms")
 _FORWARDED = ("organization", "invitation", "login_hint", "screen_hint", "ui_locales")
@@ -84,7 +92,18 @@ class Auth0Settings:
     response_type: str = "code"
     response_mode: str = "query"
     recheck_seconds: int = 0
+    pushed_authorization: bool = False
+    signed_requests: bool = False
+    client_assertion_keys: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
+    client_certificate: str | Mapping[str, str] = ""
+    dpop: bool = False
+    resource: str = ""
     clock: Callable[[], float] = time.time
+
+    @property
+    def api_audience(self) -> str:
+        """The API that the login's own access token is for: ``audience``, else ``resource``; "" for neither."""
+        return self.audience or self.resource
 
 
 def configurations(setting: object) -> Mapping[str, object]:
@@ -98,7 +117,9 @@ def configurations(setting: object) -> Mapping[str, object]:
 
 def find_chooser_problems(setting: object) -> Iterator[Problem]:
     """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
-    if not isinstance(setting, Mapping) or CHOOSER not in setting or DEFAULT in configurations(setting).keys() - setting:
+    if not isinstance(setting, Mapping) or CHOOSER not in setting:
+        return
+    if DEFAULT in configurations(setting).keys() - setting:
         return  # a plain configuration: its unknown keys are reported with it
     if (expected := _callable(setting[CHOOSER])) is not None:
         yield Problem("E032", f"AUTH0[{CHOOSER!r}] must be {expected}.", "It takes the request and returns a name.")
@@ -155,6 +176,7 @@ def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
     yield from _value_problems(where, values)
     yield from _direct_login_problems(where, values)
     yield from front_channel_problems(where, values)
+    yield from stronger_problems(where, values)
 
 
 def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -180,19 +202,11 @@ def _issuer_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
-    method = values.get("CLIENT_AUTH", "client_secret_post")
     if not values.get("CLIENT_ID"):
         yield Problem(
             "E008", f"{where} needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID."
         )
-    if method not in CLIENT_AUTH_METHODS:
-        yield Problem("E009", f"{where}['CLIENT_AUTH'] must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
-    elif method != "none" and not values.get("CLIENT_SECRET") and needs_token_endpoint(values):
-        yield Problem(
-            "E010",
-            f"{where} needs CLIENT_SECRET.",
-            "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
-        )
+    yield from client_problems(where, values)
     if "openid" not in values.get("SCOPE", "openid").split():
         yield Problem(
             "E011",
@@ -282,7 +296,7 @@ def _direct_login_problems(where: str, values: Mapping[str, Any]) -> Iterator[Pr
             "Each of them must add to X-Forwarded-For the address that it was called from.",
         )
     is_direct = values.get("PASSWORDLESS") or values.get("PASSWORD_REALM")
-    if is_direct and values.get("CLIENT_AUTH", "client_secret_post") not in _SECRET_METHODS:
+    if is_direct and client_auth_method(values) not in SECRET_METHODS:
         yield Problem(
             "W008",
             f"{where} lets visitors log in on this site, but its CLIENT_AUTH sends no client secret.",
@@ -371,6 +385,12 @@ _KEYS: dict[str, Callable[[object], str | None]] = {
     "RESPONSE_TYPE": _text,
     "RESPONSE_MODE": _text,
     "RECHECK_SECONDS": _whole_seconds,
+    "PUSHED_AUTHORIZATION": _flag,
+    "SIGNED_REQUESTS": _flag,
+    "CLIENT_ASSERTION_KEYS": key_list,
+    "CLIENT_CERTIFICATE": certificate,
+    "DPOP": _flag,
+    "RESOURCE": _text,
     "CLOCK": _callable,
 }
 
@@ -394,8 +414,9 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
     values.setdefault("response_mode", default_response_mode(kinds_of(values.get("response_type", "code"))))
     if values.get("domain") and not values.get("issuer"):
         values["issuer"] = f"https://{values['domain'].lower()}/"
-    if "api_origins" not in values and values.get("audience"):
-        origin = origin_of(values["audience"])
+    values["client_auth"] = client_auth_method(dict(setting))  # type: ignore[call-overload]  # as above
+    if "api_origins" not in values and (api := values.get("audience") or values.get("resource")):
+        origin = origin_of(api)
         values["api_origins"] = (origin,) if origin else ()
     values["password_realm"] = values.get("password_realm") or ""
     if values.get("base_url"):
@@ -436,21 +457,31 @@ def _load_settings(name: str) -> Auth0Settings:
 
 def _build_client(name: str) -> Client:
     conf = get_settings(name)
-    http = Http(timeout=conf.http_timeout)
-    auth = {
-        "client_secret_post": lambda: client_secret_post(conf.client_id, conf.client_secret),
-        "client_secret_basic": lambda: client_secret_basic(conf.client_id, conf.client_secret),
-        "none": lambda: no_client_auth(conf.client_id),
-    }[conf.client_auth]()
+    return build_client(conf, http=Http(**http_options(conf)), cache=ForgivingCache())
+
+
+def http_options(conf: Auth0Settings) -> dict[str, Any]:
+    """Return what ``Http`` needs for a configuration."""
+    return {"timeout": conf.http_timeout, "session": build_session(certificate_files(conf.client_certificate))}
+
+
+def build_client(conf: Auth0Settings, *, http: Http, cache: SharedCache | None) -> Client:
+    """Return a protocol client of its own; without ``cache`` it asks the tenant itself for metadata and keys."""
+    keys = build_key_ring(conf.client_assertion_keys)
     return Client(
-        issuer=Issuer(conf.issuer, http=http, cache=ForgivingCache()),
+        issuer=Issuer(conf.issuer, http=http, cache=cache, mtls=bool(conf.client_certificate)),
         client_id=conf.client_id,
-        auth=auth,
+        auth=build_client_auth(conf.client_auth, conf.client_id, conf.client_secret, keys, conf.clock),
         http=http,
         clock=conf.clock,
         leeway=conf.leeway,
         id_token_algorithm=conf.id_token_algorithm,
         client_secret=conf.client_secret or None,
+        keys=keys,
+        push_requests=conf.pushed_authorization,
+        sign_requests=conf.signed_requests,
+        dpop=conf.dpop,
+        resource=conf.resource,
     )
 
 

@@ -11,13 +11,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from . import answers, bearer, flow
+from . import answers, bearer
+from . import silent as silent_logins
+from .conf import chosen_configuration, get_settings
+from .flow import begin_login, configuration_of
 from .middleware import MARK
-from .protocol.errors import LoginRequired, TransportError
-from .requirements import Requirement, as_names
+from .protocol.errors import Auth0Error, LoginRequired, TransportError
+from .requirements import OrganizationChoice, Requirement, as_names
 from .session import FACTS_KEY, Auth0Session
+from .transactions import ACCESS_TOKEN, LOGIN
 
 View = TypeVar("View", bound=Callable[..., Any])
+_ARGUMENTS = "scopes permissions organization max_age acr_values connection access_token silent".split()
 
 
 @overload
@@ -27,31 +32,40 @@ def auth0_login_required(
     *,
     scopes: str | Collection[str] = (),
     permissions: str | Collection[str] = (),
-    organization: str | None = None,
+    organization: OrganizationChoice = None,
     max_age: int | None = None,
     acr_values: str | None = None,
     connection: str | None = None,
+    access_token: bool = False,
+    silent: bool = False,
 ) -> Callable[[View], View]: ...
 def auth0_login_required(
     view: Any = None,
     *,
     scopes: str | Collection[str] = (),
     permissions: str | Collection[str] = (),
-    organization: str | None = None,
+    organization: OrganizationChoice = None,
     max_age: int | None = None,
     acr_values: str | None = None,
     connection: str | None = None,
+    access_token: bool = False,
+    silent: bool = False,
 ) -> Any:
     """Let only visitors in who logged in through Auth0 and whose login satisfies every test given.
 
     A failed test sends the visitor to Auth0 with the matching parameters and back to this address; the answer is checked,
-    and a test that still fails is a 403 page. ``max_age`` in seconds; ``connection`` is a hint, no claim names it. For
-    sync and async views, and with ``method_decorator``.
+    and a test that still fails is a 403 page. ``max_age`` in seconds; ``connection`` is a hint, no claim names it.
+    ``organization``: an id or name, True for any, or a callable that takes the request and returns one of these (None
+    asks for none). ``access_token``: the login must have one; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
+    ``silent``: a visitor whom the tenant knows is logged in without a page, any other is let through as nobody; who is
+    logged in must satisfy the tests all the same. For sync and async views, and with ``method_decorator``.
     """
-    requirement = Requirement(as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection)
+    requirement = Requirement(
+        as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection, access_token
+    )
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        return _protect(view, lambda request: check_login(request, requirement))
+        return _protect(view, lambda request: check_login(request, requirement, may_be_nobody=silent))
 
     return decorate(view) if view is not None else decorate
 
@@ -61,18 +75,17 @@ class Auth0LoginRequiredMixin:
 
     auth0_scopes: str | Collection[str] = ()
     auth0_permissions: str | Collection[str] = ()
-    auth0_organization: str | None = None
+    auth0_organization: OrganizationChoice = None
     auth0_max_age: int | None = None
     auth0_acr_values: str | None = None
     auth0_connection: str | None = None
+    auth0_access_token: bool = False
+    auth0_silent: bool = False
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
         """Return the view function, protected."""
-        arguments = {
-            name: initkwargs.get(f"auth0_{name}", getattr(cls, f"auth0_{name}"))
-            for name in ("scopes", "permissions", "organization", "max_age", "acr_values", "connection")
-        }
+        arguments = {name: initkwargs.get(f"auth0_{name}", getattr(cls, f"auth0_{name}")) for name in _ARGUMENTS}
         view: Callable[..., Any] = super().as_view(**initkwargs)  # type: ignore[misc]  # View's, beside this mixin
         protected: Callable[..., Any] = auth0_login_required(**arguments)(view)
         return protected
@@ -121,17 +134,30 @@ def bearer_token_required(
     return decorate(view) if view is not None else decorate
 
 
-def check_login(request: HttpRequest, requirement: Requirement) -> HttpResponse | None:
-    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired."""
+def check_login(request: HttpRequest, requirement: Requirement, *, may_be_nobody: bool = False) -> HttpResponse | None:
+    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
+
+    ``may_be_nobody``: a visitor who is not logged in is let through, after a look for the tenant's session.
+    """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
-    if not login.is_logged_in:
-        if requirement.fingerprint and answers.is_navigation(request):
-            return _ask_tenant(request, login, requirement)
-        return answers.login_required(request, LoginRequired("Nobody is logged in."))
+    requirement = requirement.for_request(request)
+    if login.is_logged_in and not _is_elsewhere(request, login):
+        return _test_login(request, login, requirement)
+    if may_be_nobody:
+        wanted = requirement.parameters(get_settings(configuration_of(request)))
+        return silent_logins.adopt_session(request, wanted)
+    if requirement.fingerprint and answers.is_navigation(request):
+        return _ask_tenant(request, requirement)
+    return answers.login_required(request, LoginRequired("Nobody is logged in."))
+
+
+def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse | None:
     try:
         test = requirement.failed_test(login)
+        if test is None and (round_trip := silent_logins.recheck_session(request, login)) is not None:
+            return round_trip
     except LoginRequired as error:
         return answers.login_required(request, error)
     except TransportError as error:
@@ -141,25 +167,37 @@ def check_login(request: HttpRequest, requirement: Requirement) -> HttpResponse 
         if asked_before:
             request.session[FACTS_KEY] = {**login.facts, "asked": ""}
         return None
-    if asked_before or (not answers.is_navigation(request)):
+    if not answers.is_navigation(request):
         return answers.forbidden(request, test, next_url=answers.return_url(request))
-    return _ask_tenant(request, login, requirement)
+    if silent_logins.may_fetch_access_token(login, test):
+        return _ask_tenant(request, requirement, purpose=ACCESS_TOKEN)
+    if asked_before:
+        return answers.forbidden(request, test, next_url=answers.return_url(request))
+    return _ask_tenant(request, requirement)
 
 
-def _ask_tenant(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse:
+def _is_elsewhere(request: HttpRequest, login: Auth0Session) -> bool:
+    """Tell whether ``CONFIGURATION_FOR`` gives this request another configuration than the visitor logged in with."""
+    chosen = chosen_configuration(request)
+    return chosen is not None and chosen != login.configuration.name
+
+
+def _ask_tenant(request: HttpRequest, requirement: Requirement, *, purpose: str = LOGIN) -> HttpResponse:
     if answers.is_prefetch(request):
         return answers.not_now()
-    conf = login.configuration
+    conf, next_url = get_settings(configuration_of(request)), answers.return_url(request)
     try:
-        url = flow.begin_login(
+        url = begin_login(
             request,
             configuration=conf.name,
-            next_url=answers.return_url(request),
+            next_url=next_url,
             parameters=requirement.parameters(conf),
             requirement=requirement.fingerprint,
+            any_organization=requirement.organization is True,
+            purpose=purpose,
         )
-    except TransportError as error:
-        return answers.unavailable(request, error)
+    except Auth0Error as error:
+        return answers.not_begun(request, error, next_url=next_url, configuration=conf.name)
     return answers.finish_answer(HttpResponseRedirect(url))
 
 

@@ -81,7 +81,7 @@ def _send(request: HttpRequest, waiting: Pending) -> None:
 def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
     """Return the authorization request that a magic link stands for; its transaction is stored in this browser only."""
     conf = get_settings(waiting.configuration)
-    extra = {**({"audience": conf.audience} if conf.audience else {})}
+    extra = {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
     transaction = transactions.new_transaction(
         conf.name,
         redirect_uri=_callback_url(request, conf.name),

@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings as django_settings
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
@@ -55,7 +56,8 @@ class DirectView(_Auth0View):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
+        # No transaction is open while the tenant answers, and a second submit sees at once what the first one does.
+        view: Any = transaction.non_atomic_requests(super().as_view(**initkwargs))
         view.csrf_exempt = True  # the check is made in dispatch
         return view
 

@@ -29,8 +29,8 @@ from .protocol.authorization import AuthorizationResponse, judge_response, kinds
 from .protocol.deadline import http_deadline
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
 from .protocol.tokens import TokenSet
-from .refresh import end_row
 from .session import FACTS_KEY
+from .single_flight import end_row
 from .transactions import Transaction
 
 logger = logging.getLogger("django_auth0_flow.flow")
@@ -115,13 +115,16 @@ def begin_login(
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
     visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
-    ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises
-    TransportError when the tenant's metadata can't be had.
+    ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises TransportError
+    when the tenant's metadata can't be had, and with ``PUSHED_AUTHORIZATION`` as ``Client.authorization_url``.
     """
     conf = get_settings(configuration)
     extra = {**conf.authorization_params, **(forwarded or {}), **(parameters or {})}
-    by_site = (parameters or {}).get("organization") or organization_for(request, conf)
-    by_site = by_site or conf.authorization_params.get("organization")
+    by_site = (
+        (parameters or {}).get("organization")
+        or organization_for(request, conf)
+        or conf.authorization_params.get("organization")
+    )
     if by_site:
         extra["organization"] = by_site
     elif "organization" not in extra:
@@ -131,6 +134,8 @@ def begin_login(
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
     if conf.audience and kinds_of(response_type) != {"id_token"}:
         extra.setdefault("audience", conf.audience)
+    if conf.resource and kinds_of(response_type) != {"id_token"}:
+        extra.setdefault("resource", conf.resource)
     client = get_client(configuration)
     client.issuer.metadata()
     transaction = transactions.new_transaction(
@@ -150,7 +155,11 @@ def begin_login(
     state = transactions.begin(request, transaction)
     if transaction.response_mode == "form_post":
         transaction_cookie.issue(request, state, configuration)
-    return client.authorization_url(transaction.request(state))
+    try:
+        return client.authorization_url(transaction.request(state))
+    except Auth0Error:
+        transactions.take(request, state)  # the tenant took no pushed request: nothing is under way
+        raise
 
 
 # -- finish --------------------------------------------------------------------------------------------------------------
@@ -166,9 +175,7 @@ def complete_login(request: HttpRequest, response: AuthorizationResponse, transa
     return finish_login(request, tokens, claims, transaction)
 
 
-def redeem_response(
-    response: AuthorizationResponse, transaction: Transaction
-) -> tuple[TokenSet, dict[str, Any]]:
+def redeem_response(response: AuthorizationResponse, transaction: Transaction) -> tuple[TokenSet, dict[str, Any]]:
     """Return the token set and the validated ID token claims that a response brings. Raises as ``complete_login``."""
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)

@@ -1,69 +1,31 @@
-"""Single-flight refresh over LoginSession rows: one token request, whatever the number of threads and processes.
+"""A login session's access tokens for whoever asks: a view, an async view, a task, code inside a transaction.
 
-The order of things (design: claim, re-read, refresh, save) is what keeps rotation with reuse detection safe. A worker
-that finds a stale token claims the row's lease by one conditional UPDATE; the winner re-reads the row, refreshes if it is
-still stale and saves by one conditional UPDATE; losers wait for the winner's token. No transaction and no lock is held
-during the network call. Within a process, waiters share the leader's answer without asking the database.
+How one refresh serves them all is ``single_flight``'s business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
-import math
-import secrets
 import threading
-import time
 import uuid
 from collections.abc import Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import connections, router
 
-from .conf import Auth0Settings, get_client, get_settings
-from .crypto import UnsealError
-from .exchange import DEFAULT_TARGET, Target, fetch_grant, network_seconds, revoke_quietly
+from .conf import get_client, get_settings
+from .exchange import DEFAULT_TARGET, Target
 from .models import Grant, LoginSession
-from .protocol.errors import (
-    Auth0Error,
-    InvalidGrant,
-    LoginRequired,
-    MfaRequired,
-    NoAccessToken,
-    OAuthError,
-    TokenExpired,
-    TokenValidationError,
-    TransportError,
-)
+from .protocol.errors import LoginRequired, TokenExpired, TokenValidationError
 from .protocol.outbound import ApiSession
 from .protocol.tokens import TokenSet
-from .signals import login_session_ended, send, tokens_refreshed
-from .steps import Database, Network, Steps, Wait, arun, run
+from .single_flight import DATABASE_TROUBLE, SingleFlight
+from .steps import arun, run
 
 logger = logging.getLogger("django_auth0_flow.refresh")
 
-#: Seconds between two looks at a row whose lease another process holds.
-POLL_SECONDS = 0.1
-#: Seconds that nobody tries again after a transient failure, and the most that a tenant's Retry-After can make of it.
-RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 120
-#: A token that was fetched less than these seconds ago is not refreshed because an API rejects it.
-REJECTED_COOL_DOWN = 30
-_DATABASE_TROUBLE = (OperationalError, InterfaceError)
-
-
-@dataclass(frozen=True)
-class _Flight:
-    """A refresh under way in this process. The answer is the row after it, or None: look for yourself."""
-
-    target: Target
-    answer: Future[LoginSession | None] = field(default_factory=Future)
-
-
-_flights: dict[uuid.UUID, _Flight] = {}
-_flights_lock = threading.Lock()
 _running: set[asyncio.Task[TokenSet]] = set()
 
 
@@ -90,14 +52,6 @@ def api_session_for(row: LoginSession) -> ApiSession:
     return StoredTokenSource(row.pk).api_session(get_settings(row.configuration).api_origins)
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What a caller wants: the token of ``target``, and not the one an API ``rejected``."""
-
-    target: Target
-    rejected: str | None = None
-
-
 class StoredTokenSource:
     """The access tokens of one login session.
 
@@ -108,21 +62,19 @@ class StoredTokenSource:
 
     def __init__(self, pk: uuid.UUID | str, *, user_id: str | None = None) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
-        self._user_id = user_id
-        self._row: LoginSession | None = None
-        self._rotation: tuple[LoginSession, Grant, float] | None = None
+        self._flight = SingleFlight(self.pk, user_id)
 
     @property
     def row(self) -> LoginSession:
         """The login session as last read; one query the first time. Raises LoginRequired when it is gone."""
-        if self._row is None:
-            self._row = self._load()
-        return self._row
+        if self._flight.row is None:
+            self._flight.row = self._flight.load()
+        return self._flight.row
 
     @property
     def grant(self) -> Grant:
         """Tokens and claims as stored, without refresh. Raises LoginRequired when they can't be read."""
-        self._tokens(self.row)
+        self._flight.tokens(self.row)
         return self.row.grant
 
     @property
@@ -148,40 +100,45 @@ class StoredTokenSource:
 
     def api_session(self, origins: Collection[str], target: Target = DEFAULT_TARGET) -> ApiSession:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
-        timeout = get_settings(self.row.configuration).http_timeout
-        return ApiSession(TargetSource(self, target), origins, timeout=timeout)
+        name = self.row.configuration
+        timeout, prover = get_settings(name).http_timeout, get_client(name).prover
+        return ApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
 
     def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """Return a live token set of ``target``; network only when the stored one is stale."""
-        if rejected is None and self._row is not None and (tokens := self._fresh(self._row, target)):
+        if rejected is None and (tokens := self._at_hand(target)):
             return tokens
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
-            if rejected is None and (tokens := self._fresh(self.row, target)):
+            if rejected is None and (tokens := self._flight.fresh(self.row, target)):
                 return tokens
             return self._beside_transaction(target, rejected)
-        return run(self._obtain(target, rejected))
+        return run(self._flight.obtain(target, rejected))
 
     async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
-        if rejected is None and self._row is not None and (tokens := self._fresh(self._row, target)):
+        if rejected is None and (tokens := self._at_hand(target)):
             return tokens
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
-        task = asyncio.ensure_future(arun(self._obtain(target, rejected)))
+        task = asyncio.ensure_future(arun(self._flight.obtain(target, rejected)))
         _running.add(task)
         task.add_done_callback(_finished)
         return await asyncio.shield(task)
 
     def save_lost_rotation(self) -> None:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
-        if self._rotation is None:
+        if self._flight.rotation is None:
             return
-        (row, grant, refreshed_at), self._rotation = self._rotation, None
+        (row, grant, refreshed_at), self._flight.rotation = self._flight.rotation, None
         try:
             if row.save_grant(grant, refreshed_at=refreshed_at):
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
-        except _DATABASE_TROUBLE as error:
+        except DATABASE_TROUBLE as error:
             logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
+
+    def _at_hand(self, target: Target) -> TokenSet | None:
+        """Return the token set in the row as last read, if there is one and it is fresh."""
+        return self._flight.fresh(self._flight.row, target) if self._flight.row is not None else None
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
         """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
@@ -189,7 +146,7 @@ class StoredTokenSource:
 
         def work() -> None:
             try:
-                outcome.set_result(run(self._obtain(target, rejected)))
+                outcome.set_result(run(self._flight.obtain(target, rejected)))
             except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                 outcome.set_exception(error)
             finally:
@@ -204,248 +161,5 @@ class StoredTokenSource:
             if error.code != "login_session_ended":
                 raise
         # Not visible from outside: the row was written in the caller's own transaction (a test case, say).
-        self._row = None
-        return run(self._obtain(target, rejected))
-
-    # -- the procedure -----------------------------------------------------------------------------------------------
-
-    def _obtain(self, target: Target, rejected: str | None) -> Steps[TokenSet]:
-        row = self._row
-        if row is None or rejected is not None:
-            row = yield Database(self._load)
-        give_up = time.monotonic() + self._conf(row).refresh_wait
-        while True:
-            self._row = row
-            tokens = self._tokens(row, target)
-            if usable := self._without_refresh(row, tokens, rejected):
-                return usable
-            leader, flight = self._join(target)
-            if leader:
-                row = yield from self._lead(_Wish(target, rejected), row, flight)
-                self._row = row
-                return self._tokens(row, target)
-            if self._usable_now(tokens, rejected):
-                return tokens
-            yield Wait(max(0.0, give_up - time.monotonic()), flight.answer)
-            if not flight.answer.done():
-                raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
-            row = yield from self._answer_of(flight, target)
-            if time.monotonic() >= give_up:
-                raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
-
-    def _answer_of(self, flight: _Flight, target: Target) -> Steps[LoginSession]:
-        """Return the row that the leader got, or fail as it did if it asked for the same token."""
-        error = flight.answer.exception()
-        if error is not None and flight.target == target:
-            raise copy.copy(error)
-        row = flight.answer.result() if error is None else None
-        return row or (yield Database(self._load))
-
-    def _without_refresh(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> TokenSet | None:
-        now = self._now(row)
-        if tokens.access_token is None and tokens.refresh_token is None:
-            raise NoAccessToken("This login came without an access token.")
-        if rejected is not None and tokens.access_token != rejected:
-            rejected = None
-        if rejected is None and tokens.is_fresh(now, self._conf(row).refresh_margin):
-            return tokens
-        if rejected is not None and (
-            tokens.refresh_token is None or 0 <= now - (tokens.obtained_at or 0) < REJECTED_COOL_DOWN
-        ):
-            return tokens
-        if tokens.refresh_token is None:
-            if not tokens.is_expired(now):
-                return tokens
-            raise LoginRequired("The access token has expired and there is no refresh token.", code="no_refresh_token")
-        return None
-
-    def _join(self, target: Target) -> tuple[bool, _Flight]:
-        with _flights_lock:
-            flight = _flights.get(self.pk)
-            if flight is not None:
-                return False, flight
-            flight = _flights[self.pk] = _Flight(target)
-            return True, flight
-
-    def _lead(self, wish: _Wish, row: LoginSession, flight: _Flight) -> Steps[LoginSession]:
-        """Refresh for everybody in this process; whatever happens, the flight ends."""
-        try:
-            row = yield from self._refresh(wish, row)
-        except Auth0Error as error:
-            self._land(flight)
-            flight.answer.set_exception(error)
-            raise
-        except BaseException:
-            self._land(flight)
-            flight.answer.set_result(None)
-            raise
-        self._land(flight)
-        flight.answer.set_result(copy.copy(row))
-        return row
-
-    def _land(self, flight: _Flight) -> None:
-        with _flights_lock:
-            if _flights.get(self.pk) is flight:
-                del _flights[self.pk]
-
-    def _refresh(self, wish: _Wish, row: LoginSession) -> Steps[LoginSession]:
-        conf = self._conf(row)
-        give_up = time.monotonic() + conf.refresh_wait
-        lease = secrets.token_hex(16)
-        while True:
-            tokens = self._tokens(row, wish.target)
-            wait = (row.retry_at or 0) - self._now(row)
-            if 0 < wait <= MAX_RETRY_SECONDS:
-                if self._usable_now(tokens, wish.rejected):
-                    return row
-                raise TransportError(code=row.refresh_failure or TransportError.code, retry_after=math.ceil(wait))
-            claimed = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
-            row = yield Database(self._load)
-            tokens = self._tokens(row, wish.target)
-            if self._without_refresh(row, tokens, wish.rejected):
-                if claimed:
-                    yield Database(partial(row.release, lease))
-                return row
-            if claimed:
-                return (yield from self._refresh_under_lease(wish, row, lease))
-            if self._usable_now(tokens, wish.rejected):
-                return row
-            if time.monotonic() >= give_up:
-                raise TransportError("A refresh by another worker takes too long.", code="refresh_busy", retry_after=1)
-            yield Wait(POLL_SECONDS)
-
-    def _refresh_under_lease(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[LoginSession]:
-        started = time.monotonic()
-        try:
-            grant, trouble = yield Network(partial(fetch_grant, row.configuration, row.grant, wish.target))
-        except InvalidGrant:
-            return (yield from self._rotated_or_ended(row, lease, "invalid_grant"))
-        except TokenValidationError as error:
-            logger.error("refresh_refused login_session=%s claim=%s", row.pk, error.claim)
-            return (yield from self._rotated_or_ended(row, lease, "identity_changed"))
-        except TransportError as error:
-            return (yield from self._later(wish, row, lease, error))
-        except NoAccessToken:
-            yield Database(partial(row.release, lease))
-            raise
-        except OAuthError as error:
-            if error.error in ("unauthorized", "access_denied") and "blocked" in error.error_description.lower():
-                return (yield from self._rotated_or_ended(row, lease, "user_blocked"))
-            if isinstance(error, MfaRequired) or (error.error == "access_denied" and error.status != 401):
-                yield Database(partial(row.release, lease, failure=error.code))
-                logger.info("refresh_denied login_session=%s code=%s", row.pk, error.code)
-                raise LoginRequired("The tenant wants the user to log in again.", code=error.code) from error
-            # The client itself was refused (secret, grant type): the operator's to mend, no user is logged out over it.
-            refused = TransportError(
-                "The tenant refuses this application.", code="client_rejected", status=error.status
-            )
-            return (yield from self._later(wish, row, lease, refused))
-        row = yield from self._save(row, grant, time.monotonic() - started)
-        if trouble is not None:
-            raise trouble
-        return row
-
-    def _save(self, row: LoginSession, grant: Grant, duration: float) -> Steps[LoginSession]:
-        before, refreshed_at = copy.copy(row), self._now(row)
-        alias = router.db_for_write(LoginSession)
-
-        def in_transaction() -> bool:
-            return connections[alias].in_atomic_block
-
-        def drop_broken_connection() -> None:
-            connections[alias].close_if_unusable_or_obsolete()
-
-        saved = False
-        for pause in (0.05, 0.2, None):
-            try:
-                saved = yield Database(partial(row.save_grant, grant, refreshed_at=refreshed_at))
-                break
-            except _DATABASE_TROUBLE as error:
-                logger.error("rotation_not_saved login_session=%s error=%s", row.pk, type(error).__name__)
-                self._rotation = (before, grant, refreshed_at)
-                if pause is None or (yield Database(in_transaction)):
-                    row.grant = grant
-                    return row
-                yield Database(drop_broken_connection)
-                yield Wait(pause)
-        if not saved:
-            return (yield from self._overtaken(row, grant))
-        if (yield Database(in_transaction)):
-            self._rotation = (before, grant, refreshed_at)
-        logger.info("tokens_refreshed login_session=%s duration_ms=%d", row.pk, duration * 1000)
-        yield Database(partial(send, tokens_refreshed, LoginSession, login_session=row, duration=duration))
-        return row
-
-    def _overtaken(self, row: LoginSession, grant: Grant) -> Steps[LoginSession]:
-        """The save changed nothing: logged out meanwhile (discard and revoke), or another refresh was first."""
-        try:
-            row = yield Database(self._load)
-            return row
-        except LoginRequired:
-            logger.info("late_refresh_discarded login_session=%s", row.pk)
-            yield Network(partial(revoke_quietly, row.configuration, grant.tokens.refresh_token))
-            raise
-
-    def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Steps[LoginSession]:
-        """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
-        found: LoginSession = yield Database(self._load)
-        if found.version != row.version:
-            yield Database(partial(found.release, lease))
-            return found
-        yield Database(partial(end_row, row, reason))
-        raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
-
-    def _later(self, wish: _Wish, row: LoginSession, lease: str, error: TransportError) -> Steps[LoginSession]:
-        """A transient failure: nobody tries again for a moment, the token is used as long as it lives."""
-        pause = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_SECONDS)
-        yield Database(partial(row.release, lease, retry_at=self._now(row) + pause, failure=error.code))
-        logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
-        if self._usable_now(self._tokens(row, wish.target), wish.rejected):
-            return row
-        error.retry_after = pause
-        raise error
-
-    # -- looking -----------------------------------------------------------------------------------------------------
-
-    def _load(self) -> LoginSession:
-        rows = LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity__user")
-        row = rows.filter(pk=self.pk).first()
-        user = row.identity.user if row is not None else None
-        if row is None or (self._user_id is not None and str(user.pk) != self._user_id):  # type: ignore[union-attr]  # None only with row
-            raise LoginRequired("The login session has ended.", code="login_session_ended")
-        if not getattr(user, "is_active", True):
-            raise LoginRequired("The user is not active.", code="user_inactive")
-        return row
-
-    def _tokens(self, row: LoginSession, target: Target = DEFAULT_TARGET) -> TokenSet:
-        try:
-            return row.grant.token_set(target.key)
-        except UnsealError:
-            logger.warning("login_session_unreadable login_session=%s", row.pk)
-            raise LoginRequired("The stored tokens can't be read any more.", code="login_session_unreadable") from None
-
-    def _fresh(self, row: LoginSession, target: Target) -> TokenSet | None:
-        tokens = self._tokens(row, target)
-        return tokens if tokens.is_fresh(self._now(row), self._conf(row).refresh_margin) else None
-
-    def _usable_now(self, tokens: TokenSet, rejected: str | None) -> bool:
-        return tokens.access_token != rejected and not tokens.is_expired(self._now(self._row))
-
-    def _conf(self, row: LoginSession | None) -> Auth0Settings:
-        return get_settings(row.configuration if row is not None else "default")
-
-    def _now(self, row: LoginSession | None) -> float:
-        return self._conf(row).clock()
-
-
-def end_row(row: LoginSession, reason: str, *, any_version: bool = False) -> bool:
-    """Delete a login session as last read (or as it now is); False if it changed or went meanwhile.
-
-    Sends ``login_session_ended``.
-    """
-    rows = LoginSession.objects.filter(pk=row.pk)
-    deleted, _ = (rows if any_version else rows.filter(version=row.version)).delete()
-    if deleted:
-        logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
-        send(login_session_ended, LoginSession, login_session=row, reason=reason)
-    return bool(deleted)
+        self._flight.row = None
+        return run(self._flight.obtain(target, rejected))

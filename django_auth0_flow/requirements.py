@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+
+from django.http import HttpRequest
 
 from .conf import Auth0Settings
 from .protocol.errors import TokenValidationError
 from .protocol.validation import check_organization
 from .session import Auth0Session
 
+#: What a view may ask of the organization: an id or name, True for any, or a callable that says so for a request.
+OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
+#: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
+MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+
 
 @dataclass(frozen=True)
 class Requirement:
     """``max_age`` in seconds; ``acr_values`` space-separated, one of them must be the login's ``acr``.
 
-    ``connection`` is only asked for: no claim names the connection, so it can't be checked.
+    ``organization``: an id or name, or True for any. ``connection`` is only asked for: no claim names the connection, so
+    it can't be checked. ``access_token``: the login must have one, or a refresh token to get one with.
     """
 
     scopes: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
-    organization: str | None = None
+    organization: OrganizationChoice = None
     max_age: int | None = None
     acr_values: str | None = None
     connection: str | None = None
+    access_token: bool = False
+
+    def for_request(self, request: HttpRequest) -> Requirement:
+        """Return the requirement with the organization that a callable says for this request."""
+        if not callable(self.organization):
+            return self
+        return replace(self, organization=self.organization(request))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -40,18 +55,17 @@ class Requirement:
 
     def failed_test(self, login: Auth0Session) -> str | None:
         """Return the name of the first test that the login fails, None if it satisfies all of them."""
+        if self.access_token and not self._has_access_token(login):
+            return "no_access_token"
         if self.scopes and not self.scopes <= login.scopes:
             return "scopes"
         if self.permissions and not self.permissions <= login.permissions:
             return "permissions"
-        if self.organization is not None:
-            try:
-                check_organization(login.claims, self.organization)
-            except TokenValidationError:
-                return "organization"
+        if not self._is_of_organization(login):
+            return "organization"
         if self.max_age is not None and not self._is_recent(login, self.max_age):
             return "max_age"
-        if self.acr_values is not None and login.claims.get("acr") not in self.acr_values.split():
+        if self.acr_values is not None and not self._is_strong(login, self.acr_values.split()):
             return "acr_values"
         return None
 
@@ -60,7 +74,7 @@ class Requirement:
         found: dict[str, str] = {}
         if self.scopes:
             found["scope"] = " ".join([*conf.scope.split(), *sorted(self.scopes.difference(conf.scope.split()))])
-        if self.organization is not None:
+        if isinstance(self.organization, str) and self.organization:
             found["organization"] = self.organization
         if self.max_age is not None:
             found["max_age"] = str(self.max_age)
@@ -69,6 +83,25 @@ class Requirement:
         if self.connection is not None:
             found["connection"] = self.connection
         return found
+
+    def _is_of_organization(self, login: Auth0Session) -> bool:
+        if isinstance(self.organization, str) and self.organization:
+            try:
+                check_organization(login.claims, self.organization)
+            except TokenValidationError:
+                return False
+            return True
+        return not self.organization or bool(login.claims.get("org_id") or login.claims.get("org_name"))
+
+    def _has_access_token(self, login: Auth0Session) -> bool:
+        tokens = login.tokens
+        return bool(tokens.refresh_token) or not tokens.is_expired(login.configuration.clock())
+
+    def _is_strong(self, login: Auth0Session, acr_values: list[str]) -> bool:
+        if login.claims.get("acr") in acr_values:
+            return True
+        methods = login.claims.get("amr")
+        return MULTI_FACTOR in acr_values and isinstance(methods, list) and "mfa" in methods
 
     def _is_recent(self, login: Auth0Session, max_age: int) -> bool:
         auth_time = login.claims.get("auth_time")

@@ -97,7 +97,7 @@ class Auth0Session:
         """
         if not self.facts:
             return frozenset()
-        return self._source.permissions(self.configuration.audience)
+        return self._source.permissions(self.configuration.api_audience)
 
     @property
     def organization(self) -> str | None:
@@ -137,7 +137,7 @@ class Auth0Session:
 
     def _target(self, audience: str, scope: str) -> Target:
         """Return the target for these; the login's own audience and full scope are the default one."""
-        if audience == self.configuration.audience:
+        if audience == self.configuration.api_audience:
             audience = ""
         return Target(audience=audience, scope=" ".join(sorted(set(scope.split()))))
 

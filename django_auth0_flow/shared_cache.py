@@ -1,4 +1,7 @@
-"""Django's cache as the issuer's shared cache: one that is down costs a fetch, never a login."""
+"""Django's cache as the issuer's shared cache: one that is down costs a fetch, never a login.
+
+And as the memory of what may be used once: one that is down lets nothing pass there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 from typing import Any
 
 from django.core.cache import cache
+
+from .protocol.errors import TransportError
 
 logger = logging.getLogger("django_auth0_flow.issuer")
 
@@ -27,3 +32,12 @@ class ForgivingCache:
             cache.set(key, value, timeout)
         except Exception as error:  # noqa: BLE001  # as above
             logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
+
+
+def add_once(key: str, timeout: float) -> bool:
+    """Store ``key`` for ``timeout`` seconds; False if it is stored already. Raises TransportError without a cache."""
+    try:
+        return bool(cache.add(key, 1, timeout))
+    except Exception as error:  # each cache backend has errors of its own, with no base in Django
+        logger.error("shared_cache_unavailable error=%s", type(error).__name__)
+        raise TransportError("The cache can't be reached.", code="cache_unavailable") from error

@@ -144,7 +144,7 @@ def stronger_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem
     if method == "private_key_jwt" and values.get("ID_TOKEN_ALGORITHM") == "HS256":
         yield Problem(
             "W021",
-            f"{where}['ID_TOKEN_ALGORITHM'] is HS256, whose key is a client secret, beside private_key_jwt, which has none.",
+            f"{where}['ID_TOKEN_ALGORITHM'] is HS256, whose key is the client secret that private_key_jwt does without.",
             "Auth0 does not offer the two together: use RS256.",
             is_error=False,
         )
@@ -160,7 +160,7 @@ def _certificate_problems(where: str, values: Mapping[str, Any]) -> Iterator[Pro
     except (OSError, ValueError):
         yield Problem(
             "E043",
-            f"{where}['CLIENT_CERTIFICATE'] can't be used: the files are missing, encrypted, no PEM, or don't fit together.",
+            f"{where}['CLIENT_CERTIFICATE'] can't be used: files are missing, encrypted, no PEM, or don't fit together.",
             'One file with certificate and key, or {"cert": path, "key": path}.',
         )
 
@@ -180,5 +180,7 @@ def _resource_problems(where: str, values: Mapping[str, Any]) -> Iterator[Proble
         parts = urlsplit("")
     if not parts.scheme or parts.fragment or not resource.isprintable() or " " in resource:
         yield Problem(
-            "E045", f"{where}['RESOURCE'] must be an absolute URI without a fragment.", "https://api.example.com (RFC 8707)"
+            "E045",
+            f"{where}['RESOURCE'] must be an absolute URI without a fragment.",
+            "https://api.example.com (RFC 8707)",
         )

@@ -21,6 +21,8 @@ from django.http import HttpRequest
 from .conf import get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
+from .protocol.dpop import DPoPKey
+from .protocol.errors import CallbackError
 
 SESSION_KEY = "_auth0_transactions"
 #: Seconds that a login may take, and how many may be under way in one session.
@@ -44,7 +46,8 @@ class Transaction:
 
     ``is_link``: it was started by a magic link, which counts in the browser that asked for it only. ``purpose``: one of
     LOGIN, SILENT, RECHECK, ACCESS_TOKEN. ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or
-    ANY_ORGANIZATION if the site wants some. ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``: a form_post response that waits for this browser, sealed.
+    ANY_ORGANIZATION if the site wants some. ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``:
+    a form_post response that waits for this browser, sealed.
     """
 
     nonce: str = field(repr=False)
@@ -64,6 +67,7 @@ class Transaction:
     organization_by: str = ""
     login_id: str = ""
     posted: str = field(default="", repr=False)
+    dpop_key: str = field(default="", repr=False)
 
     @property
     def is_silent(self) -> bool:
@@ -81,7 +85,15 @@ class Transaction:
             self.parameters,
             response_type=self.response_type,
             response_mode=self.response_mode,
+            dpop_key=self._open_dpop_key() if self.dpop_key else None,
         )
+
+    def _open_dpop_key(self) -> str:
+        keys = secrets_of(self.configuration)
+        try:
+            return unseal(self.dpop_key, purpose="dpop_key", keys=keys, context=self.nonce).decode()
+        except UnsealError as error:
+            raise CallbackError("The keys that sealed this login are gone.", code="state_expired") from error
 
 
 @dataclass(frozen=True)
@@ -100,10 +112,13 @@ class SealedState:
 
 
 def new_transaction(configuration: str, **values: Any) -> Transaction:
-    """Return a transaction with a fresh nonce and verifier."""
-    now = get_settings(configuration).clock()
+    """Return a transaction with a fresh nonce, verifier and, with ``DPOP``, key."""
+    conf, nonce = get_settings(configuration), new_secret()
+    if conf.dpop:
+        key = DPoPKey.generate().dump().encode()
+        values["dpop_key"] = seal(key, purpose="dpop_key", keys=secrets_of(configuration), context=nonce)
     return Transaction(
-        nonce=new_secret(), code_verifier=new_secret(), started_at=now, configuration=configuration, **values
+        nonce=nonce, code_verifier=new_secret(), started_at=conf.clock(), configuration=configuration, **values
     )
 
 

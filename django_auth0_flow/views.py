@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 from django.conf import settings as django_settings
 from django.db import connections, transaction
@@ -14,8 +16,8 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
-from . import answers, flow, transactions
-from .conf import get_settings
+from . import answers, flow, silent, transaction_cookie, transactions
+from .conf import configuration_for, get_settings
 from .protocol.authorization import AuthorizationResponse, parse_authorization_response
 from .protocol.errors import Auth0Error, CallbackError, LoginRequired, TransportError
 from .session import FACTS_KEY
@@ -26,6 +28,15 @@ logger = logging.getLogger("django_auth0_flow.views")
 #: A login that lost its session starts again by itself this often.
 MAX_RESTARTS = 2
 _HOPPED = "same_site"
+_PROBED = "cookies"
+_POSTED = "posted"
+_INITIATED_KEY = "_auth0_initiated"
+
+
+class SeeOther(HttpResponseRedirect):
+    """303: come for the answer by GET."""
+
+    status_code = 303
 
 
 class _Auth0View(View):
@@ -46,7 +57,7 @@ class _Auth0View(View):
 
     @property
     def configuration(self) -> str:
-        return str(self.kwargs.get("configuration", "default"))
+        return str(self.kwargs.get("configuration") or configuration_for(self.request))
 
     def failure(
         self,
@@ -76,28 +87,67 @@ class _Auth0View(View):
 
 
 class LoginView(_Auth0View):
-    """``auth0:login``: GET sends a person to the tenant's login page. ``next`` says where to come back to."""
+    """``auth0:login``: GET sends a person to the tenant's login page. ``next`` says where to come back to.
+
+    It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may stand for ``next``, and
+    an invitation goes on with its organization. OpenID Connect Core §4; Auth0: Configure Default Login Routes.
+    """
 
     http_method_names = ["get", "head", "options"]
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        next_url = flow.safe_next(request, request.GET.get("next"))
+        next_url = flow.safe_next(request, request.GET.get("next") or request.GET.get("target_link_uri"))
         if answers.is_prefetch(request):
             return answers.not_now()
         if not answers.is_navigation(request):
             return answers.login_required(request, LoginRequired("A script can't log in."), next_url=next_url)
         try:
-            parameters = self.forwarded_parameters(request)
-            url = flow.begin_login(request, configuration=self.configuration, next_url=next_url, parameters=parameters)
+            if (probe := self.check_initiator(request)) is not None:
+                return probe
+            forwarded = self.forwarded_parameters(request)
+            url = flow.begin_login(request, configuration=self.configuration, next_url=next_url, forwarded=forwarded)
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         # permission_required and the like may send a visitor here for ever. Asked last: the session has been read by now.
-        if flow.is_looping(request.session.get(FACTS_KEY) or {}, get_settings(self.configuration).clock()):
+        looping = flow.is_looping(request.session.get(FACTS_KEY) or {}, get_settings(self.configuration).clock())
+        if looping or self.is_sent_back_again(request):
             return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return answers.finish_answer(HttpResponseRedirect(url))
 
+    def check_initiator(self, request: HttpRequest) -> HttpResponse | None:
+        """Judge the ``iss`` of a login that the tenant initiates; None if it goes on, else a look for lost cookies.
+
+        A tenant whose cookies were lost sends the browser here, and would again: without cookies that goes round for ever.
+        Raises CallbackError.
+        """
+        issuers = request.GET.getlist("iss")
+        if not issuers:
+            return None
+        if issuers != [get_settings(self.configuration).issuer]:
+            raise CallbackError("The login was initiated for another issuer.", code="initiator_unknown")
+        if request.COOKIES:
+            return None
+        if _PROBED in request.GET:
+            raise CallbackError("The browser keeps no cookies.", code="cookies_off")
+        query = request.GET.copy()
+        query[_PROBED] = "1"
+        return answers.probe_cookies(request, f"{request.path}?{query.urlencode()}")
+
+    def is_sent_back_again(self, request: HttpRequest) -> bool:
+        """Tell whether the tenant has initiated a login here again and again within seconds; counts this one."""
+        if "iss" not in request.GET:
+            return False
+        now = get_settings(self.configuration).clock()
+        found = request.session.get(_INITIATED_KEY)
+        times = [at for at in (found if isinstance(found, list) else []) if abs(now - at) < flow.LOOP_SECONDS]
+        request.session[_INITIATED_KEY] = [*times[-flow.LOOP_ROUNDS :], now]
+        return len(times) >= flow.LOOP_ROUNDS
+
     def forwarded_parameters(self, request: HttpRequest) -> dict[str, str]:
-        """Return the parameters of the request that go on to the tenant: those in ``FORWARDED_PARAMS``, well-formed."""
+        """Return the parameters of the request that go on to the tenant: those in ``FORWARDED_PARAMS``, well-formed.
+
+        An invitation's ``organization_name`` is for showing only; the tenant wants ``organization``.
+        """
         found = {}
         for name in get_settings(self.configuration).forwarded_params:
             values = request.GET.getlist(name)
@@ -111,27 +161,91 @@ class LoginView(_Auth0View):
 
 
 class CallbackView(_Auth0View):
-    """``auth0:callback``: takes the transaction, exchanges the code, logs the user in."""
+    """``auth0:callback``: takes the transaction, redeems what the tenant's answer brought, logs the user in.
 
-    http_method_names = ["get", "options"]
+    The answer comes in the query; with ``RESPONSE_MODE`` ``form_post`` as a POST from the tenant's page, which is laid down
+    in the session and come for by GET; with ``fragment`` as a POST of our own page, which has read the address.
+    """
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view = super().as_view(**initkwargs)
+        # The tenant's page knows no CSRF token: the sealed cookie of this very login stands in. Else see ``post``.
+        view.csrf_exempt = True
+        return view
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Take a POST only where the configuration has answers come by one."""
+        super().setup(request, *args, **kwargs)
+        takes_post = get_settings(self.configuration).response_mode != "query"
+        self.http_method_names = ["get", "post", "options"] if takes_post else ["get", "options"]
 
     @sensitive_variables()
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if get_settings(self.configuration).response_mode == "fragment" and not request.GET:
+            answer: HttpResponse = csrf_protect(_fragment_page)(request)
+            return answer
         try:
-            response = parse_authorization_response(dict(request.GET.lists()))
+            response, sealed = self._read(dict(request.GET.lists()))
         except CallbackError as error:
             return self.failure(request, error, counted=False)
-        sealed = transactions.open_state(response.state, self.configuration)
-        if sealed is None:
-            stranger = CallbackError("This site did not issue that state.", code="state_unknown")
-            return self.failure(request, stranger, counted=False)
         if self._needs_hop(request):
             return self._hop(request)
         transaction = transactions.take(request, response.state)
         if transaction is None or transaction.configuration != self.configuration:
             return self._without_transaction(request, response, sealed)
+        if transaction.response_mode != "query" and response.error is None:
+            posted = transactions.open_posted(transaction, response.state)
+            if posted is None:
+                return self._without_transaction(request, response, sealed)
+            response = posted
+        return self._complete(request, response, transaction)
+
+    @sensitive_variables()
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if get_settings(self.configuration).response_mode == "fragment":
+            answer: HttpResponse = csrf_protect(self._post_from_fragment)(request)
+            return answer
         try:
-            url = flow.complete_login(request, response, transaction)
+            response, _ = self._read(dict(request.POST.lists()))
+        except CallbackError as error:
+            return self.failure(request, error, counted=False)
+        key = transaction_cookie.session_key_of(request, response.state, self.configuration)
+        if key is not None:
+            transactions.keep_posted(type(request.session)(key), response, self.configuration)
+        # Whatever became of it: the session that can tell comes with the next request only.
+        query = urlencode({"state": response.state, _POSTED: "1"})
+        return answers.finish_answer(SeeOther(f"{request.path}?{query}"))
+
+    def _post_from_fragment(self, request: HttpRequest) -> HttpResponse:
+        """Take what our own page read from the address; the CSRF token has been checked."""
+        try:
+            fields = parse_qs(request.POST.get("response", ""), keep_blank_values=True, max_num_fields=50)
+            response, sealed = self._read(fields)
+        except ValueError:
+            return self.failure(request, CallbackError(code="malformed_request"), counted=False)
+        except CallbackError as error:
+            return self.failure(request, error, counted=False)
+        transaction = transactions.take(request, response.state)
+        if transaction is None or transaction.configuration != self.configuration:
+            return self._without_transaction(request, response, sealed)
+        return self._complete(request, response, transaction)
+
+    def _read(
+        self, parameters: Mapping[str, Sequence[str]]
+    ) -> tuple[AuthorizationResponse, transactions.SealedState]:
+        """Return a response with what its ``state`` says. Raises CallbackError unless this site sealed that."""
+        response = parse_authorization_response(parameters)
+        sealed = transactions.open_state(response.state, self.configuration)
+        if sealed is None:
+            raise CallbackError("This site did not issue that state.", code="state_unknown")
+        return response, sealed
+
+    def _complete(
+        self, request: HttpRequest, response: AuthorizationResponse, transaction: transactions.Transaction
+    ) -> HttpResponse:
+        try:
+            url = silent.complete(request, response, transaction)
         except Auth0Error as error:
             next_url = flow.safe_next(request, transaction.next_url)
             again = answers.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
@@ -145,6 +259,10 @@ class CallbackView(_Auth0View):
         next_url = flow.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
             return answers.finish_answer(HttpResponseRedirect(flow.landing_url(next_url)))
+        if sealed.is_silent:
+            # The browser keeps no session: it goes where it wanted to, and is not sent round again.
+            url = silent.with_marker(flow.landing_url(next_url), silent.LOST)
+            return answers.finish_answer(HttpResponseRedirect(url))
         if sealed.is_link:
             # The browser that holds a magic link need not be the one that asked for it: nothing goes on by itself.
             error = CallbackError("This browser did not ask for that link.", code="link_other_browser")
@@ -175,6 +293,11 @@ class CallbackView(_Auth0View):
         query = request.GET.copy()
         query[_HOPPED] = "1"
         return answers.page(request, "hop.html", {"url": f"{request.path}?{query.urlencode()}"})
+
+
+def _fragment_page(request: HttpRequest) -> HttpResponse:
+    """Show the page whose script brings the fragment of its address here, which no server sees by itself."""
+    return answers.page(request, "fragment.html", {})
 
 
 @method_decorator(csrf_protect, name="dispatch")

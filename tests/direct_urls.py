@@ -14,7 +14,6 @@ from django.urls import include, path
 from django_auth0_flow.forms import Auth0AuthenticationForm, Auth0LoginErrors
 from tests.urls import urlpatterns as _common
 
-
 _PAGE = """<form method="post">{% csrf_token %}{{ form }}<input type="hidden" name="next" value="{{ next }}"></form>"""
 
 

@@ -91,7 +91,7 @@ class TestGoodTokens:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("header", [None, "", "Basic dXNlcjp3b3Jk", "DPoP abc", "Digest x=y", "Bearertoken"])
+    @pytest.mark.parametrize("header", [None, "", "Basic dXNlcjp3b3Jk", "Digest x=y", "Bearertoken"])
     def test_no_token_learns_no_error_code(self, header: str | None) -> None:
         answer = get(THINGS, header)
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, NO_TOKEN)

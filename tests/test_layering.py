@@ -22,6 +22,7 @@ ROWS = (
     ("6", "mfa_views"),
     ("6", "direct_views"),
     ("6", "decorators views"),
+    ("6", "silent"),
     ("6", "middleware templatetags.auth0 management.commands.auth0_clearsessions"),
     ("6", "answers bearer backchannel forms"),
     # 5
@@ -34,6 +35,7 @@ ROWS = (
     ("4", "setup_mistakes"),
     # 3
     ("3", "refresh single_logout cleanup mapping"),
+    ("3", "single_flight"),
     ("3", "exchange steps"),
     # 2
     ("2", "models checks"),

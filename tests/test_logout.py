@@ -13,7 +13,7 @@ from django.test import Client
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.testing.tenant import Tenant
-from tests.walk import FETCH, LOGOUT, SITE, is_logged_in, query_of, start, walk
+from tests.walk import FETCH, LOGOUT, SITE, SLOW, is_logged_in, query_of, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
 BACK = "/auth0/logged-out/"
@@ -69,7 +69,7 @@ class TestAtTheTenant:
         fault: str,
         options: dict[str, Any],
     ) -> None:
-        auth0_settings(HTTP_TIMEOUT=0.5)
+        auth0_settings(HTTP_TIMEOUT=0.5 if fault in SLOW else 10)
         walk(client, tenant)
         tenant.fault(fault, endpoint="revoke", times=None, **options)
         answer = client.post(LOGOUT)

@@ -25,7 +25,7 @@ from tests.walk import FETCH, assert_nothing_stored, session_of
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.direct_urls")]
 
 PAGE = "/auth0/password/"
-ADA = {"username": "ada@example.com", "password": "correct horse"}
+ADA: dict[str, Any] = {"username": "ada@example.com", "password": "correct horse"}
 SECRET = "JBSWY3DPEHPK3PXP"
 PHONE = "+819012345678"
 OTP = ("otp", {"secret": SECRET})
@@ -47,14 +47,14 @@ def configured(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any
     auth0_settings(PASSWORD_REALM="Username-Password-Authentication")
 
 
-def enrol(tenant: Tenant, *factors: tuple[Any, dict[str, str]]) -> list[Authenticator]:
+def enrol(tenant: Tenant, *factors: tuple[Any, dict[str, Any]]) -> list[Authenticator]:
     tenant.user.authenticators = [Authenticator(kind, **values) for kind, values in factors]
     return tenant.user.authenticators
 
 
-def begin(page: str = PAGE, *, next: str = "/plain/") -> Visitor:
+def begin(page: str = PAGE, *, next_url: str = "/plain/") -> Visitor:
     visitor = Visitor()
-    visitor.open(page, next=next)
+    visitor.open(page, next=next_url)
     visitor.submit("username", "password", **ADA)
     return visitor
 
@@ -72,7 +72,7 @@ def grants(tenant: Tenant, grant_type: str) -> int:
 
 def test_a_code_of_the_authenticator_app_logs_in_and_leads_to_next(tenant: Tenant) -> None:
     enrol(tenant, OTP)
-    visitor = begin(next="/token/")
+    visitor = begin(next_url="/token/")
     assert visitor.path.startswith("/auth0/mfa/code/")
     assert not LoginSession.objects.exists()
     visitor.submit("code", code=now_code(tenant))
@@ -87,7 +87,7 @@ def test_a_code_of_the_authenticator_app_logs_in_and_leads_to_next(tenant: Tenan
 @pytest.mark.parametrize("page", ["/accounts/login/", "/admin/login/", "/telling-admin/login/"])
 def test_the_second_factor_follows_djangos_own_login_views(tenant: Tenant, page: str) -> None:
     enrol(tenant, OTP)
-    visitor = begin(page, next="/token/")
+    visitor = begin(page, next_url="/token/")
     assert visitor.path.startswith("/auth0/mfa/code/")
     visitor.submit("code", code=now_code(tenant))
     assert visitor.path == "/token/"
@@ -109,7 +109,7 @@ def test_the_second_factor_leads_into_the_admin(tenant: Tenant) -> None:
 def test_django_login_without_next_ends_at_login_redirect_url(tenant: Tenant, settings: Any) -> None:
     settings.LOGIN_REDIRECT_URL = "/bare/"
     enrol(tenant, OTP)
-    visitor = begin("/accounts/login/", next="")
+    visitor = begin("/accounts/login/", next_url="")
     visitor.submit("code", code=now_code(tenant))
     assert visitor.path == "/bare/"
 
@@ -344,7 +344,8 @@ def test_refusals_of_the_challenge(tenant: Tenant, code: str, body: Any, status:
 def test_a_challenge_that_gets_no_usable_answer_is_503(tenant: Tenant, fault: str) -> None:
     enrol(tenant, SMS)
     visitor = begin()
-    tenant.fault(fault, endpoint="mfa", **({"value": {"challenge_type": "magic"}} if fault == "json" else {}))
+    options: dict[str, Any] = {"value": {"challenge_type": "magic"}} if fault == "json" else {}
+    tenant.fault(fault, endpoint="mfa", **options)
     assert visitor.submit("factor", factor="0").status_code == 503
     visitor.open(visitor.path)
     visitor.submit("factor", factor="0")
@@ -543,7 +544,8 @@ def test_the_secret_of_the_app_is_sealed_in_the_session(tenant: Tenant, caplog: 
 @pytest.mark.parametrize("kind", ["sms", "email"])
 def test_a_user_without_a_factor_sets_up_messages(tenant: Tenant, kind: str) -> None:
     visitor = begin()
-    visitor.submit("kind", value=kind, **({"phone_number": "+81 90-1234-5678"} if kind == "sms" else {}))
+    number: dict[str, Any] = {"phone_number": "+81 90-1234-5678"} if kind == "sms" else {}
+    visitor.submit("kind", value=kind, **number)
     message = tenant.last_message()
     assert message.to == (PHONE if kind == "sms" else "ada@example.com")
     visitor.submit("code", code=str(message.code))

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.direct_urls")]
 
 PAGE = "/auth0/password/"
 REALM = "Username-Password-Authentication"
-ADA = {"username": "ada@example.com", "password": "correct horse"}
+ADA: dict[str, Any] = {"username": "ada@example.com", "password": "correct horse"}
 BACKENDS = [
     "django_auth0_flow.backends.Auth0PasswordBackend",
     "django_auth0_flow.backends.Auth0Backend",
@@ -59,8 +59,8 @@ def token_requests(tenant: Tenant) -> list[Any]:
     return [request for request in tenant.requests if request.path == "/oauth/token"]
 
 
-def log_in(visitor: Visitor, page: str = PAGE, *, next: str = "/plain/", **values: str) -> Any:
-    visitor.open(page, next=next)
+def log_in(visitor: Visitor, page: str = PAGE, *, next_url: str = "/plain/", **values: str) -> Any:
+    visitor.open(page, next=next_url)
     return visitor.submit("username", "password", **{**ADA, **values})
 
 
@@ -69,7 +69,7 @@ def log_in(visitor: Visitor, page: str = PAGE, *, next: str = "/plain/", **value
 
 def test_a_right_password_logs_in_and_leads_to_next(tenant: Tenant) -> None:
     visitor = Visitor()
-    log_in(visitor, next="/token/")
+    log_in(visitor, next_url="/token/")
     assert visitor.path == "/token/"
     row = LoginSession.objects.get()
     assert visitor.text == row.grant.tokens.access_token
@@ -122,7 +122,7 @@ def test_the_session_key_changes_and_an_old_session_is_worthless(tenant: Tenant)
     log_in(visitor)
     assert visitor.client.session.session_key != before
     thief = Client()
-    thief.cookies["sessionid"] = before
+    thief.cookies["sessionid"] = str(before)
     assert not is_logged_in(thief)
 
 
@@ -347,7 +347,7 @@ def test_djangos_own_login_keeps_the_tokens(tenant: Tenant, page: str) -> None:
     visitor = Visitor()
     if page.startswith("/admin"):
         _make_staff(tenant)
-    log_in(visitor, page, next="/token/")
+    log_in(visitor, page, next_url="/token/")
     assert visitor.path == "/token/"
     row = LoginSession.objects.get()
     assert visitor.text == row.grant.tokens.access_token
@@ -468,14 +468,13 @@ def test_authenticate_takes_a_named_configuration(tenant: Tenant, settings: Any)
     assert authenticate(None, **ADA) is None
     assert authenticate(None, **ADA, configuration="partners") is not None
     visitor = Visitor()
-    log_in(visitor, "/partners/password/", next="/token/")
+    log_in(visitor, "/partners/password/", next_url="/token/")
     assert LoginSession.objects.get().configuration == "partners"
     assert visitor.path == "/token/"
 
 
 def test_a_user_with_a_fresh_login_shows_no_token(tenant: Tenant) -> None:
-    user = authenticate(None, **ADA)
-    assert user is not None
+    user: Any = authenticate(None, **ADA)
     carried = user._auth0_fresh_login
     assert carried.tokens.access_token not in repr(carried) + repr(user) + str(user)
 

@@ -40,8 +40,8 @@ def kinds(tenant: Tenant, auth0_settings: Callable[..., Any]) -> Callable[..., A
     return configure
 
 
-def ask(visitor: Visitor, kind: str = "email-code", address: str = ADDRESS, *, next: str = "/plain/") -> Any:
-    visitor.open(PAGE, next=next)
+def ask(visitor: Visitor, kind: str = "email-code", address: str = ADDRESS, *, next_url: str = "/plain/") -> Any:
+    visitor.open(PAGE, next=next_url)
     return visitor.submit("address", address=address, kind=kind)
 
 
@@ -66,7 +66,7 @@ def wrong(tenant: Tenant) -> str:
 )
 def test_a_code_logs_in_and_leads_to_next(tenant: Tenant, kind: str, address: str, strategy: str) -> None:
     visitor = Visitor()
-    log_in(visitor, tenant, kind=kind, address=address, next="/token/")
+    log_in(visitor, tenant, kind=kind, address=address, next_url="/token/")
     assert visitor.path == "/token/"
     row = LoginSession.objects.get()
     assert visitor.text == row.grant.tokens.access_token
@@ -92,7 +92,9 @@ def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
     assert grant.headers["auth0-forwarded-for"] == "127.0.0.1"
 
 
-def test_the_secret_goes_in_the_body_of_json_endpoints_also_with_basic_authentication(tenant: Tenant, kinds: Any) -> None:
+def test_the_secret_goes_in_the_body_of_json_endpoints_also_with_basic_authentication(
+    tenant: Tenant, kinds: Any
+) -> None:
     kinds("email-code", CLIENT_AUTH="client_secret_basic")
     visitor = Visitor()
     log_in(visitor, tenant)
@@ -226,7 +228,10 @@ def test_a_login_that_waited_for_too_long_starts_again_with_its_next(tenant: Ten
     [
         ("user_blocked", {"error": "unauthorized", "description": "user is blocked", "status": 403}),
         ("access_denied", {"error": "access_denied", "description": "Not today", "status": 403}),
-        ("client_rejected", {"error": "unauthorized_client", "description": "Grant type 'x' not allowed for the client."}),
+        (
+            "client_rejected",
+            {"error": "unauthorized_client", "description": "Grant type 'x' not allowed for the client."},
+        ),
         ("too_many_attempts", {"error": "too_many_attempts", "status": 429}),
         ("wrong_code", {"error": "invalid_grant", "status": 400}),
     ],
@@ -367,10 +372,10 @@ def test_a_login_is_shared_with_an_equal_submit_only(tenant: Tenant, difference:
 
 def test_two_tabs_each_with_their_own_address(tenant: Tenant) -> None:
     visitor = Visitor()
-    ask(visitor, next="/plain/")
+    ask(visitor, next_url="/plain/")
     first, first_code = visitor.path, str(tenant.last_message().code)
     first_form = visitor.filled("code", code=first_code)
-    ask(visitor, address="other@example.com", next="/")
+    ask(visitor, address="other@example.com", next_url="/")
     assert visitor.path != first
     answer = visitor.client.post(*first_form)
     assert answer["Location"] == "/plain/"
@@ -473,7 +478,7 @@ def open_link(tenant: Tenant, link: str | None = None) -> str:
 
 def test_a_link_logs_in_in_the_browser_that_asked_for_it(tenant: Tenant) -> None:
     visitor = Visitor()
-    ask(visitor, "email-link", next="/token/")
+    ask(visitor, "email-link", next_url="/token/")
     assert tenant.last_message().code is None
     assert visitor.path.startswith("/auth0/passwordless/code/")
     visitor.open(open_link(tenant))

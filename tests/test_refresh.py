@@ -13,7 +13,7 @@ from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_auth0_flow import refresh
+from django_auth0_flow import single_flight
 from django_auth0_flow.conf import get_client
 from django_auth0_flow.models import Grant, LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
@@ -418,10 +418,10 @@ class TestTransactions:
         tenant.fault("slow", seconds=0.3)
         leader = threading.Thread(target=lambda: token_of(StoredTokenSource(pk)))
         leader.start()
-        while pk not in refresh._flights:
+        while pk not in single_flight._flights:
             leader.join(0.005)
-        flight = refresh._flights[pk]
+        flight = single_flight._flights[pk]
         flight.answer.result(timeout=5)
         leader.join()
-        assert refresh._flights == {}
+        assert single_flight._flights == {}
         assert refreshes(tenant) == 1

@@ -1,4 +1,4 @@
-"""A visitor who fills in the pages' own forms: Django's test client with the CSRF check on, reading what a browser would."""
+"""A visitor who fills in the pages' own forms: Django's test client with the CSRF check on, reading what browsers read."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Visitor:
                 return form
         raise AssertionError(f"no form with {names} on {self.path}: {self.text}")
 
-    def filled(self, *names: str, value: str | None = None, **values: str) -> tuple[str, dict[str, str]]:
+    def filled(self, *names: str, value: str | None = None, **values: Any) -> tuple[str, dict[str, str]]:
         """Return address and data of a form as a browser would send it."""
         form = self.form_with(*(names or values), value=value)
         return urljoin(self.path, form.action) if form.action else self.path, {**form.hidden, **values}
 
-    def submit(self, *names: str, value: str | None = None, follow: bool = True, **values: str) -> Any:
+    def submit(self, *names: str, value: str | None = None, follow: bool = True, **values: Any) -> Any:
         """Fill in the form that has these fields, send it, and follow redirects on this site."""
         path, data = self.filled(*names, value=value, **values)
         answer = self.client.post(path, data)

@@ -40,15 +40,16 @@ class BrowserAnswer:
 def read_answer(answer: HttpAnswer, *, asked: str, back: str) -> BrowserAnswer:
     """Judge the answer to GET ``asked``, in whatever response mode; ``back``: the address of ours that it may lead to."""
     if 300 <= answer.status < 400 and answer.headers.get("Location"):
-        target = urljoin(asked, answer.headers["Location"])
+        target = _joined(asked, answer.headers["Location"])
         return _with_fields(answer.status, target, _parameters(target), back)
     if "json" in answer.headers.get("Content-Type", ""):
         return _from_json(answer)
     page = _Page()
     page.feed(answer.body[:200_000].decode("utf-8", "replace"))
     page.close()
-    if page.action is not None and _same_place(urljoin(asked, page.action), back):
-        return _with_fields(answer.status, urljoin(asked, page.action), page.inputs, back)
+    target = _joined(asked, page.action)
+    if target and _same_place(target, back):
+        return _with_fields(answer.status, target, page.inputs, back)
     return BrowserAnswer(answer.status, text=" ".join(" ".join(page.words).split())[:_MAX_TEXT])
 
 
@@ -76,6 +77,13 @@ def _from_json(answer: HttpAnswer) -> BrowserAnswer:
         error=error[:200] if isinstance(error, str) else "",
         text=text[:_MAX_TEXT] if isinstance(text, str) else "",
     )
+
+
+def _joined(base: str, address: str | None) -> str:
+    try:
+        return urljoin(base, address) if address is not None else ""
+    except ValueError:
+        return ""
 
 
 def _parameters(url: str) -> dict[str, str]:

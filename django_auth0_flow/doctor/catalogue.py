@@ -358,6 +358,12 @@ _ALL = (
         f"{_APP} > Settings > Application URIs > Allowed Logout URLs: add the URL, then Save.",
     ),
     Mistake(
+        "D15",
+        "logout_refused",
+        "The tenant's logout address does not work: users would end on an error page.",
+        "Monitoring > Logs: the newest entry shows why. Another provider than Auth0 needs an end_session_endpoint.",
+    ),
+    Mistake(
         "SM69",
         "rate_limited",
         "The tenant limits the rate of requests, and it is used up, or nearly so.",

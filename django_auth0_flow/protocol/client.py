@@ -137,8 +137,8 @@ class Client:
         policy only, and else ignores: whether the token is for it is the caller's to check.
 
         A new ID token is for this client, and must agree with ``first_claims`` in ``iss`` and ``sub``, and in
-        ``auth_time``, ``azp`` and ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant, MfaRequired,
-        TokenRequestError, TokenValidationError or TransportError. RFC 6749 §6.
+        ``auth_time``, ``azp`` and ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant,
+        MfaRequired, TokenRequestError, TokenValidationError or TransportError. RFC 6749 §6.
         """
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:

@@ -115,7 +115,8 @@ class CallbackError(Auth0Error):
     """The authorization response belongs to no login of this browser, or can't be read.
 
     Codes: ``state_missing``, ``state_unknown``, ``state_expired``, ``iss_mismatch``, ``iss_missing``,
-    ``parameter_repeated``, ``parameter_too_long``, ``code_missing``, ``malformed_request``.
+    ``parameter_repeated``, ``parameter_too_long``, ``code_missing``, ``id_token_missing``, ``access_token_missing``,
+    ``malformed_request``; at the login view also ``initiator_unknown`` and ``cookies_off``.
     """
 
     code = "callback_error"

@@ -133,7 +133,8 @@ class Issuer:
     """One issuer (an Auth0 tenant): its endpoints and the keys it signs with.
 
     ``url`` is the exact issuer identifier; ``mtls`` as in ``parse_metadata``. All methods may be called from any thread; a
-    fetch is made once for concurrent callers. Raises TransportError when nothing is cached and the tenant gives no usable answer.
+    fetch is made once for concurrent callers. Raises TransportError when nothing is cached and the tenant gives no usable
+    answer.
     """
 
     def __init__(self, url: str, *, http: Http, cache: SharedCache | None = None, mtls: bool = False) -> None:

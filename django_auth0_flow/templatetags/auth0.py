@@ -17,7 +17,7 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix
 
 from django_auth0_flow import flow
-from django_auth0_flow.conf import DEFAULT, get_settings
+from django_auth0_flow.conf import DEFAULT, configuration_for, get_settings
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.session import Auth0Session
 
@@ -49,7 +49,7 @@ def auth0_login_url(
     context: Context,
     *,
     next: str | None = None,  # noqa: A002  # its name in every URL
-    configuration: str = DEFAULT,
+    configuration: str = "",
     **parameters: Any,
 ) -> str:
     """Return the address that starts a login and comes back to ``next``, by default to the page the tag stands on.
@@ -57,6 +57,7 @@ def auth0_login_url(
     Further arguments join the request to the tenant, as far as ``FORWARDED_PARAMS`` names them:
     ``{% auth0_login_url screen_hint="signup" %}``. A ``next`` that leaves this site is dropped.
     """
+    configuration = configuration or _configuration_of(context)
     allowed = get_settings(configuration).forwarded_params
     if unknown := sorted(set(parameters).difference(allowed)):
         raise TemplateSyntaxError(f"{', '.join(unknown)} is not in AUTH0['FORWARDED_PARAMS'].")
@@ -73,7 +74,7 @@ def auth0_login_button(
     label: str = "",
     css_class: str = "",
     next: str | None = None,  # noqa: A002  # its name in every URL
-    configuration: str = DEFAULT,
+    configuration: str = "",
     **parameters: Any,
 ) -> dict[str, Any]:
     """Show a link to the login; see ``auth0_login_url`` for the arguments that it shares."""
@@ -88,14 +89,14 @@ def auth0_logout_button(
     label: str = "",
     css_class: str = "",
     next: str = "",  # noqa: A002  # its name in every URL
-    configuration: str = DEFAULT,
+    configuration: str = "",
 ) -> dict[str, Any]:
     """Show the form that logs out: a POST with its CSRF token, since a link could be followed by anybody.
 
     Without ``next`` the logout ends where the project's ``LOGOUT_REDIRECT_URL`` says.
     """
     return {
-        "url": flow.url_of("logout", configuration),
+        "url": flow.url_of("logout", configuration or _configuration_of(context)),
         "next": _safe(context, next),
         "label": label,
         "css_class": css_class,
@@ -170,6 +171,11 @@ def _picture(value: object) -> str:
 
 
 # -- the request -----------------------------------------------------------------------------------------------------
+
+
+def _configuration_of(context: Context) -> str:
+    request = _request_of(context)
+    return DEFAULT if request is None else configuration_for(request)
 
 
 def _request_of(context: Context) -> HttpRequest | None:

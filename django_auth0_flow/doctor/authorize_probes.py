@@ -1,0 +1,126 @@
+"""Would a login get as far as the tenant's login page: the authorization request of real logins, without a user."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from urllib.parse import urlsplit
+
+from .. import transactions
+from ..protocol.authorization import AuthorizationRequest
+from ..protocol.issuer import is_loopback_host
+from .browser_answers import BrowserAnswer, read_answer
+from .findings import Finding, finding
+from .refusals import find_mistake
+from .subject import Subject
+
+#: What to leave out to see what else is wrong.
+_WITHOUT = {
+    "SM14": ("audience", "resource"),
+    "SM17": ("audience", "resource"),
+    "SM26": ("organization",),
+    "SM27": ("organization",),
+    "SM28": ("organization",),
+    "SM62": ("screen_hint",),
+}
+#: How ``prompt=none`` is answered where nobody is logged in, or a page is due.
+_SILENT_ANSWERS = ("login_required", "consent_required", "interaction_required", "account_selection_required")
+_STATE = "auth0-doctor"
+
+
+def login_request(
+    subject: Subject, *, without: Collection[str] = (), parameters: dict[str, str] | None = None
+) -> AuthorizationRequest:
+    """Return the authorization request of a bare login of this configuration."""
+    conf = subject.conf
+    extra = dict(conf.authorization_params)
+    if conf.audience:
+        extra.setdefault("audience", conf.audience)
+    if isinstance(conf.organization, str) and conf.organization:
+        extra.setdefault("organization", conf.organization)
+    extra |= parameters or {}
+    scope = extra.pop("scope", conf.scope)
+    transaction = transactions.new_transaction(
+        conf.name,
+        redirect_uri=subject.callback,
+        scope=scope,
+        next_url="",
+        parameters={name: value for name, value in extra.items() if name not in without},
+        response_type=conf.response_type,
+        response_mode=conf.response_mode,
+    )
+    return transaction.request(_STATE)
+
+
+def _ask(subject: Subject, request: AuthorizationRequest) -> BrowserAnswer:
+    url = subject.client.authorization_url(request)
+    return read_answer(subject.get_page(url), asked=url, back=subject.callback)
+
+
+def probe_authorize(subject: Subject) -> Iterator[Finding]:
+    yield from _local_findings(subject)
+    without: list[str] = []
+    for _ in range(len(_WITHOUT)):
+        request = login_request(subject, without=without)
+        answer = _ask(subject, request)
+        if not answer.is_refusal:
+            yield from _onward_findings(subject, answer)
+            return
+        mistake = _mistake_of(answer, request)
+        if mistake == "SM25" and callable(subject.conf.organization):
+            subject.lost["authorize"] = "AUTH0['ORGANIZATION'] depends on the request"
+            return
+        yield finding(mistake, "authorize", subject.literal(str(answer)), detail=_detail(subject, mistake))
+        further = [name for name in _WITHOUT.get(mistake, ()) if name in request.parameters]
+        if not further:
+            subject.lost["authorize"] = "the tenant refuses authorization requests"
+            if mistake == "SM12":
+                subject.lost["client"] = "the tenant does not know the client id"
+            return
+        without += further
+
+
+def _mistake_of(answer: BrowserAnswer, request: AuthorizationRequest) -> str:
+    mistake = find_mistake(answer.error, answer.text, answer.status) or "D09"
+    if mistake == "SM14" and not {"audience", "resource"} & set(request.parameters):
+        return "SM70"
+    return mistake
+
+
+def _detail(subject: Subject, mistake: str) -> str:
+    return f"It must have {subject.callback}" if mistake == "SM10" else ""
+
+
+def _local_findings(subject: Subject) -> Iterator[Finding]:
+    conf, callback = subject.conf, urlsplit(subject.callback)
+    if conf.client_id.startswith("tpc_"):
+        yield finding("SM68", "authorize")
+    if callback.scheme == "http" and not is_loopback_host(callback.hostname):
+        yield finding("D12", "authorize")
+    if conf.api_origins and not conf.audience:
+        yield finding("SM40", "authorize")
+
+
+def _onward_findings(subject: Subject, answer: BrowserAnswer) -> Iterator[Finding]:
+    host = urlsplit(answer.leads_to).hostname or ""
+    if host.startswith("login.") and host.endswith(".auth0.com") and host != urlsplit(subject.conf.issuer).hostname:
+        yield finding("SM48", "authorize", subject.literal(f"{answer.status}, on to {host}"))
+
+
+def probe_silent(subject: Subject) -> Iterator[Finding]:
+    """Nobody is logged in, so the error must come back to the callback, with our state and the issuer's name."""
+    request = login_request(subject, parameters={"prompt": "none"})
+    answer = _ask(subject, request)
+    literal = subject.literal(str(answer))
+    if not answer.is_refusal:
+        return
+    if not answer.came_back:
+        yield finding(find_mistake("", answer.text, answer.status) or "D10", "silent", literal)
+        return
+    if answer.error not in _SILENT_ANSWERS:
+        yield finding(_mistake_of(answer, request), "silent", literal)
+    if answer.fields.get("state") != _STATE:
+        yield finding("D09", "silent", literal, detail="Its answer does not bring the request's state back.")
+    announced = subject.client.issuer.metadata().authorization_response_iss_parameter_supported
+    named = answer.fields.get("iss")
+    if named != subject.conf.issuer and (announced or named is not None):
+        yield finding("D11", "silent", subject.literal(f"iss {named!r}"))

@@ -1,0 +1,24 @@
+"""Would a logout come back to the site: the logout request of real logouts, without a session to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .browser_answers import read_answer
+from .findings import Finding, finding
+from .refusals import find_mistake
+from .subject import Subject
+
+
+def probe_logout(subject: Subject) -> Iterator[Finding]:
+    url = subject.client.logout_url(id_token_hint=None, post_logout_redirect_uri=subject.logged_out, state="auth0-doctor")
+    answer = read_answer(subject.get_page(url), asked=url, back=subject.logged_out)
+    mistake = find_mistake(answer.error, answer.text, answer.status)
+    if not answer.is_refusal and mistake is None:
+        return
+    oidc = subject.client.issuer.metadata().end_session_endpoint is not None
+    # The text of a refusal at /oidc/logout is not documented, its status is.
+    if mistake in ("SM33", None) and answer.status == 400:
+        mistake = "SM34" if oidc else "SM33"
+    detail = f"It is {subject.logged_out}" if mistake in ("SM33", "SM34") else ""
+    yield finding(mistake or "D15", "logout", subject.literal(str(answer)), detail=detail)

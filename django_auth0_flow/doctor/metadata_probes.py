@@ -1,0 +1,127 @@
+"""Is this the tenant, and can its tokens be checked here: discovery, keys, clock, endpoints."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from ..protocol.errors import Auth0Error, SigningKeyNotFound, TransportError
+from .catalogue import ERROR, WARNING
+from .findings import Finding, finding
+from .subject import Exchange, Subject
+
+#: Seconds that a clock may be off before it is worth a word: what Auth0 allows in a signed assertion.
+CLOCK_TOLERANCE = 10
+
+
+def probe_discovery(subject: Subject) -> Iterator[Finding]:
+    try:
+        subject.client.issuer.metadata()
+    except TransportError as error:
+        subject.lost["tenant"] = "the tenant's discovery document can't be used"
+        yield _discovery_finding(subject, error)
+
+
+def _discovery_finding(subject: Subject, error: TransportError) -> Finding:
+    answer, test = subject.http.last, "discovery"
+    if answer is None:
+        return unreachable(subject, error, test)
+    literal = subject.literal(f"{answer.status}: {answer.body[:2000].decode('utf-8', 'replace')}")
+    if error.code == "issuer_mismatch":
+        named = subject.literal(repr(answer.json_object().get("issuer")))
+        return finding("SM41", test, f"issuer {named}", detail=f"Yours is {subject.client.issuer.url!r}.")
+    if error.code == "metadata_incomplete":
+        return finding("D05", test)
+    if answer.status == 429 or answer.status >= 500:
+        return finding("SM69" if answer.status == 429 else "D07", test, literal)
+    return finding("D04", test, literal)
+
+
+def unreachable(subject: Subject, error: TransportError, test: str) -> Finding:
+    """Return the finding of an exchange that brought no HTTP answer."""
+    reasons = _reasons(error)
+    names = " ".join(repr(reason) for reason in reasons)
+    literal = subject.literal(f"{type(reasons[-1]).__name__}: {reasons[-1]}") if len(reasons) > 1 else error.code
+    if "NameResolutionError" in names or "gaierror" in names:
+        return finding("D01", test, literal)
+    if any(isinstance(reason, requests.exceptions.SSLError | ssl.SSLError) for reason in reasons):
+        return finding("D03", test, literal)
+    return finding("D02", test, literal)
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """Return the error and what lies behind it, the root last."""
+    found: list[BaseException] = [error]
+    while (cause := found[-1].__cause__ or found[-1].__context__) is not None and cause not in found:
+        found.append(cause)
+    return found
+
+
+def probe_keys(subject: Subject) -> Iterator[Finding]:
+    algorithm = subject.conf.id_token_algorithm
+    try:
+        keys = subject.client.issuer.signing_keys(None)
+    except (SigningKeyNotFound, TransportError) as error:
+        if isinstance(error, TransportError) and error.status is None and error.code != "no_signing_keys":
+            raise
+        yield finding("SM45", "keys", _last_answer(subject), severity=ERROR if algorithm != "HS256" else WARNING)
+        return
+    published = _published_algorithms(subject)
+    if keys and published and algorithm in ("RS256", "PS256") and published.isdisjoint({algorithm, ""}):
+        yield finding("D08", "keys", f"alg {', '.join(sorted(published))}")
+
+
+def _published_algorithms(subject: Subject) -> set[str]:
+    """Return the ``alg`` of each key, "" for a key that is good for any."""
+    last = subject.http.last
+    keys = last.json_object().get("keys") if last else None
+    found = [key.get("alg", "") for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    return {alg for alg in found if isinstance(alg, str)}
+
+
+def _last_answer(subject: Subject) -> str:
+    last = subject.http.last
+    return subject.literal(f"{last.status}: {last.body[:2000].decode('utf-8', 'replace')}") if last else ""
+
+
+def probe_clock(subject: Subject) -> Iterator[Finding]:
+    offsets = [found for exchange in subject.http.exchanges if (found := _offset(exchange)) is not None]
+    if not offsets:
+        return
+    offset = min(offsets, key=abs)
+    if abs(offset) <= CLOCK_TOLERANCE:
+        return
+    direction = "ahead" if offset > 0 else "behind"
+    yield finding(
+        "D06",
+        "clock",
+        severity=ERROR if abs(offset) > subject.conf.leeway else WARNING,
+        detail=f"It is {round(abs(offset))} seconds {direction}; AUTH0['LEEWAY'] allows {subject.conf.leeway}.",
+    )
+
+
+def _offset(exchange: Exchange) -> float | None:
+    """Return by how many seconds our clock was ahead of the server's when it answered, None if it did not tell."""
+    headers = exchange.answer.headers
+    try:
+        server = parsedate_to_datetime(headers["Date"]).timestamp() + int(headers.get("Age", "0"))
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        return None
+    # The header is cut to whole seconds, and the answer took its time.
+    if exchange.sent_at - 1 <= server <= exchange.received_at:
+        return 0
+    return exchange.sent_at - 1 - server if server < exchange.sent_at - 1 else exchange.received_at - server
+
+
+def probe_endpoints(subject: Subject) -> Iterator[Finding]:
+    metadata = subject.client.issuer.metadata()
+    if metadata.end_session_endpoint is None:
+        yield finding("SM35", "endpoints")
+
+
+def describe(error: Auth0Error) -> str:
+    """Return an error of ours in one word."""
+    return f"{error.status} {error.code}" if isinstance(error, TransportError) and error.status else error.code
