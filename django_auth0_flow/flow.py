@@ -234,6 +234,9 @@ def store_login(
     before = fresh.before
     if isinstance(before, dict) and before.get("id"):
         _replace(before)
+        if before.get("key") == request.session.session_key:
+            # Django keeps the session key of a user who logs in again; here every login changes it.
+            request.session.cycle_key()
     row = LoginSession(
         identity=identity_of(user, fresh.claims),
         configuration=conf.name,

@@ -311,3 +311,16 @@ class TestSurroundings:
         source = StoredTokenSource(LoginSession.objects.get().pk)
         assert source.access_token().access_token
         assert repr(source.tokens).count("ey") == 0
+
+
+def test_W3_session_key_changes_also_when_the_same_user_logs_in_again(
+    logged_in_client: Client, log_in: Callable[..., Any]
+) -> None:
+    before = logged_in_client.cookies["sessionid"].value
+    assert log_in(logged_in_client).status_code == 302
+    after = logged_in_client.cookies["sessionid"].value
+    assert after != before
+    assert LoginSession.objects.get().session_key == after
+    stale = Client()
+    stale.cookies["sessionid"] = before
+    assert stale.get("/").content == b"home of nobody"

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from .. import transactions
-from ..protocol.authorization import AuthorizationRequest
+from ..protocol.authorization import AuthorizationRequest, kinds_of
+from ..protocol.errors import OAuthError
 from ..protocol.issuer import is_loopback_host
 from .browser_answers import BrowserAnswer, read_answer
 from .findings import Finding, finding
@@ -24,6 +25,8 @@ _WITHOUT = {
 }
 #: How ``prompt=none`` is answered where nobody is logged in, or a page is due.
 _SILENT_ANSWERS = ("login_required", "consent_required", "interaction_required", "account_selection_required")
+#: Mistakes after which every further request of the client would be refused alike.
+CREDENTIALS_REFUSED = ("SM13", "SM71")
 _STATE = "auth0-doctor"
 
 
@@ -32,12 +35,12 @@ def login_request(
 ) -> AuthorizationRequest:
     """Return the authorization request of a bare login of this configuration."""
     conf = subject.conf
-    extra = dict(conf.authorization_params)
-    if conf.audience:
-        extra.setdefault("audience", conf.audience)
+    extra = {**conf.authorization_params, **(parameters or {})}
     if isinstance(conf.organization, str) and conf.organization:
-        extra.setdefault("organization", conf.organization)
-    extra |= parameters or {}
+        extra["organization"] = conf.organization
+    if kinds_of(conf.response_type) != {"id_token"}:
+        wanted = {"audience": conf.audience, "resource": conf.resource}
+        extra = {**{name: value for name, value in wanted.items() if value}, **extra}
     scope = extra.pop("scope", conf.scope)
     transaction = transactions.new_transaction(
         conf.name,
@@ -52,12 +55,20 @@ def login_request(
 
 
 def _ask(subject: Subject, request: AuthorizationRequest) -> BrowserAnswer:
-    url = subject.client.authorization_url(request)
+    """Send the request as a login does, pushed where it pushes, and return the answer."""
+    try:
+        url = subject.client.authorization_url(request)
+    except OAuthError as error:
+        return BrowserAnswer(error.status or 400, error=error.error, text=error.error_description, was_pushed=True)
     return read_answer(subject.get_page(url), asked=url, back=subject.callback)
 
 
 def probe_authorize(subject: Subject) -> Iterator[Finding]:
     yield from _local_findings(subject)
+    if subject.conf.pushed_authorization and not _takes_pushed_requests(subject):
+        subject.lost["authorize"] = "authorization requests can't be pushed"
+        yield finding("SM59", "authorize", "no pushed_authorization_request_endpoint in the discovery document")
+        return
     without: list[str] = []
     for _ in range(len(_WITHOUT)):
         request = login_request(subject, without=without)
@@ -65,7 +76,7 @@ def probe_authorize(subject: Subject) -> Iterator[Finding]:
         if not answer.is_refusal:
             yield from _onward_findings(subject, answer)
             return
-        mistake = _mistake_of(answer, request)
+        mistake = _mistake_of(subject, answer, request)
         if mistake == "SM25" and callable(subject.conf.organization):
             subject.lost["authorize"] = "AUTH0['ORGANIZATION'] depends on the request"
             return
@@ -75,15 +86,28 @@ def probe_authorize(subject: Subject) -> Iterator[Finding]:
             subject.lost["authorize"] = "the tenant refuses authorization requests"
             if mistake == "SM12":
                 subject.lost["client"] = "the tenant does not know the client id"
+            if mistake in CREDENTIALS_REFUSED:
+                subject.lost["credentials"] = "the tenant refuses the client's credentials"
             return
         without += further
 
 
-def _mistake_of(answer: BrowserAnswer, request: AuthorizationRequest) -> str:
-    mistake = find_mistake(answer.error, answer.text, answer.status) or "D09"
+def _takes_pushed_requests(subject: Subject) -> bool:
+    return subject.client.issuer.metadata().pushed_authorization_request_endpoint is not None
+
+
+def _mistake_of(subject: Subject, answer: BrowserAnswer, request: AuthorizationRequest) -> str:
+    mistake = find_mistake(answer.error, answer.text, answer.status)
+    if answer.was_pushed and mistake in (None, "SM60"):
+        return "SM59"
     if mistake == "SM14" and not {"audience", "resource"} & set(request.parameters):
         return "SM70"
-    return mistake
+    return refused_client(subject, mistake) or "D09"
+
+
+def refused_client(subject: Subject, mistake: str | None) -> str | None:
+    """Return ``mistake`` in the words that fit how this client proves itself."""
+    return "SM71" if mistake == "SM13" and subject.conf.client_auth == "private_key_jwt" else mistake
 
 
 def _detail(subject: Subject, mistake: str) -> str:
@@ -96,7 +120,7 @@ def _local_findings(subject: Subject) -> Iterator[Finding]:
         yield finding("SM68", "authorize")
     if callback.scheme == "http" and not is_loopback_host(callback.hostname):
         yield finding("D12", "authorize")
-    if conf.api_origins and not conf.audience:
+    if conf.api_origins and not conf.api_audience:
         yield finding("SM40", "authorize")
 
 
@@ -117,7 +141,7 @@ def probe_silent(subject: Subject) -> Iterator[Finding]:
         yield finding(find_mistake("", answer.text, answer.status) or "D10", "silent", literal)
         return
     if answer.error not in _SILENT_ANSWERS:
-        yield finding(_mistake_of(answer, request), "silent", literal)
+        yield finding(_mistake_of(subject, answer, request), "silent", literal)
     if answer.fields.get("state") != _STATE:
         yield finding("D09", "silent", literal, detail="Its answer does not bring the request's state back.")
     announced = subject.client.issuer.metadata().authorization_response_iss_parameter_supported

@@ -1,4 +1,4 @@
-"""What the tenant answers to a browser: on to a page of its own, back to us, or an error page. Nothing is followed."""
+"""What the tenant answers to a browser: on to a page of its own, back to the site, or an error page. Nothing is followed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _MAX_TEXT = 4000
 class BrowserAnswer:
     """``came_back``: it leads to our own address, with ``fields``. ``leads_to``: where a redirect or form goes, without query.
 
-    ``text`` is what a page shows, or the description of the error that a redirect carries.
+    ``text`` is what a page shows, or the description of the error that a redirect carries. ``was_pushed``: it is the tenant's
+    answer to a pushed request, which no browser sees.
     """
 
     status: int
@@ -25,6 +26,7 @@ class BrowserAnswer:
     error: str = ""
     text: str = ""
     fields: dict[str, str] = field(default_factory=dict, repr=False)
+    was_pushed: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -32,7 +34,7 @@ class BrowserAnswer:
 
     def __str__(self) -> str:
         if self.error:
-            where = "back at the site" if self.came_back else "at the tenant"
+            where = "at /oauth/par" if self.was_pushed else "back at the site" if self.came_back else "at the tenant"
             return f"{self.status}, {where}: {self.error}{f': {self.text}' if self.text else ''}"
         return f"{self.status}, page: {self.text}" if self.text else str(self.status)
 

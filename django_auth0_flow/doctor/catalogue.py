@@ -375,7 +375,6 @@ _ALL = (
         "test_failed",
         "The doctor itself failed at this test: a mistake in django-auth0-flow.",
         "No Dashboard setting: please report it with the name of the exception.",
-        WARNING,
     ),
 )
 

@@ -36,7 +36,7 @@ from .token_probes import (
 
 
 @dataclass(frozen=True)
-class Test:
+class Step:
     """``needs``: what must not be lost before. ``applies``: whether the settings call for it."""
 
     name: str
@@ -61,55 +61,55 @@ def probe_limits(subject: Subject) -> Iterator[Finding]:
             return
 
 
-TESTS = (
-    Test("discovery", probe_discovery, needs=()),
-    Test("keys", probe_keys),
-    Test("clock", probe_clock),
-    Test("endpoints", probe_endpoints),
-    Test("authorize", probe_authorize, needs=("tenant", "client")),
-    Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
-    Test("code", probe_code, needs=_CLIENT, applies=needs_code),
-    Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
-    Test("password", probe_password, needs=_CLIENT, applies=needs_password),
-    Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
-    Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
-    Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
-    Test("logout", probe_logout, needs=("tenant", "client")),
-    Test("rate limits", probe_limits),
+STEPS = (
+    Step("discovery", probe_discovery, needs=()),
+    Step("keys", probe_keys),
+    Step("clock", probe_clock),
+    Step("endpoints", probe_endpoints),
+    Step("authorize", probe_authorize, needs=("tenant", "client")),
+    Step("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Step("code", probe_code, needs=_CLIENT, applies=needs_code),
+    Step("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
+    Step("password", probe_password, needs=_CLIENT, applies=needs_password),
+    Step("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
+    Step("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
+    Step("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
+    Step("logout", probe_logout, needs=("tenant", "client")),
+    Step("rate limits", probe_limits),
 )
 #: Findings that mean that a test did not get through to the tenant.
-_NO_ANSWER = frozenset(["D01", "D02", "D03", "D07"])
+_NO_ANSWER = frozenset(["D01", "D02", "D03", "D07", "D99"])
 
 
 def examine(subject: Subject, report: Report) -> None:
     """Run the tests and write into ``report`` what comes out; a test that fails itself does not end the examination."""
-    for test in TESTS:
-        if not test.applies(subject.conf):
+    for step in STEPS:
+        if not step.applies(subject.conf):
             continue
-        reasons = [subject.lost[need] for need in test.needs if need in subject.lost]
+        reasons = [subject.lost[need] for need in step.needs if need in subject.lost]
         if reasons:
-            report.untested.append(Untested(test.name, reasons[0]))
+            report.untested.append(Untested(step.name, reasons[0]))
             continue
-        for found in _run(test, subject):
+        for found in _run(step, subject):
             _add(report, found)
-        report.tested.append(test.name)
+        report.tested.append(step.name)
     report.requests = subject.http.requests
 
 
-def _run(test: Test, subject: Subject) -> list[Finding]:
+def _run(step: Step, subject: Subject) -> list[Finding]:
     found: list[Finding] = []
     try:
-        found.extend(test.probe(subject))
+        found.extend(step.probe(subject))
     except TransportError as error:
         if error.code == "rate_limited":
             subject.lost["tenant"] = "the tenant limits the rate of requests"
-            found.append(finding("SM69", test.name, "429"))
+            found.append(finding("SM69", step.name, "429"))
         elif error.status is None:
-            found.append(unreachable(subject, error, test.name))
+            found.append(unreachable(subject, error, step.name))
         else:
-            found.append(finding("D07", test.name, f"{error.status} {error.code}"))
+            found.append(finding("D07", step.name, f"{error.status} {error.code}"))
     except Exception as error:
-        found.append(finding("D99", test.name, type(error).__name__))
+        found.append(finding("D99", step.name, type(error).__name__))
     return found
 
 

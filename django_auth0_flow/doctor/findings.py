@@ -48,6 +48,7 @@ class Report:
     client_id: str = ""
     callback: str = ""
     logged_out: str = ""
+    address_source: str = ""
     tested: list[str] = field(default_factory=list)
     untested: list[Untested] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

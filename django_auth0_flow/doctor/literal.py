@@ -18,7 +18,12 @@ class Literal:
     """Makes untrusted text printable. ``secrets`` are never shown, in none of the forms that a URL or form gives them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) > 3 for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+        forms = {
+            form
+            for secret in secrets
+            if len(secret) > 3
+            for form in (secret, quote(secret, safe=""), quote_plus(secret))
+        }
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:

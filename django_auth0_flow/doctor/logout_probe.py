@@ -11,7 +11,9 @@ from .subject import Subject
 
 
 def probe_logout(subject: Subject) -> Iterator[Finding]:
-    url = subject.client.logout_url(id_token_hint=None, post_logout_redirect_uri=subject.logged_out, state="auth0-doctor")
+    url = subject.client.logout_url(
+        id_token_hint=None, post_logout_redirect_uri=subject.logged_out, state="auth0-doctor"
+    )
     answer = read_answer(subject.get_page(url), asked=url, back=subject.logged_out)
     mistake = find_mistake(answer.error, answer.text, answer.status)
     if not answer.is_refusal and mistake is None:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
-from ..protocol.errors import Auth0Error, SigningKeyNotFound, TransportError
+from ..protocol.errors import SigningKeyNotFound, TransportError
 from .catalogue import ERROR, WARNING
 from .findings import Finding, finding
 from .subject import Exchange, Subject
@@ -120,8 +120,3 @@ def probe_endpoints(subject: Subject) -> Iterator[Finding]:
     metadata = subject.client.issuer.metadata()
     if metadata.end_session_endpoint is None:
         yield finding("SM35", "endpoints")
-
-
-def describe(error: Auth0Error) -> str:
-    """Return an error of ours in one word."""
-    return f"{error.status} {error.code}" if isinstance(error, TransportError) and error.status else error.code

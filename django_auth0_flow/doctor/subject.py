@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +27,9 @@ class Exchange:
 class RecordingHttp(Http):
     """An ``Http`` that remembers the answers and counts the requests."""
 
-    clock: Callable[[], float] = staticmethod(time.time)
-
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
         super().__init__(**options)
+        self._clock = clock
         self.exchanges: list[Exchange] = []
         self.requests = 0
 
@@ -42,9 +40,9 @@ class RecordingHttp(Http):
     def _send(self, method: str, url: str, **options: Any) -> HttpAnswer:
         options["headers"] = {"User-Agent": USER_AGENT, **(options.get("headers") or {})}
         self.requests += 1
-        sent_at = self.clock()
+        sent_at = self._clock()
         answer = super()._send(method, url, **options)
-        self.exchanges.append(Exchange(url, sent_at, self.clock(), answer))
+        self.exchanges.append(Exchange(url, sent_at, self._clock(), answer))
         return answer
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..conf import Auth0Settings
 from ..protocol.authorization import kinds_of
 from ..protocol.direct import DirectLogins
 from ..protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
 from ..protocol.tokens import TokenSet
-from .authorize_probes import login_request
+from .authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
 from .findings import Finding, finding
 from .refusals import find_mistake
 from .subject import Subject
 
 #: In the place of codes and tokens, so that the tenant's log tells whose doing it is.
 NOBODYS = "auth0-doctor"
-#: Mistakes after which every further request of the client would be refused alike.
-_FATAL = ("SM13", "SM71")
 #: The connection that each kind of ``PASSWORDLESS`` uses.
 _CONNECTIONS = {"email-code": "email", "email-link": "email", "sms": "sms"}
 
@@ -65,28 +64,17 @@ def probe_refresh(subject: Subject) -> Iterator[Finding]:
 
 def probe_password(subject: Subject) -> Iterator[Finding]:
     realm = subject.conf.password_realm
-    name, password = _nobody(), secrets.token_urlsafe(24)
-    logins = _logins(subject)
-    yield from _refusal(
-        subject,
-        "password",
-        lambda: logins.log_in_with_password(name, password, realm=realm if isinstance(realm, str) else ""),
-    )
+    realm = realm if isinstance(realm, str) else ""
+    ask = partial(_logins(subject).log_in_with_password, _nobody(), secrets.token_urlsafe(24), realm=realm)
+    yield from _refusal(subject, "password", ask)
 
 
 def probe_one_time_code(subject: Subject) -> Iterator[Finding]:
     logins = _logins(subject)
     for connection in _connections(subject.conf, ("email-code", "sms")):
         name = _nobody() if connection == "email" else "+0"
-        found = list(
-            _refusal(
-                subject,
-                "one-time code",
-                lambda connection=connection, name=name: logins.log_in_with_code(  # type: ignore[misc]  # bound by default
-                    connection, name, "000000", redirect_uri=subject.callback
-                ),
-            )
-        )
+        ask = partial(logins.log_in_with_code, connection, name, "000000", redirect_uri=subject.callback)
+        found = list(_refusal(subject, "one-time code", ask))
         yield from found
         if found:
             return
@@ -104,7 +92,7 @@ def probe_passwordless(subject: Subject) -> Iterator[Finding]:
             subject.client.post_json("passwordless/start", body)
         except OAuthError as error:
             mistake = find_mistake(error.error, error.error_description, error.status)
-            if mistake in _FATAL:
+            if mistake in CREDENTIALS_REFUSED:
                 mistake = "SM64"
             if mistake is not None:
                 detail = f"It is the connection {connection}."
@@ -137,9 +125,8 @@ def _refusal(subject: Subject, test: str, ask: Callable[[], object]) -> Iterator
             if test == "second factor" and ("mfa_token" in error.error_description or error.error == "expired_token"):
                 return
             mistake = "D14"
-        if mistake == "SM13" and subject.conf.client_auth == "private_key_jwt":
-            mistake = "SM71"
-        if mistake in _FATAL:
+        mistake = refused_client(subject, mistake) or mistake
+        if mistake in CREDENTIALS_REFUSED:
             subject.lost["credentials"] = "the tenant refuses the client's credentials"
         yield finding(mistake, test, _literal(subject, error))
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import jwt
+
 from .client_auth import verify_signed_by
 from .errors import ApiRefusal, CallbackRefusal, PageRefusal
 from .model import Application, Organization
@@ -120,10 +122,12 @@ def unpack_request_object(
     now = state.clock.now()
     try:
         claims = verify_signed_by(application, parameters["request"])
+        kind = jwt.get_unverified_header(parameters["request"]).get("typ")
     except ApiRefusal as refusal:
         raise PageRefusal(400, "invalid_request_object", "The request object's signature is not good") from refusal
     good = (
-        claims.get("iss") == application.client_id
+        kind in {"JWT", "oauth-authz-req+jwt"}
+        and claims.get("iss") == application.client_id
         and claims.get("client_id") == application.client_id
         and claims.get("aud") == state.issuer
         and claims.get("exp", now + 1) > now

@@ -1,4 +1,4 @@
-"""Client authentication: secret in the body or by Basic, ``private_key_jwt``, none."""
+"""Client authentication: secret in the body or by Basic, ``private_key_jwt``, a certificate at the edge, none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import jwt
 from flask import Request
 
+from . import mtls
 from .errors import ApiRefusal, unauthorized
 from .model import Application
 from .parameters import Parameters
@@ -37,6 +38,10 @@ def authenticate_client(state: TenantState, request: Request, parameters: Parame
     if application is None:
         raise unauthorized()
     if application.is_public:
+        return application
+    if application.token_endpoint_auth_method in mtls.METHODS:
+        if not mtls.shows_certificate(state, request, application):
+            raise unauthorized()
         return application
     if application.token_endpoint_auth_method not in {"client_secret_post", "client_secret_basic"}:
         raise unauthorized()

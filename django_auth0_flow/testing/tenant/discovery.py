@@ -14,6 +14,7 @@ from .faults import Fault
 from .jws import base64url
 from .keys import stranger
 from .model import OIDC_SCOPES
+from .mtls import mtls_metadata
 from .state import TenantState
 
 _OPEN = {"Access-Control-Allow-Origin": "*"}
@@ -111,7 +112,7 @@ def metadata(state: TenantState) -> dict[str, Any]:
         document["authorization_response_iss_parameter_supported"] = True
     if state.allowed_acr_values:
         document["acr_values_supported"] = list(state.allowed_acr_values)
-    return document
+    return {**document, **mtls_metadata(state, document)}
 
 
 def _spoilt(keys: list[dict[str, Any]], faults: Iterable[Fault]) -> list[Any]:

@@ -124,10 +124,13 @@ class Application:
     web_origins: list[str] = field(default_factory=list)
     initiate_login_uri: str | None = None
     grant_types: set[str] = field(default_factory=lambda: set(WEB_GRANTS))
-    #: ``client_secret_post`` and ``client_secret_basic`` (each takes the other's form), ``private_key_jwt``, ``none``.
+    #: ``client_secret_post`` and ``client_secret_basic`` (each takes the other's form), ``private_key_jwt``,
+    #: ``tls_client_auth``, ``self_signed_tls_client_auth``, ``none``.
     token_endpoint_auth_method: str = "client_secret_post"
     #: PEM public keys registered for ``private_key_jwt`` and signed requests, by ``kid`` (may be the empty string).
     public_keys: dict[str, str] = field(default_factory=dict)
+    #: PEM certificates that the application may show through the edge (mTLS).
+    certificates: list[str] = field(default_factory=list)
     rotation: bool = True
     #: Rotation Overlap Period.
     overlap: float = 0

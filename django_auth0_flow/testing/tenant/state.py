@@ -61,6 +61,9 @@ class TenantState:
         self.auto_login: bool | User = False
         self.invalid_grant_status = 403
         self.require_dpop_nonce = False
+        #: Address of an edge that ends TLS and asks clients for a certificate, "/" at its end; it sends ``mtls_edge_key``.
+        self.mtls_edge: str | None = None
+        self.mtls_edge_key = secrets.token_urlsafe(24)
         self.token_hook: TokenHook | None = None
 
         self.sessions: dict[str, Session] = {}

@@ -1,0 +1,141 @@
+"""A person whose browser meets this site and the tenant, and sends cookies as browsers do: by SameSite."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from django.test import Client
+
+from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
+from tests.visitor import FormOnPage, _Forms
+from tests.walk import NAVIGATE
+
+_MAX_STEPS = 20
+
+
+class Person:
+    """One browser, at ``site`` and at the tenant. ``page`` is the last answer; ``trail`` the addresses it went through.
+
+    ``keeps_cookies`` False: this site's cookies are thrown away, the tenant's are kept.
+    """
+
+    def __init__(
+        self,
+        tenant: Tenant,
+        *,
+        site: str = "https://testserver",
+        user: User | None = None,
+        keeps_cookies: bool = True,
+        **headers: str,
+    ) -> None:
+        parts = urlsplit(site)
+        self.site, self.user, self.keeps_cookies = site, user, keeps_cookies
+        self.tenant, self.tenants = tenant.browser(), {tenant.issuer: tenant.browser()}
+        self.tenants[tenant.issuer] = self.tenant
+        self.client = Client(
+            enforce_csrf_checks=True,
+            headers={**NAVIGATE, "Host": parts.netloc, **headers},
+            **{"wsgi.url_scheme": parts.scheme},  # type: ignore[arg-type]  # an entry of the WSGI environment
+        )
+        self.trail: list[str] = []
+        self.page: Any = None
+
+    def knows(self, tenant: Tenant) -> None:
+        """Let this browser visit another tenant as well."""
+        self.tenants[tenant.issuer] = tenant.browser()
+
+    # -- steps -----------------------------------------------------------------------------------------------------------
+
+    def get(self, url: str) -> Any:
+        """Open one address of this site; no redirect is followed."""
+        self.trail.append(url)
+        self._lose_cookies()
+        self.page = self.client.get(url.removeprefix(self.site))
+        return self.page
+
+    def post_from_elsewhere(self, url: str, fields: dict[str, str]) -> Any:
+        """Send a form that another site's page holds: only cookies with SameSite=None go along."""
+        self.trail.append(url)
+        self._lose_cookies()
+        jar = self.client.cookies
+        held_back = {name: morsel for name, morsel in jar.items() if morsel["samesite"].lower() != "none"}
+        for name in held_back:
+            del jar[name]
+        self.page = self.client.post(url.removeprefix(self.site), fields, headers={"Origin": "https://tenant.example"})
+        for name, morsel in held_back.items():
+            if name not in jar:
+                dict.__setitem__(jar, name, morsel)
+        return self.page
+
+    def submit(self, **fields: str) -> Any:
+        """Send the form on the page, with its hidden fields, as this site's own page does."""
+        form = self.form()
+        data = {**form.hidden, **fields}
+        self.page = self.client.post(form.action, data, headers={"Origin": self.site, "Referer": f"{self.site}/"})
+        return self.page
+
+    def form(self) -> FormOnPage:
+        parser = _Forms()
+        parser.feed(self.page.content.decode())
+        return parser.forms[0]
+
+    def at_tenant(self, url: str, *, deny: bool = False) -> AuthorizationAnswer:
+        """Go to the tenant and log in there if it asks; return what the browser brings back."""
+        self.trail.append(url)
+        issuer = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
+        return self.tenants[issuer].authorize(url, self.user, deny=deny)
+
+    def bring(self, answer: AuthorizationAnswer) -> Any:
+        """Carry the tenant's answer to this site."""
+        if answer.method == "POST":
+            return self.post_from_elsewhere(answer.url, answer.fields)
+        if (fragment := urlsplit(answer.url).fragment) == "":
+            return self.get(answer.url)
+        self.get(urlsplit(answer.url)._replace(fragment="").geturl())
+        return self.submit(response=fragment)
+
+    # -- journeys --------------------------------------------------------------------------------------------------------
+
+    def visit(self, path: str) -> Any:
+        """Open a page and go wherever the redirects lead, through the tenant and back; return the last page."""
+        return self.follow(self.get(f"{self.site}{path}"))
+
+    def follow(self, answer: Any) -> Any:
+        for _ in range(_MAX_STEPS):
+            if answer.status_code not in (301, 302, 303):
+                return answer
+            url = urljoin(f"{self.site}/", answer["Location"])
+            answer = self.get(url) if url.startswith(f"{self.site}/") else self.bring(self.at_tenant(url))
+        raise AssertionError(f"redirects without end: {self.trail}")
+
+    def start(self, path: str) -> str:
+        """Follow redirects on this site and return the first address that leads to a tenant."""
+        answer = self.get(f"{self.site}{path}")
+        for _ in range(_MAX_STEPS):
+            url = urljoin(f"{self.site}/", answer["Location"])
+            if not url.startswith(f"{self.site}/"):
+                return url
+            answer = self.get(url)
+        raise AssertionError(f"redirects without end: {self.trail}")
+
+    @property
+    def text(self) -> str:
+        return str(self.page.content.decode())
+
+    def asked(self) -> list[dict[str, str]]:
+        """Return the authorization requests of the last journey, oldest first."""
+        return [dict(parse_qsl(urlsplit(url).query)) for url in self.trail if urlsplit(url).path == "/authorize"]
+
+    def forget_trail(self) -> None:
+        self.trail.clear()
+
+    def cookie(self, name: str) -> str:
+        found = self.client.cookies.get(name)
+        return found.value if found else ""
+
+    def _lose_cookies(self) -> None:
+        if not self.keeps_cookies:
+            self.client.cookies.clear()
+        for name in [name for name, morsel in self.client.cookies.items() if not morsel.value]:
+            del self.client.cookies[name]  # deleted by the site
