@@ -49,9 +49,12 @@ def direct_logins(
 ) -> DirectLogins:
     """Return Auth0's logins without redirect, for this visitor.
 
-    Without a request there is no session to keep a refresh token in, so none is asked for.
+    Without a request there is no session to keep a refresh token in, so none is asked for. Raises Auth0Error
+    (``organization_login_needed``) where ``ORGANIZATION`` has every login belong to one: these can't.
     """
     conf = get_settings(configuration)
+    if demands_organization(request, conf):
+        raise Auth0Error("Logins without redirect belong to no organization.", code="organization_login_needed")
     scopes = [scope for scope in conf.scope.split() if request is not None or scope != "offline_access"]
     audience = {"audience": conf.audience} if conf.audience else {}
     return DirectLogins(
@@ -60,6 +63,14 @@ def direct_logins(
         parameters={**audience, **(parameters or {})},
         visitor_address=visitor_address(request, conf.trusted_proxy_count),
     )
+
+
+def demands_organization(request: HttpRequest | None, conf: Auth0Settings) -> bool:
+    """Tell whether this site has the visitor log in to an organization; without a request a callable can't deny it."""
+    wanted = conf.organization
+    if callable(wanted):
+        wanted = (wanted(request) or "") if request is not None else "?"
+    return bool(wanted or conf.authorization_params.get("organization"))
 
 
 def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *, was_asked_for: bool) -> None:

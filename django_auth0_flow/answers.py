@@ -96,17 +96,20 @@ def mfa_required(
     next_url: str | None = None,
     start_url: str = "",
     origin: str = "",
+    proof: str = "",
 ) -> HttpResponse:
     """Lead a person to the second factor, ``next`` kept.
 
-    ``start_url``: where this login began, if not at this address; ``origin``: the waiting login that it goes on from.
+    ``start_url``: where this login began, if not at this address; ``origin`` and ``proof`` as in ``begin_mfa``.
     """
     name = error.configuration
     if next_url is None:
         wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
         next_url = flow.safe_next(request, wanted)
     start_url = start_url or flow.safe_next(request, request.path)
-    waiting = mfa_flow.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin)
+    waiting = mfa_flow.begin_mfa(
+        request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof
+    )
     path = page_path("mfa", name, next_url, login=waiting.id)
     if is_navigation(request):
         return finish_answer(HttpResponseRedirect(path))

@@ -150,7 +150,7 @@ class Auth0Backend(ModelBackend):
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
         key = Identity.key_for(claims["iss"], claims["sub"])
-        return Identity.objects.select_related("user").filter(key=key).first()
+        return next(iter(Identity.objects.select_related("user").filter(key=key)), None)  # unique: nothing to order by
 
     def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
         """Make the identity, and the user if need be; of two logins at once, one makes it and both get it."""
@@ -207,9 +207,9 @@ class Auth0PasswordBackend(ModelBackend):
         if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
             return None
         session = getattr(request, "session", None)
-        logins = direct_logins(configuration, request if session is not None else None)
         realm = conf.password_realm if isinstance(conf.password_realm, str) else ""
         try:
+            logins = direct_logins(configuration, request if session is not None else None)
             granted = logins.log_in_with_password(username, password, realm=realm)
             check_organization_allowed(conf, granted.claims, was_asked_for=False)
         except MfaRequired as error:

@@ -18,6 +18,7 @@ from .conf import configurations, find_chooser_problems, find_problems
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+_CACHES_OF_ONE_PROCESS = ("DummyCache", "LocMemCache")
 
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
@@ -107,7 +108,7 @@ def _session_messages() -> Iterator[CheckMessage]:
         )
     if settings.SESSION_ENGINE.endswith((".cache", ".cached_db")):
         backend = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
-        if backend.endswith(("DummyCache", "LocMemCache")) and not settings.DEBUG:
+        if backend.endswith(_CACHES_OF_ONE_PROCESS) and not settings.DEBUG:
             yield CheckWarning(
                 "Sessions are kept in a cache that other worker processes don't see.",
                 hint="Use Redis or Memcached for SESSION_CACHE_ALIAS.",
@@ -151,6 +152,13 @@ def _deployment_messages() -> Iterator[CheckMessage]:
             yield CheckWarning(
                 f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.",
                 id="auth0_flow.W007",
+            )
+        backend = settings.CACHES.get("default", {}).get("BACKEND", "")
+        if isinstance(setting, dict) and setting.get("DPOP") is True and backend.endswith(_CACHES_OF_ONE_PROCESS):
+            yield CheckWarning(
+                f"AUTH0 configuration {name!r} uses DPOP, and the default cache is not seen by other worker processes.",
+                hint="A proof for a view under bearer_token_required could be used again there: use Redis or Memcached.",
+                id="auth0_flow.W023",
             )
     if str(settings.SESSION_COOKIE_SAMESITE) == "None" and not settings.SESSION_COOKIE_SECURE:
         yield Error(

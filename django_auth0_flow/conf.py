@@ -457,7 +457,29 @@ def _load_settings(name: str) -> Auth0Settings:
 
 def _build_client(name: str) -> Client:
     conf = get_settings(name)
+    return _client_builders[-1](conf)
+
+
+def build_shared_client(conf: Auth0Settings) -> Client:
+    """Return the client that the processes of a site use: real network, metadata and keys shared by Django's cache."""
     return build_client(conf, http=Http(**http_options(conf)), cache=ForgivingCache())
+
+
+_client_builders: list[Callable[[Auth0Settings], Client]] = [build_shared_client]
+
+
+def push_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
+    """Let ``build`` make the clients of this process from now on, in place of ``build_shared_client``. For tests."""
+    with _lock:
+        _client_builders.append(build)
+        _clients.clear()
+
+
+def remove_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
+    """Undo one ``push_client_builder`` of ``build``."""
+    with _lock:
+        _client_builders.remove(build)
+        _clients.clear()
 
 
 def http_options(conf: Auth0Settings) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def finish_once(
     if not pending.claim(request, waiting):
         if pending.await_twin(*share):
             return landing, None
-        if successor := pending.find_successor(request, waiting.id):
+        if successor := pending.find_successor(request, waiting.id, proof):
             raise AlreadyWaiting(successor)
         raise InvalidGrant("invalid_grant")
     try:

@@ -19,6 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from . import answers, direct_flow, flow, mfa_flow, pending
+from .admission import demands_organization
 from .conf import get_settings
 from .direct_errors import FINAL_CODES, note_setup_mistake, password_code, passwordless_code
 from .direct_flow import AlreadyWaiting
@@ -76,6 +77,8 @@ class DirectView(_Auth0View):
         """Check the CSRF token here, where the answer to a bad one can lead on."""
         if not self.is_enabled():
             raise Http404("This login is switched off.")
+        if demands_organization(request, get_settings(self.configuration)):
+            return self.go(answers.login_path(self.configuration, self.next_url))
         check = _CsrfCheck(_any_view)
         check.process_request(request)
         if check.process_view(request, _any_view, args, kwargs) is not None:
@@ -151,7 +154,7 @@ class DirectView(_Auth0View):
         landing = flow.landing_url(self.next_url)
         if proof and pending.share_login(request, waiting_id, proof, self.configuration):
             return self.go(mfa_flow.shared_url(request, self.configuration, landing))
-        if successor := pending.find_successor(request, waiting_id):
+        if successor := pending.find_successor(request, waiting_id, proof):
             return self.go_to("mfa", successor)
         if request.user.is_authenticated:
             return self.go(landing)
@@ -236,7 +239,12 @@ class PasswordlessCodeView(PasswordlessView):
             url = direct_flow.finish_passwordless(request, waiting, form.cleaned_data["code"])
         except MfaRequired as error:
             return answers.mfa_required(
-                request, error, next_url=waiting.next_url, start_url=self.start_url, origin=waiting.id
+                request,
+                error,
+                next_url=waiting.next_url,
+                start_url=self.start_url,
+                origin=waiting.id,
+                proof=form.cleaned_data["code"],
             )
         except AlreadyWaiting as step:
             return self.go_to("mfa", step.waiting)

@@ -29,7 +29,7 @@ from .protocol.authorization import AuthorizationResponse, judge_response, kinds
 from .protocol.deadline import http_deadline
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
 from .protocol.tokens import TokenSet
-from .session import FACTS_KEY
+from .session import FACTS_KEY, remember_silent_login
 from .single_flight import end_row
 from .transactions import Transaction
 
@@ -334,6 +334,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
         )
     except TransportError as error:
         logger.warning("tenant_logout_skipped code=%s", error.code)
+        remember_silent_login(request, name)  # or the session left there would log this visitor in again
         return Logout("", revoked=False)
     return Logout(url, revoked)
 

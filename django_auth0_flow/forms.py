@@ -70,18 +70,21 @@ class PasswordlessForm(forms.Form):
         address = data.get("address")
         if not address:
             return data
-        kind = data.get("kind") if data.get("kind") in self.kinds else self.kinds[0]
-        by_email = self._kinds_by_email()
-        if "@" in address and kind == "sms" and by_email:
-            kind = by_email[0]
-        elif "@" not in address and kind != "sms" and "sms" in self.kinds:
-            kind = "sms"
+        kind = self._kind_for(str(data.get("kind")), address)
         data["kind"] = kind
         try:
             data["address"] = clean_phone_number(address) if kind == "sms" else clean_email(address)
         except ValidationError as error:
             self.add_error("address", error)
         return data
+
+    def _kind_for(self, wanted: str, address: str) -> str:
+        by_email = self._kinds_by_email()
+        if by_email and "sms" in self.kinds:
+            if not any(char.isalpha() or char == "@" for char in address):
+                return "sms"
+            return wanted if wanted in by_email else by_email[0]
+        return wanted if wanted in self.kinds else self.kinds[0]
 
     def _kinds_by_email(self) -> list[str]:
         return [kind for kind in self.kinds if kind != "sms"]

@@ -40,8 +40,15 @@ class LoginExpired(Auth0Error):
     code = "login_expired"
 
 
-def begin_mfa(request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str, origin: str = "") -> Pending:
-    """Keep the ``mfa_token`` of a login that needs a second factor. ``start_url``: where that login began."""
+def begin_mfa(
+    request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str, origin: str = "", proof: str = ""
+) -> Pending:
+    """Keep the ``mfa_token`` of a login that needs a second factor, in a session with a new key.
+
+    ``start_url``: where that login began. ``origin`` and ``proof``: the waiting login that it goes on from, if any, and what
+    was submitted for it.
+    """
+    pending.renew_session(request, error.configuration, origin=origin, proof=proof)
     challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")
     data = {"mfa_token": error.mfa_token, "challenge": challenge, "enroll": enroll, "start_url": start_url, "steps": {}}
     logger.info("mfa_started configuration=%s", error.configuration)

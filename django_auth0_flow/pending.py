@@ -30,8 +30,9 @@ SESSION_KEY = "_auth0_pending"
 MADE_BY_KEY = "_auth0_made_by"
 MAX_PENDING = 8
 #: Seconds that each kind lives. Auth0's ``mfa_token`` is good for ten minutes.
-MAX_AGE = {"code": 1800, "link": 3600, "mfa": 600, "recovery": 600}
-#: Seconds within which a second submit of the same form may share the login that the first one made.
+MAX_AGE = {"code": 1800, "link": 3600, "mfa": 600, "recovery": 600, "moved": 60}
+_MOVED = "moved"
+#: Seconds within which a second submit of the same form may share what came of the first one.
 SHARE_SECONDS = 60
 #: A submit takes no longer than the HTTP timeout and these seconds; a second one waits that long, and looks this often.
 _GRACE, _POLL = 2, 0.1
@@ -165,18 +166,66 @@ def await_twin(request: HttpRequest, pending_id: str, proof: str, configuration:
         fresh = type(request.session)(key)
         stored = fresh.get(SESSION_KEY)
         entry = stored.get(pending_id) if isinstance(stored, dict) else None
-        if isinstance(entry, dict) and entry.get("busy", 0) <= time.time():
-            return False
-        if entry is None and _successor(stored, pending_id):
+        if isinstance(entry, dict) and entry.get("kind") == _MOVED:
             request.session = fresh
+            return False
+        if isinstance(entry, dict) and entry.get("busy", 0) <= time.time():
             return False
         time.sleep(_POLL)
     return False
 
 
-def find_successor(request: HttpRequest, pending_id: str) -> Pending | None:
-    """Return the waiting login of this browser that goes on from another one, which is no longer there."""
-    return _successor(request.session.get(SESSION_KEY), pending_id)
+def renew_session(request: HttpRequest, configuration: str, *, origin: str = "", proof: str = "") -> None:
+    """Give the visitor a session with a new key and the same contents: the first factor was right.
+
+    Whoever else knew the old key does not come along. An equal submit of the waiting login ``origin`` still does.
+    """
+    old = request.session
+    new = type(old)()
+    new.update(dict(old.items()))
+    new.create()
+    if origin and old.session_key:
+        for name in list(old.keys()):
+            del old[name]
+        old[SESSION_KEY] = {
+            origin: {
+                "kind": _MOVED,
+                "configuration": configuration,
+                "at": get_settings(configuration).clock(),
+                "proof": _digest(origin, proof),
+                "sealed": _seal(str(new.session_key), configuration, f"{origin} {_MOVED}"),
+            }
+        }
+        old.set_expiry(SHARE_SECONDS)
+        old.save()
+    else:
+        old.flush()
+    request.session = new
+
+
+def find_successor(request: HttpRequest, pending_id: str, proof: str) -> Pending | None:
+    """Return the waiting login of this browser that goes on from another one, which is no longer there.
+
+    A request that still comes with the session from before gets the new one if it proves the same.
+    """
+    stored = request.session.get(SESSION_KEY)
+    if found := _successor(stored, pending_id):
+        return found
+    entry = stored.get(pending_id) if isinstance(stored, dict) else None
+    if not isinstance(entry, dict) or entry.get("kind") != _MOVED or not _is_alive(entry):
+        return None
+    if not hmac.compare_digest(str(entry.get("proof")), _digest(pending_id, proof)):
+        return None
+    try:
+        key = _unseal(entry, f"{pending_id} {_MOVED}").decode()
+    except UnsealError:
+        return None
+    moved = type(request.session)(key)
+    found = _successor(moved.get(SESSION_KEY), pending_id)
+    if found is not None:
+        moved.modified = True
+        request.session = moved
+    return found
 
 
 def _successor(stored: object, pending_id: str) -> Pending | None:
@@ -203,13 +252,19 @@ def _dump(pending: Pending) -> dict[str, Any]:
         "kind": pending.kind,
         "configuration": pending.configuration,
         "at": pending.started_at,
-        "sealed": seal(
-            json.dumps(document, separators=(",", ":")).encode(),
-            purpose="pending_login",
-            keys=secrets_of(pending.configuration),
-            context=f"{pending.id} {pending.kind}",
+        "sealed": _seal(
+            json.dumps(document, separators=(",", ":")), pending.configuration, f"{pending.id} {pending.kind}"
         ),
     }
+
+
+def _seal(text: str, configuration: str, context: str) -> str:
+    return seal(text.encode(), purpose="pending_login", keys=secrets_of(configuration), context=context)
+
+
+def _unseal(entry: Mapping[str, Any], context: str) -> bytes:
+    keys = secrets_of(str(entry.get("configuration", DEFAULT)))
+    return unseal(str(entry.get("sealed", "")), purpose="pending_login", keys=keys, context=context)
 
 
 def _load(pending_id: str, entry: Mapping[str, Any]) -> Pending | None:
@@ -217,13 +272,7 @@ def _load(pending_id: str, entry: Mapping[str, Any]) -> Pending | None:
         return None
     name, kind = str(entry.get("configuration", DEFAULT)), str(entry.get("kind"))
     try:
-        opened = unseal(
-            str(entry.get("sealed", "")),
-            purpose="pending_login",
-            keys=secrets_of(name),
-            context=f"{pending_id} {kind}",
-        )
-        document = json.loads(opened)
+        document = json.loads(_unseal(entry, f"{pending_id} {kind}"))
         return Pending(pending_id, kind, name, document["n"], entry["at"], document["d"])
     except (UnsealError, ValueError, KeyError, TypeError):
         return None

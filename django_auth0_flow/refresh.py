@@ -21,6 +21,7 @@ from .models import Grant, LoginSession
 from .protocol.errors import LoginRequired, TokenExpired, TokenValidationError
 from .protocol.outbound import ApiSession
 from .protocol.tokens import TokenSet
+from .signals import api_session_created, send
 from .single_flight import DATABASE_TROUBLE, SingleFlight
 from .steps import arun, run
 
@@ -102,7 +103,9 @@ class StoredTokenSource:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
         name = self.row.configuration
         timeout, prover = get_settings(name).http_timeout, get_client(name).prover
-        return ApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        session = ApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        send(api_session_created, ApiSession, session=session, configuration=name)
+        return session
 
     def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """Return a live token set of ``target``; network only when the stored one is stale."""

@@ -22,7 +22,20 @@ from .refresh import StoredTokenSource
 
 #: Under this key the Django session knows its login session: id, configuration and a few public facts. Never a token.
 FACTS_KEY = "_auth0"
+#: Under this key it knows for which configurations a silent login need not be tried (again).
+_TRIED_KEY = "_auth0_silent"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def silent_logins_tried(request: HttpRequest) -> frozenset[str]:
+    """Return the configurations for which this session has looked for the tenant's session."""
+    found = request.session.get(_TRIED_KEY)
+    return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()
+
+
+def remember_silent_login(request: HttpRequest, configuration: str) -> None:
+    """Note that this session need not look for the tenant's session: there is none, or nobody wants it back."""
+    request.session[_TRIED_KEY] = sorted({*silent_logins_tried(request), configuration})
 
 
 class Auth0Session:

@@ -4,6 +4,8 @@
 - ``tokens_refreshed``: ``login_session``, ``duration`` (seconds). Sender: LoginSession.
 - ``login_session_ended``: ``login_session`` (no longer in the database), ``reason`` (``logout``, ``replaced``,
   ``backchannel_logout``, ``invalid_grant``, ``session_gone``, …). Sender: LoginSession.
+- ``api_session_created``: ``session`` (an ApiSession, the ``requests.Session`` behind ``request.auth0.api``),
+  ``configuration`` (its name). Mount an adapter with retries, set headers, install hooks. Sender: ApiSession.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from django.dispatch import Signal
 login_failed = Signal()
 tokens_refreshed = Signal()
 login_session_ended = Signal()
+api_session_created = Signal()
 
 
 def send(signal: Signal, sender: type, **values: Any) -> None:

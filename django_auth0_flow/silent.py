@@ -21,14 +21,12 @@ from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, kinds_of
 from .protocol.errors import Auth0Error, AuthorizationError, CallbackError
 from .refresh import StoredTokenSource
-from .session import FACTS_KEY, Auth0Session
+from .session import FACTS_KEY, Auth0Session, remember_silent_login, silent_logins_tried
 from .signals import login_failed, send
 from .transactions import ACCESS_TOKEN, RECHECK, SILENT, Transaction
 
 logger = logging.getLogger("django_auth0_flow.silent")
 
-#: Under this key a session knows for which configurations a silent login was tried.
-TRIED_KEY = "_auth0_silent"
 #: In an address: whether the browser keeps cookies is being found out, or it is known that it lost them on the way.
 MARKER, PROBING, LOST = "auth0_silent", "cookies", "off"
 #: A re-check that did not come back is tried again after so many seconds.
@@ -51,7 +49,7 @@ def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpRe
     if not request.COOKIES:
         return answers.probe_cookies(request, with_marker(request.get_full_path(), PROBING)) if marker is None else None
     name = flow.configuration_of(request)
-    if name in _tried(request):
+    if name in silent_logins_tried(request):
         return None
     try:
         url = flow.begin_login(
@@ -116,7 +114,7 @@ def _finish_silent(request: HttpRequest, response: AuthorizationResponse, transa
     try:
         return flow.complete_login(request, response, transaction)
     except Auth0Error as error:
-        remember_tried(request, transaction.configuration)
+        remember_silent_login(request, transaction.configuration)
         _report(request, error, "silent_login_failed")
         return back
 
@@ -132,7 +130,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
     except Auth0Error as error:
         if isinstance(error, AuthorizationError) and error.error == "login_required":
             flow.end_local_login(request, "tenant_session_ended")
-            remember_tried(request, transaction.configuration)
+            remember_silent_login(request, transaction.configuration)
             return back
         _report(request, error, "recheck_failed")
         _confirm(request, login)
@@ -180,11 +178,6 @@ def may_fetch_access_token(login: Auth0Session, test: str) -> bool:
     return test == "no_access_token" and kinds_of(conf.response_type) == {"id_token"} and is_due
 
 
-def remember_tried(request: HttpRequest, configuration: str) -> None:
-    """Note that this session need not look for the tenant's session again."""
-    request.session[TRIED_KEY] = sorted({*_tried(request), configuration})
-
-
 # -- parts ---------------------------------------------------------------------------------------------------------------
 
 
@@ -201,11 +194,6 @@ def _is_page_view(request: HttpRequest) -> bool:
     """Tell a person's view of a whole page; a frame's is none: the round trip would end in it."""
     whole = request.headers.get("Sec-Fetch-Dest", "document") == "document"
     return request.method == "GET" and whole and answers.is_navigation(request) and not answers.is_prefetch(request)
-
-
-def _tried(request: HttpRequest) -> list[str]:
-    found = request.session.get(TRIED_KEY)
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _back(request: HttpRequest, transaction: Transaction) -> str:

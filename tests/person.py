@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from django.test import Client
 
@@ -33,11 +33,8 @@ class Person:
         self.site, self.user, self.keeps_cookies = site, user, keeps_cookies
         self.tenant, self.tenants = tenant.browser(), {tenant.issuer: tenant.browser()}
         self.tenants[tenant.issuer] = self.tenant
-        self.client = Client(
-            enforce_csrf_checks=True,
-            headers={**NAVIGATE, "Host": parts.netloc, **headers},
-            **{"wsgi.url_scheme": parts.scheme},  # type: ignore[arg-type]  # an entry of the WSGI environment
-        )
+        self.secure = parts.scheme == "https"
+        self.client = Client(enforce_csrf_checks=True, headers={**NAVIGATE, "Host": parts.netloc, **headers})
         self.trail: list[str] = []
         self.page: Any = None
 
@@ -51,7 +48,7 @@ class Person:
         """Open one address of this site; no redirect is followed."""
         self.trail.append(url)
         self._lose_cookies()
-        self.page = self.client.get(url.removeprefix(self.site))
+        self.page = self.client.get(url.removeprefix(self.site), secure=self.secure)
         return self.page
 
     def post_from_elsewhere(self, url: str, fields: dict[str, str]) -> Any:
@@ -62,7 +59,15 @@ class Person:
         held_back = {name: morsel for name, morsel in jar.items() if morsel["samesite"].lower() != "none"}
         for name in held_back:
             del jar[name]
-        self.page = self.client.post(url.removeprefix(self.site), fields, headers={"Origin": "https://tenant.example"})
+        headers = {"Origin": "https://tenant.example"}
+        body = urlencode(fields)
+        self.page = self.client.post(
+            url.removeprefix(self.site),
+            body,
+            content_type="application/x-www-form-urlencoded",
+            secure=self.secure,
+            headers=headers,
+        )
         for name, morsel in held_back.items():
             if name not in jar:
                 dict.__setitem__(jar, name, morsel)
@@ -72,7 +77,8 @@ class Person:
         """Send the form on the page, with its hidden fields, as this site's own page does."""
         form = self.form()
         data = {**form.hidden, **fields}
-        self.page = self.client.post(form.action, data, headers={"Origin": self.site, "Referer": f"{self.site}/"})
+        headers = {"Origin": self.site, "Referer": f"{self.site}/"}
+        self.page = self.client.post(form.action, data, secure=self.secure, headers=headers)
         return self.page
 
     def form(self) -> FormOnPage:

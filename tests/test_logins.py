@@ -17,7 +17,6 @@ from django_auth0_flow.session import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import (
     SITE,
-    SLOW,
     assert_nothing_stored,
     code_shown,
     come_back,
@@ -218,58 +217,6 @@ class TestOrganizations:
         auth0_settings(ALLOWED_ORGANIZATIONS=["org_other"])
         assert code_shown(walk(client, tenant, organization=org)) == "organization_not_allowed"
         assert_nothing_stored(client)
-
-
-class TestUserinfo:
-    @pytest.fixture(autouse=True)
-    def asked_for(self, auth0_settings: Callable[..., Any], tenant: Tenant) -> None:
-        auth0_settings(USERINFO=True, USER_FIELDS={"first_name": "nickname"})
-
-    def test_userinfo_fills_what_the_id_token_lacks(self, client: Client, tenant: Tenant) -> None:
-        tenant.fault("claim", claim="nickname")
-        walk(client, tenant)
-        assert DjangoUser.objects.get().first_name == "ada"
-
-    @pytest.mark.parametrize("fault", ["userinfo-sub-other", "userinfo-sub-missing"])
-    def test_U1_userinfo_about_somebody_else_is_thrown_away(self, client: Client, tenant: Tenant, fault: str) -> None:
-        tenant.fault("claim", claim="nickname")
-        tenant.fault(fault)
-        walk(client, tenant)
-        assert is_logged_in(client)
-        assert DjangoUser.objects.get().first_name == ""
-
-    @pytest.mark.parametrize(
-        ("fault", "options"),
-        [
-            ("html", {}),
-            ("slow", {"seconds": 3}),
-            ("drop", {}),
-            ("drip-body", {}),
-            ("deep-json", {}),
-            ("status", {"status": 401, "body": ""}),
-            ("status", {"status": 200, "body": "eyJhbGciOiJub25lIn0.e30."}),
-        ],
-        ids=str,
-    )
-    def test_U2_broken_userinfo_neither_crashes_nor_hangs(
-        self,
-        client: Client,
-        tenant: Tenant,
-        auth0_settings: Callable[..., Any],
-        fault: str,
-        options: dict[str, Any],
-    ) -> None:
-        auth0_settings(USERINFO=True, HTTP_TIMEOUT=0.5 if fault in SLOW else 10)
-        tenant.fault(fault, endpoint="userinfo", **options)
-        walk(client, tenant)
-        assert is_logged_in(client)
-
-    def test_U2_the_bearer_token_does_not_follow_a_redirect(self, client: Client, tenant: Tenant) -> None:
-        with Tenant() as other:
-            tenant.fault("redirect", endpoint="userinfo", location=f"{other.issuer}userinfo")
-            walk(client, tenant)
-            assert is_logged_in(client)
-            assert other.requests == []
 
 
 class TestKeys:

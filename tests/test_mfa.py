@@ -94,6 +94,36 @@ def test_the_second_factor_follows_djangos_own_login_views(tenant: Tenant, page:
     assert LoginSession.objects.get().session_key == visitor.client.session.session_key
 
 
+@pytest.mark.parametrize("page", [PAGE, "/accounts/login/"])
+def test_the_session_key_changes_with_each_factor(tenant: Tenant, page: str) -> None:
+    enrol(tenant, OTP)
+    visitor = Visitor()
+    visitor.open("/auth0/login/")
+    keys = [visitor.client.session.session_key]
+    visitor.open(page, next="/plain/")
+    visitor.submit("username", "password", **ADA)
+    keys.append(visitor.client.session.session_key)
+    visitor.submit("code", code=now_code(tenant))
+    keys.append(visitor.client.session.session_key)
+    assert len(set(keys)) == 3
+    for key in keys[:2]:
+        thief = Client()
+        thief.cookies["sessionid"] = str(key)
+        assert not session_of(thief)
+
+
+def test_a_visitor_who_is_logged_in_stays_so_when_a_second_factor_is_left_alone(tenant: Tenant) -> None:
+    enrol(tenant, OTP)
+    visitor = begin(next_url="/token/")
+    visitor.submit("code", code=now_code(tenant))
+    tenant.clock.advance(60)
+    visitor.open(PAGE)
+    visitor.submit("username", "password", **ADA)
+    assert visitor.path.startswith("/auth0/mfa/")
+    assert visitor.open("/token/").status_code == 200
+    assert LoginSession.objects.get().session_key == visitor.client.session.session_key
+
+
 def test_the_second_factor_leads_into_the_admin(tenant: Tenant) -> None:
     enrol(tenant, OTP)
     visitor = begin()

@@ -458,6 +458,37 @@ def test_authenticate_knows_no_claims_so_that_no_rule_is_passed_by(settings: Any
     assert authenticate(None, username="grace@example.com", password="battery staple") is not None
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"ORGANIZATION": "org_9ybsU1dN2dKfDkBi"},
+        {"ORGANIZATION": lambda request: "org_9ybsU1dN2dKfDkBi"},
+        {"AUTHORIZATION_PARAMS": {"organization": "org_9ybsU1dN2dKfDkBi"}},
+    ],
+    ids=["ORGANIZATION", "callable", "AUTHORIZATION_PARAMS"],
+)
+def test_where_every_login_belongs_to_an_organization_no_password_passes_it_by(
+    tenant: Tenant, realm: Any, keys: dict[str, Any]
+) -> None:
+    realm(**keys)
+    assert Client().get(PAGE, {"next": "/plain/"})["Location"] == "/auth0/login/?next=%2Fplain%2F"
+    request = RequestFactory().post("/")
+    assert authenticate(request, **ADA) is None
+    assert refusal_of(request) == "organization_login_needed"
+    visitor = Visitor()
+    log_in(visitor, "/accounts/telling-login/")
+    assert "This site needs a login to an organization" in visitor.text
+    assert tenant.count("/oauth/token") == 0
+
+
+def test_a_callable_may_let_some_visitors_log_in_without_an_organization(tenant: Tenant, realm: Any) -> None:
+    realm(ORGANIZATION=lambda request: None)
+    visitor = Visitor()
+    log_in(visitor)
+    assert visitor.path == "/plain/"
+    assert authenticate(None, **ADA) is None
+
+
 def test_authenticate_takes_a_named_configuration(tenant: Tenant, settings: Any) -> None:
     other = tenant.add_application(grant_types={"password"}, name="partners")
     common = {**settings.AUTH0, "PASSWORD_REALM": REALM}

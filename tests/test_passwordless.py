@@ -151,6 +151,8 @@ def test_a_malformed_address_is_told_at_once(tenant: Tenant, kinds: Any, kind: s
 
 
 def test_the_address_decides_between_e_mail_and_sms(tenant: Tenant) -> None:
+    assert "e-mail" in str(ask(Visitor(), "sms", "nonsense").context["form"].errors)
+    assert "country code" in str(ask(Visitor(), "email-code", "090-1234").context["form"].errors)
     ask(Visitor(), "email-code", PHONE)
     assert tenant.last_message().kind == "sms"
     ask(Visitor(), "sms", ADDRESS)
@@ -451,6 +453,32 @@ def test_a_second_factor_after_a_code(tenant: Tenant) -> None:
     second.submit("factor", factor="0")
     second.submit("code", code=str(tenant.last_message().code))
     assert second.path == "/plain/"
+
+
+@pytest.mark.parametrize("proof", ["same-code", "other-code"])
+def test_after_the_first_factor_the_old_session_is_worthless_but_for_the_same_submit(
+    tenant: Tenant, proof: str
+) -> None:
+    visitor = Visitor()
+    log_in(visitor, tenant)
+    user = tenant.users[Identity.objects.get().subject]
+    user.mfa_required, user.authenticators = True, [Authenticator("push", name="telephone")]
+    tenant.clock.advance(11)
+    visitor = Visitor()
+    ask(visitor)
+    before = visitor.client.session.session_key
+    path, data = visitor.filled("code", code=str(tenant.last_message().code))
+    thief = visitor.twin()
+    visitor.submit("code", code=data["code"])
+    assert visitor.client.session.session_key != before
+    assert thief.get(visitor.path).context["code"] == "login_expired"
+    assert thief.get(path).context["code"] == "login_expired"
+    answer = thief.post(path, {**data, "code": data["code"] if proof == "same-code" else wrong(tenant)})
+    assert (answer.status_code == 302) is (proof == "same-code")
+    tenant.clock.advance(61)
+    late = visitor.twin()
+    late.cookies["sessionid"] = str(before)
+    assert late.post(path, data).context["code"] == "login_expired"
 
 
 def test_no_code_and_no_address_in_log_and_url(tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:

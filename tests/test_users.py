@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
@@ -218,82 +217,6 @@ class TestFields:
         walk(client, tenant)
         user = DjangoUser.objects.get()
         assert (user.first_name, user.is_staff, user.username) == ("Ada", True, "chosen")
-
-
-class TestGroups:
-    @pytest.fixture(autouse=True)
-    def claim(self, auth0_settings: Configure) -> None:
-        auth0_settings(GROUPS_CLAIM="https://example.com/roles")
-
-    def log_in_with(self, client: Client, tenant: Tenant, roles: object) -> set[str]:
-        tenant.user.claims["https://example.com/roles"] = roles
-        assert walk(client, tenant).status_code == 302
-        return set(DjangoUser.objects.get().groups.values_list("name", flat=True))
-
-    def test_groups_follow_the_claim_and_others_stay(self, client: Client, tenant: Tenant) -> None:
-        for name in ("editors", "readers", "by hand"):
-            Group.objects.create(name=name)
-        assert self.log_in_with(client, tenant, ["editors", "nonexistent"]) == {"editors"}
-        DjangoUser.objects.get().groups.add(Group.objects.get(name="by hand"))
-        assert self.log_in_with(client, tenant, ["readers"]) == {"readers", "by hand"}
-        assert self.log_in_with(client, tenant, []) == {"by hand"}
-        assert not Group.objects.filter(name="nonexistent").exists()
-
-    def test_a_group_given_by_hand_stays_though_the_claim_names_it_for_a_while(
-        self, client: Client, tenant: Tenant
-    ) -> None:
-        editors = Group.objects.create(name="editors")
-        self.log_in_with(client, tenant, [])
-        DjangoUser.objects.get().groups.add(editors)
-        assert self.log_in_with(client, tenant, ["editors"]) == {"editors"}
-        assert self.log_in_with(client, tenant, []) == {"editors"}
-
-    def test_a_group_made_later_is_not_ours_because_the_claim_once_named_it(
-        self, client: Client, tenant: Tenant
-    ) -> None:
-        self.log_in_with(client, tenant, ["later"])
-        DjangoUser.objects.get().groups.add(Group.objects.create(name="later"))
-        self.log_in_with(client, tenant, ["later"])
-        assert self.log_in_with(client, tenant, []) == {"later"}
-
-    @pytest.mark.parametrize(
-        ("roles", "expected"),
-        [
-            ("editors readers", {"editors", "readers"}),
-            ("editors,readers", {"editors", "readers"}),
-            (["editors", 7, None, {"a": 1}, "", ["readers"]], {"editors"}),
-            ({"editors": True}, set()),
-            (7, set()),
-            ("EDITORS", set()),
-        ],
-        ids=str,
-    )
-    def test_the_claims_shape(self, client: Client, tenant: Tenant, roles: object, expected: set[str]) -> None:
-        for name in ("editors", "readers"):
-            Group.objects.create(name=name)
-        assert self.log_in_with(client, tenant, roles) == expected
-
-    def test_renamed_groups(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
-        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"role:ed": "editors"})
-        Group.objects.create(name="editors")
-        Group.objects.create(name="readers")
-        assert self.log_in_with(client, tenant, ["role:ed", "readers"]) == {"editors"}
-
-    def test_staff_and_superusers(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
-        auth0_settings(
-            GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["staff", "boss"], SUPERUSER_GROUPS=["boss"]
-        )
-        for roles, flags in ((["boss"], (True, True)), (["staff"], (True, False)), ([], (False, False))):
-            self.log_in_with(client, tenant, roles)
-            user = DjangoUser.objects.get()
-            assert (user.is_staff, user.is_superuser) == flags
-
-    def test_flags_are_left_alone_without_such_settings(self, client: Client, tenant: Tenant) -> None:
-        self.log_in_with(client, tenant, [])
-        DjangoUser.objects.update(is_staff=True, is_superuser=True)
-        self.log_in_with(client, tenant, [])
-        user = DjangoUser.objects.get()
-        assert (user.is_staff, user.is_superuser) == (True, True)
 
 
 class ChoosyBackend(Auth0Backend):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -173,3 +176,15 @@ def test_W4_nothing_of_a_login_is_stored_by_caches(client: Client, tenant: Tenan
     for answer in answers:
         assert answer["Cache-Control"] == "no-store"
         assert answer["Referrer-Policy"] == "no-referrer"
+
+
+def test_W7_nothing_is_read_from_a_state_before_it_is_authenticated(client: Client, tenant: Tenant) -> None:
+    readable = base64.urlsafe_b64encode(json.dumps({"s": "x", "t": tenant.clock.now(), "n": "/bare/", "r": 0}).encode())
+    of_a_logout = query_of(client.post("/auth0/logout/", {"next": "/bare/"})["Location"])["state"]
+    for state in (readable.decode().rstrip("="), pickle.dumps({"n": "/bare/"}).hex(), of_a_logout):
+        answer = client.get("/auth0/callback/", {"state": state, "code": "x"})
+        assert (answer.status_code, answer.context["code"]) == (400, "state_unknown")
+        assert "/bare/" not in answer.content.decode()
+    # No cookie of our own making: the framework's session only.
+    walk(client, tenant)
+    assert set(client.cookies) <= {"sessionid", "csrftoken"}

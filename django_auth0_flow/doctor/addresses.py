@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.urls import NoReverseMatch
 
-from ..conf import Auth0Settings
-from ..flow import url_of
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.flow import url_of
 
 _HOW = "Set AUTH0['BASE_URL'], or say --base-url https://www.example.com"
 

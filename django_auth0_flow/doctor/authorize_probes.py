@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-from .. import transactions
-from ..protocol.authorization import AuthorizationRequest, kinds_of
-from ..protocol.errors import OAuthError
-from ..protocol.issuer import is_loopback_host
+from django_auth0_flow import transactions
+from django_auth0_flow.protocol.authorization import AuthorizationRequest, kinds_of
+from django_auth0_flow.protocol.errors import OAuthError
+from django_auth0_flow.protocol.issuer import is_loopback_host
+
 from .browser_answers import BrowserAnswer, read_answer
 from .findings import Finding, finding
 from .refusals import find_mistake
@@ -80,7 +81,7 @@ def probe_authorize(subject: Subject) -> Iterator[Finding]:
         if mistake == "SM25" and callable(subject.conf.organization):
             subject.lost["authorize"] = "AUTH0['ORGANIZATION'] depends on the request"
             return
-        yield finding(mistake, "authorize", subject.literal(str(answer)), detail=_detail(subject, mistake))
+        yield finding(mistake, "authorize", answer.describe(subject.literal), detail=_detail(subject, mistake))
         further = [name for name in _WITHOUT.get(mistake, ()) if name in request.parameters]
         if not further:
             subject.lost["authorize"] = "the tenant refuses authorization requests"
@@ -111,7 +112,7 @@ def refused_client(subject: Subject, mistake: str | None) -> str | None:
 
 
 def _detail(subject: Subject, mistake: str) -> str:
-    return f"It must have {subject.callback}" if mistake == "SM10" else ""
+    return f"The URL: {subject.callback}" if mistake == "SM10" else ""
 
 
 def _local_findings(subject: Subject) -> Iterator[Finding]:
@@ -125,16 +126,17 @@ def _local_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def _onward_findings(subject: Subject, answer: BrowserAnswer) -> Iterator[Finding]:
-    host = urlsplit(answer.leads_to).hostname or ""
+    """Judge where a good request goes on to: an identity provider sends its answer to Auth0's shared host for shared keys."""
+    host = urlsplit(answer.fields.get("redirect_uri", "")).hostname or ""
     if host.startswith("login.") and host.endswith(".auth0.com") and host != urlsplit(subject.conf.issuer).hostname:
-        yield finding("SM48", "authorize", subject.literal(f"{answer.status}, on to {host}"))
+        yield finding("SM48", "authorize", subject.literal(f"{answer.status}, on to {answer.leads_to}, which answers to {host}"))
 
 
 def probe_silent(subject: Subject) -> Iterator[Finding]:
     """Nobody is logged in, so the error must come back to the callback, with our state and the issuer's name."""
     request = login_request(subject, parameters={"prompt": "none"})
     answer = _ask(subject, request)
-    literal = subject.literal(str(answer))
+    literal = answer.describe(subject.literal)
     if not answer.is_refusal:
         return
     if not answer.came_back:

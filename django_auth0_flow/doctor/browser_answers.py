@@ -1,23 +1,24 @@
-"""What the tenant answers to a browser: on to a page of its own, back to the site, or an error page. Nothing is followed."""
+"""What the tenant answers to a browser: on to a page of its own, back to us, or an error. Nothing is followed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from ..protocol.errors import TransportError
-from ..protocol.http import HttpAnswer
+from django_auth0_flow.protocol.errors import TransportError
+from django_auth0_flow.protocol.http import HttpAnswer
 
 _MAX_TEXT = 4000
 
 
 @dataclass(frozen=True)
 class BrowserAnswer:
-    """``came_back``: it leads to our own address, with ``fields``. ``leads_to``: where a redirect or form goes, without query.
+    """``came_back``: it leads to our own address, with ``fields``. ``leads_to``: where a redirect goes, without query.
 
-    ``text`` is what a page shows, or the description of the error that a redirect carries. ``was_pushed``: it is the tenant's
-    answer to a pushed request, which no browser sees.
+    ``text`` is what a page shows, or the description of the error that a redirect carries. ``was_pushed``: it is the
+    tenant's answer to a pushed request, which no browser sees.
     """
 
     status: int
@@ -32,11 +33,12 @@ class BrowserAnswer:
     def is_refusal(self) -> bool:
         return bool(self.error) or self.status >= 400
 
-    def __str__(self) -> str:
-        if self.error:
-            where = "at /oauth/par" if self.was_pushed else "back at the site" if self.came_back else "at the tenant"
-            return f"{self.status}, {where}: {self.error}{f': {self.text}' if self.text else ''}"
-        return f"{self.status}, page: {self.text}" if self.text else str(self.status)
+    def describe(self, literal: Callable[[str], str]) -> str:
+        """Return the answer in one line; ``literal`` makes what came from outside printable."""
+        if not self.error:
+            return f"{self.status}, page: {literal(self.text)}" if self.text else str(self.status)
+        where = "at /oauth/par" if self.was_pushed else "back at the site" if self.came_back else "at the tenant"
+        return f"{self.status}, {where}: {literal(self.error)}{f': {literal(self.text)}' if self.text else ''}"
 
 
 def read_answer(answer: HttpAnswer, *, asked: str, back: str) -> BrowserAnswer:
@@ -122,7 +124,7 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        if tag in ("script", "style", "template", "noscript"):
+        if tag in ("script", "style", "template", "noscript", "nav", "footer"):
             self._hidden = self._hidden or tag
         elif tag == "form" and self.action is None:
             self.action = values.get("action", "")

@@ -1,7 +1,7 @@
 """The set-up mistakes: what each one is in plain words, and where in the Auth0 Dashboard to mend it.
 
-Ids with SM are Auth0's own kinds of mistake, ids with D are the rest. An id never changes its meaning. Words are ours, never
-text from outside.
+Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. Words are ours,
+never text from outside.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _ALL = (
         "D05",
         "metadata_incomplete",
         "The discovery document lacks an endpoint, or has one that is not https.",
-        "No Dashboard setting: something between this machine and the tenant changes its answers, or it is no Auth0 tenant.",
+        "No Dashboard setting: something on the way changes the tenant's answers, or it is no Auth0 tenant.",
     ),
     Mistake(
         "D06",
@@ -90,8 +90,8 @@ _ALL = (
         "D08",
         "algorithm_differs",
         "The keys that the tenant publishes are for another algorithm than AUTH0['ID_TOKEN_ALGORITHM'].",
-        f"{_APP} > Settings > Advanced Settings > OAuth > JSON Web Token (JWT) Signature Algorithm. For PS256 beside RS256: "
-        "Settings > Advanced > Include Signing Algorithms in JSON Web Key Set off.",
+        f"{_APP} > Settings > Advanced Settings > OAuth > JSON Web Token (JWT) Signature Algorithm. For PS256 beside "
+        "RS256: Settings > Advanced > Include Signing Algorithms in JSON Web Key Set off.",
     ),
     Mistake(
         "SM35",
@@ -117,7 +117,7 @@ _ALL = (
     Mistake(
         "SM03",
         "code_grant_off",
-        "The application may not use the Authorization Code grant, for instance because it is of the type Machine to Machine.",
+        "The application may not use the Authorization Code grant, for instance because its type is Machine to Machine.",
         f"{_GRANTS.format('Authorization Code')} Or create a Regular Web Application.",
     ),
     Mistake(
@@ -149,7 +149,8 @@ _ALL = (
         "SM24",
         "no_connection",
         "No connection is enabled for the application, so nobody could log in.",
-        f"{_APP} > Connections: enable one. E-mail or SMS only: Authentication > Authentication Profile > Identifier First.",
+        f"{_APP} > Connections: enable one. E-mail or SMS only: Authentication > Authentication Profile > Identifier "
+        "First.",
     ),
     Mistake(
         "SM25",
@@ -238,16 +239,16 @@ _ALL = (
     Mistake(
         "SM13",
         "client_rejected",
-        "The client secret is wrong or was rotated, or the application authenticates in another way than AUTH0['CLIENT_AUTH'].",
+        "The client secret is wrong or was rotated, or the application authenticates otherwise than AUTH0['CLIENT_AUTH'].",
         f"{_APP} > Credentials: check the Authentication Method. {_APP} > Settings > Client Secret: copy it.",
     ),
     Mistake(
         "SM71",
         "assertion_rejected",
-        "The tenant refuses the signed assertion that stands for a client secret: its key is not registered, or this clock is "
-        "wrong.",
-        f"{_APP} > Credentials: Authentication Method Private Key JWT, and the public key of AUTH0['CLIENT_ASSERTION_KEYS'] "
-        "with its algorithm.",
+        "The tenant refuses the signed assertion that stands for a client secret: its key is not registered, or this "
+        "machine's clock is wrong.",
+        f"{_APP} > Credentials: Authentication Method Private Key JWT, and the public key of "
+        "AUTH0['CLIENT_ASSERTION_KEYS'] with its algorithm.",
     ),
     Mistake(
         "SM04",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..conf import Auth0Settings
-from ..protocol.errors import TransportError
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.protocol.errors import TransportError
+
 from .authorize_probes import probe_authorize, probe_silent
 from .catalogue import ERROR, WARNING
 from .findings import Finding, Report, Untested, finding
@@ -103,11 +104,11 @@ def _run(step: Step, subject: Subject) -> list[Finding]:
     except TransportError as error:
         if error.code == "rate_limited":
             subject.lost["tenant"] = "the tenant limits the rate of requests"
-            found.append(finding("SM69", step.name, "429"))
+            found.append(finding("SM69", step.name, subject.last_answer()))
         elif error.status is None:
             found.append(unreachable(subject, error, step.name))
         else:
-            found.append(finding("D07", step.name, f"{error.status} {error.code}"))
+            found.append(finding("D07", step.name, subject.last_answer()))
     except Exception as error:
         found.append(finding("D99", step.name, type(error).__name__))
     return found

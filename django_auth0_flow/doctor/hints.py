@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 
-from ..conf import Auth0Settings
-from ..protocol.issuer import is_loopback_host
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.protocol.issuer import is_loopback_host
 
 _APP = "Applications > Applications > (app)"
 _API = "Applications > APIs > (API)"
@@ -22,44 +22,57 @@ def _logs_in_here(conf: Auth0Settings) -> bool:
     return bool(conf.passwordless or conf.password_realm)
 
 
+def _always(conf: Auth0Settings) -> bool:
+    return True
+
+
+def _has_api(conf: Auth0Settings) -> bool:
+    return bool(conf.api_audience)
+
+
+#: (when it matters, what to look at)
 _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
     (
-        lambda conf: not _refreshes(conf) and bool(conf.api_audience),
+        lambda conf: _has_api(conf) and not _refreshes(conf),
         "SM37: SCOPE has no offline_access, so a login is over when its first access token expires.",
     ),
     (
-        lambda conf: _refreshes(conf) and bool(conf.api_audience),
-        f"SM37: without {_API} > Settings > Access Settings > Allow Offline Access there are no refresh tokens, and no error.",
+        lambda conf: _has_api(conf) and _refreshes(conf),
+        f"SM37: {_API} > Settings > Access Settings > Allow Offline Access: off means no refresh tokens, and no error.",
     ),
     (
         _refreshes,
-        f"SM38: {_APP} > Settings > Refresh Token Rotation > Rotation Overlap Period: a few seconds save the login of a user "
-        "whose worker is killed between the tenant's answer and the save.",
+        (
+            f"SM38: {_APP} > Settings > Refresh Token Rotation > Rotation Overlap Period: some seconds save the login of a "
+            "user whose worker is killed between the tenant's answer and the save."
+        ),
     ),
     (
         _refreshes,
         f"SM39: {_APP} > Settings > Refresh Token Expiration says after how many idle days users log in again.",
     ),
     (
-        lambda conf: True,
-        f"SM43: {_APP} > Settings > Advanced Settings > OAuth > JSON Web Token (JWT) Signature Algorithm must be what "
-        "AUTH0['ID_TOKEN_ALGORITHM'] says.",
+        _always,
+        (
+            f"SM43: {_APP} > Settings > Advanced Settings > OAuth > JSON Web Token (JWT) Signature Algorithm must be what "
+            "AUTH0['ID_TOKEN_ALGORITHM'] says."
+        ),
     ),
+    (_has_api, f"SM44: {_API} > Settings > Signing Algorithm: with HS256 /userinfo refuses the access token."),
     (
-        lambda conf: bool(conf.api_audience),
-        f"SM44: {_API} > Settings > Signing Algorithm must not be HS256, or /userinfo refuses the access token.",
-    ),
-    (
-        lambda conf: bool(conf.api_audience),
+        _has_api,
         f"SM51: permissions= needs {_API} > RBAC Settings: Enable RBAC, and Add Permissions in the Access Token.",
     ),
     (
         lambda conf: bool(conf.groups_claim),
-        "SM53: the claim in AUTH0['GROUPS_CLAIM'] comes from an Action: Actions > Triggers > post-login, deployed and added.",
+        (
+            "SM53: the claim in AUTH0['GROUPS_CLAIM'] comes from an Action: Actions > Triggers > post-login, deployed and "
+            "added."
+        ),
     ),
     (
         lambda conf: callable(conf.organization),
-        "SM25: the organization of a login depends on the request, so it was not tried.",
+        "SM25: the organization of a login depends on the request, so none was tried.",
     ),
     (
         lambda conf: "invitation" in conf.forwarded_params,
@@ -67,12 +80,17 @@ _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
     ),
     (
         lambda conf: bool(conf.recheck_seconds),
-        "SM46, SM47: consent pages (an API that may not skip consent, a callback on localhost) keep silent logins from working.",
+        (
+            "SM46: consent pages keep silent logins from working: "
+            f"{_API} > Settings > Access Settings > Allow Skipping User Consent."
+        ),
     ),
     (
         _logs_in_here,
-        f"SM55: {_APP} > Settings > Advanced Settings > OAuth > Trust Token Endpoint IP Header: on, or attack protection "
-        "counts all visitors as one.",
+        (
+            f"SM55: {_APP} > Settings > Advanced Settings > OAuth > Trust Token Endpoint IP Header: off means that attack "
+            "protection counts all visitors as one."
+        ),
     ),
     (
         _logs_in_here,
@@ -80,12 +98,14 @@ _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
     ),
     (
         lambda conf: conf.dpop,
-        f"SM61: {_APP} > Settings > Token Sender-Constraining and the API's setting decide whether tokens are bound to a key.",
+        f"SM61: {_APP} > Settings > Token Sender-Constraining, and the API's own setting, decide whether tokens are bound.",
     ),
     (
-        lambda conf: True,
-        f"SM65: logouts elsewhere reach this site by {_APP} > Settings > OpenID Connect Back-Channel Logout: the https "
-        "address of auth0:backchannel_logout (Enterprise plan).",
+        _always,
+        (
+            f"SM65: logouts elsewhere reach this site by {_APP} > Settings > OpenID Connect Back-Channel Logout: the https "
+            "address of auth0:backchannel_logout (Enterprise plan)."
+        ),
     ),
 )
 
@@ -96,8 +116,8 @@ def hints_for(conf: Auth0Settings, callback: str) -> list[str]:
     parts = urlsplit(callback)
     if parts.scheme == "https" and not conf.base_url and not django_settings.SECURE_PROXY_SSL_HEADER:
         found.append(
-            "SM10: neither AUTH0['BASE_URL'] nor SECURE_PROXY_SSL_HEADER is set. If a proxy ends https, real logins send an "
-            "http callback URL, whatever was tested here."
+            "SM10: neither AUTH0['BASE_URL'] nor SECURE_PROXY_SSL_HEADER is set. If a proxy ends https, real logins send "
+            "an http callback URL, whatever was tested here."
         )
     if is_loopback_host(parts.hostname):
         found.append(

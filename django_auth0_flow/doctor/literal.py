@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from .refusals import telling_part
 
-MAX_LENGTH = 300
+MAX_LENGTH = 240
 _HIDDEN = "[hidden]"
 #: What looks like a token, a code or a key, whoever it belongs to: long, and no word of any language.
 _TOKEN = re.compile(r"ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]{8,}|(?<![A-Za-z0-9_.-])(?=[^\s]*[0-9])[A-Za-z0-9_-]{40,}")

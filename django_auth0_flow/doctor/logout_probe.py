@@ -22,5 +22,5 @@ def probe_logout(subject: Subject) -> Iterator[Finding]:
     # The text of a refusal at /oidc/logout is not documented, its status is.
     if mistake in ("SM33", None) and answer.status == 400:
         mistake = "SM34" if oidc else "SM33"
-    detail = f"It is {subject.logged_out}" if mistake in ("SM33", "SM34") else ""
-    yield finding(mistake or "D15", "logout", subject.literal(str(answer)), detail=detail)
+    detail = f"The URL: {subject.logged_out}" if mistake in ("SM33", "SM34") else ""
+    yield finding(mistake or "D15", "logout", answer.describe(subject.literal), detail=detail)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import requests
 
-from ..protocol.errors import SigningKeyNotFound, TransportError
+from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
+
 from .catalogue import ERROR, WARNING
 from .findings import Finding, finding
 from .subject import Exchange, Subject
@@ -29,12 +31,12 @@ def _discovery_finding(subject: Subject, error: TransportError) -> Finding:
     answer, test = subject.http.last, "discovery"
     if answer is None:
         return unreachable(subject, error, test)
-    literal = subject.literal(f"{answer.status}: {answer.body[:2000].decode('utf-8', 'replace')}")
+    literal = subject.last_answer()
     if error.code == "issuer_mismatch":
         named = subject.literal(repr(answer.json_object().get("issuer")))
         return finding("SM41", test, f"issuer {named}", detail=f"Yours is {subject.client.issuer.url!r}.")
     if error.code == "metadata_incomplete":
-        return finding("D05", test)
+        return finding("D05", test, literal)
     if answer.status == 429 or answer.status >= 500:
         return finding("SM69" if answer.status == 429 else "D07", test, literal)
     return finding("D04", test, literal)
@@ -67,7 +69,7 @@ def probe_keys(subject: Subject) -> Iterator[Finding]:
     except (SigningKeyNotFound, TransportError) as error:
         if isinstance(error, TransportError) and error.status is None and error.code != "no_signing_keys":
             raise
-        yield finding("SM45", "keys", _last_answer(subject), severity=ERROR if algorithm != "HS256" else WARNING)
+        yield finding("SM45", "keys", subject.last_answer(), severity=ERROR if algorithm != "HS256" else WARNING)
         return
     published = _published_algorithms(subject)
     if keys and published and algorithm in ("RS256", "PS256") and published.isdisjoint({algorithm, ""}):
@@ -80,11 +82,6 @@ def _published_algorithms(subject: Subject) -> set[str]:
     keys = last.json_object().get("keys") if last else None
     found = [key.get("alg", "") for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
     return {alg for alg in found if isinstance(alg, str)}
-
-
-def _last_answer(subject: Subject) -> str:
-    last = subject.http.last
-    return subject.literal(f"{last.status}: {last.body[:2000].decode('utf-8', 'replace')}") if last else ""
 
 
 def probe_clock(subject: Subject) -> Iterator[Finding]:
@@ -107,7 +104,8 @@ def _offset(exchange: Exchange) -> float | None:
     """Return by how many seconds our clock was ahead of the server's when it answered, None if it did not tell."""
     headers = exchange.answer.headers
     try:
-        server = parsedate_to_datetime(headers["Date"]).timestamp() + int(headers.get("Age", "0"))
+        date = parsedate_to_datetime(headers["Date"])
+        server = date.replace(tzinfo=date.tzinfo or UTC).timestamp() + int(headers.get("Age", "0"))
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None
     # The header is cut to whole seconds, and the answer took its time.
@@ -119,4 +117,4 @@ def _offset(exchange: Exchange) -> float | None:
 def probe_endpoints(subject: Subject) -> Iterator[Finding]:
     metadata = subject.client.issuer.metadata()
     if metadata.end_session_endpoint is None:
-        yield finding("SM35", "endpoints")
+        yield finding("SM35", "endpoints", "no end_session_endpoint in the discovery document")

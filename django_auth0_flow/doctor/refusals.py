@@ -1,4 +1,4 @@
-"""Which set-up mistake a refusal tells of. Auth0's statuses vary, its texts hardly do: they decide, in any case of letters."""
+"""Which set-up mistake a refusal tells of. Auth0's statuses vary, its texts hardly do: they decide, in any case."""
 
 from __future__ import annotations
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..conf import Auth0Settings
-from ..protocol.client import Client
-from ..protocol.http import Http, HttpAnswer
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.protocol.client import Client
+from django_auth0_flow.protocol.errors import TransportError
+from django_auth0_flow.protocol.http import Http, HttpAnswer
+
 from .literal import Literal
 
 USER_AGENT = "django-auth0-flow auth0_doctor"
@@ -63,5 +65,14 @@ class Subject:
     lost: dict[str, str] = field(default_factory=dict)
 
     def get_page(self, url: str) -> HttpAnswer:
-        """Ask as a browser without cookies would."""
-        return self.http.get(url, headers={"Accept": "text/html,application/xhtml+xml"})
+        """Ask as a browser without cookies would. Raises TransportError, also for an answer that is only weather."""
+        answer = self.http.get(url, headers={"Accept": "text/html,application/xhtml+xml"})
+        if answer.status == 429 or answer.status >= 500:
+            code = "rate_limited" if answer.status == 429 else None
+            raise TransportError("The tenant failed to answer.", code=code, status=answer.status)
+        return answer
+
+    def last_answer(self) -> str:
+        """Return the newest answer in one line."""
+        answer = self.http.last
+        return f"{answer.status}: {self.literal(answer.body[:2000].decode('utf-8', 'replace'))}" if answer else ""

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from ..conf import Auth0Settings
-from ..protocol.authorization import kinds_of
-from ..protocol.direct import DirectLogins
-from ..protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
-from ..protocol.tokens import TokenSet
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.protocol.authorization import kinds_of
+from django_auth0_flow.protocol.direct import DirectLogins
+from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
+from django_auth0_flow.protocol.tokens import TokenSet
+
 from .authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
 from .findings import Finding, finding
 from .refusals import find_mistake

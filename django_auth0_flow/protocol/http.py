@@ -63,18 +63,12 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-class _TenantSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Know of no redirects: requests reads the whole body of one before it says that it does not follow it."""
-        return None
-
-
 def build_session(certificate: str | tuple[str, str] | None = None) -> requests.Session:
     """Return a session for the tenant: no redirects, no retries, no cookies kept between users.
 
     ``certificate``: the client certificate to show (mutual TLS): a PEM file that holds its key too, or the two files.
     """
-    session = _TenantSession()
+    session = requests.Session()
     session.cert = certificate
     adapter = DeadlineAdapter(max_retries=0, pool_maxsize=32)
     session.mount("https://", adapter)
@@ -94,6 +88,7 @@ class Http:
     def __init__(self, *, timeout: float, session: requests.Session | None = None) -> None:
         self.timeout = timeout
         self._session = session or build_session()
+        self._environments: dict[str, dict[str, Any]] = {}
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send GET."""
@@ -119,9 +114,11 @@ class Http:
         try:
             with http_deadline(self.timeout):
                 timeout = remaining_time()
-                with self._session.request(
-                    method, url, auth=auth or _no_auth, timeout=timeout, allow_redirects=False, stream=True, **kwargs
-                ) as response:
+                request = self._session.prepare_request(requests.Request(method, url, auth=auth or _no_auth, **kwargs))
+                # By the adapter itself: a session's send() is about redirects, which it would read whatever their size,
+                # and cookies.
+                adapter = self._session.get_adapter(url)
+                with adapter.send(request, timeout=timeout, **self._environment(url)) as response:
                     body = self._read(response)
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise TransportError("The tenant can't be reached.") from error
@@ -143,6 +140,15 @@ class Http:
                 "The tenant's answer can't be read.", code="malformed_answer", answer_lost=True
             ) from error
         return HttpAnswer(response.status_code, response.headers, body)
+
+    def _environment(self, url: str) -> dict[str, Any]:
+        """Return what the environment says about an origin (proxy, certificates), read once per origin."""
+        origin = "/".join(url.split("/", 3)[:3])
+        found = self._environments.get(origin)
+        if found is None:
+            found = dict(self._session.merge_environment_settings(url, {}, True, None, None))
+            self._environments[origin] = found
+        return found
 
     def _read(self, response: requests.Response) -> bytes:
         chunks: list[bytes] = []

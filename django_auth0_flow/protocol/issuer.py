@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from jwt import PyJWK, PyJWKClient
+from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWTError
 
 from .errors import SigningKeyNotFound, TransportError
@@ -179,8 +179,7 @@ class Issuer:
         try:
             if kid is None:
                 return keys.get_signing_keys()
-            # Several keys may share a ``kid``: one per algorithm, or somebody's junk beside the good one.
-            return [key for key in keys.get_signing_keys() if key.key_id == kid] or [keys.get_signing_key(kid)]
+            return keys.known_keys(kid) or [keys.get_signing_key(kid)]
         except PyJWTError as error:
             raise SigningKeyNotFound(
                 "kid", "the tenant publishes no such signing key", code="signing_key_not_found"
@@ -226,6 +225,21 @@ class KeyClient(PyJWKClient):
         self._shared = cache
         self._last_good: dict[str, Any] | None = None
         self._failure = _SharedFailure()
+        self._by_kid: tuple[PyJWKSet | None, dict[str, list[PyJWK]]] = (None, {})
+
+    def known_keys(self, kid: str) -> list[PyJWK]:
+        """Return the keys with this ``kid`` in the set at hand, which is fetched if there is none; [] for unknown.
+
+        Several keys may share a ``kid``: one per algorithm, or somebody's junk beside the good one.
+        """
+        key_set = self.jwk_set_cache.get() if self.jwk_set_cache is not None else None
+        indexed, by_kid = self._by_kid
+        if key_set is None or key_set is not indexed:
+            by_kid = {}
+            for key in self.get_signing_keys():
+                by_kid.setdefault(str(key.key_id), []).append(key)
+            self._by_kid = (key_set, by_kid)
+        return by_kid.get(kid, [])
 
     def get_signing_keys(self, refresh: bool = False) -> list[PyJWK]:
         """Return the keys; concurrent callers with an empty cache share one fetch."""

@@ -17,6 +17,8 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+#: What may stand around a value. RFC 8259 §2.
+_BLANKS = " \t\n\r"
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
 
 
@@ -42,12 +44,16 @@ def parse_json_array(data: bytes) -> list[Any]:
 
 def _parse_json(data: bytes) -> Any:
     try:
-        return _decoder.decode(data.decode("utf-8"))
+        text = data.decode("utf-8").strip(_BLANKS)
+        result, end = _decoder.raw_decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         # The decoders' own errors carry the whole document, tokens included.
         raise ValueError("not JSON in UTF-8") from None
+    if end != len(text):
+        raise ValueError("more than one JSON value")
+    return result
 
 
 def is_storable_text(value: str) -> bool:

@@ -2,7 +2,7 @@
 
 Signature, issuer, audience, expiry and algorithm are always checked; there is no switch. The algorithm comes from the
 configuration, the key from the issuer's published set or the client secret, never from the token. Structure and claims
-are judged here; the signature arithmetic is PyJWT's and cryptography's.
+are judged here; the keys are PyJWT's, the signature arithmetic is cryptography's.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import hmac
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from jwt import PyJWK
-from jwt.algorithms import RSAAlgorithm, RSAPSSAlgorithm
 
 from .errors import SigningKeyNotFound, TokenExpired, TokenValidationError
 from .issuer import Issuer
@@ -31,10 +33,11 @@ MAX_TOKEN_LENGTH = 256 * 1024
 #: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-_RSA = {
-    "RS256": RSAAlgorithm(RSAAlgorithm.SHA256),
-    "PS256": RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
-}
+#: RFC 7518 §3.3, §3.5: the salt of a PS256 signature is as long as the hash.
+_PADDING: dict[str, PKCS1v15 | PSS] = {"RS256": PKCS1v15(), "PS256": PSS(MGF1(SHA256()), SHA256.digest_size)}
+_HASH = SHA256()
+#: A tenant's tokens bear one header per key, which is parsed once; a longer one than any tenant's is not kept.
+_KEPT_HEADER = 512
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,7 @@ def _verified(
         raise TokenValidationError("token", "it is no signed JWT of three parts")
     signing_input, _, encoded_signature = raw.rpartition(b".")
     encoded_header, _, encoded_claims = signing_input.partition(b".")
-    header = _json_part(encoded_header, "header")
+    header = (_kept_header if len(encoded_header) <= _KEPT_HEADER else _header)(encoded_header)
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in (algorithms or (keys.algorithm,)):
         raise TokenValidationError(
@@ -224,18 +227,28 @@ def _verify_hmac(signing_input: bytes, signature: bytes, secret: str | None) -> 
 
 
 def _verify_rsa(signing_input: bytes, signature: bytes, algorithm: str, candidates: list[PyJWK]) -> None:
-    verifier = _RSA[algorithm]
+    padding = _PADDING[algorithm]
     fitting = [key for key in candidates if key._jwk_data.get("alg", algorithm) == algorithm]
     if not fitting:
         raise SigningKeyNotFound("kid", "the published key is for another algorithm", code="signing_key_not_found")
     for candidate in fitting[:8]:
         key = candidate.key
-        try:
-            if isinstance(key, RSAPublicKey) and verifier.verify(signing_input, key, signature):
-                return
-        except InvalidSignature:  # PyJWT answers False; kept for a release that lets it through
+        if not isinstance(key, RSAPublicKey):
             continue
+        try:
+            key.verify(signature, signing_input, padding, _HASH)
+        except InvalidSignature:
+            continue
+        return
     raise TokenValidationError("signature", "it is wrong")
+
+
+def _header(part: bytes) -> dict[str, Any]:
+    """Return a JOSE header; it may be shared, so nobody changes it."""
+    return _json_part(part, "header")
+
+
+_kept_header = lru_cache(maxsize=64)(_header)
 
 
 def _json_part(part: bytes, name: str) -> dict[str, Any]:

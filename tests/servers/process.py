@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,13 +101,16 @@ class Server:
             extra_groups=[] if self._user() else None,
         )
 
-    def _spawn(self, command: Sequence[str | Path], *, until: Callable[[], bool]) -> None:
-        """Start the server itself and wait until ``until`` says it is ready."""
+    def _spawn(
+        self, command: Sequence[str | Path], *, until: Callable[[], bool], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the server itself and wait until ``until`` says it is ready. ``environment`` replaces this process's."""
         log = self.folder / "server.log"
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*map(str, command)],
                 cwd=self.folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

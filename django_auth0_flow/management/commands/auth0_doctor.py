@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.doctor import NoAddress, examine_configuration, examine_settings, exit_code
 from django_auth0_flow.doctor.report import as_json, as_text
+from django_auth0_flow.doctor.visit import NoAddress, examine_configuration, examine_settings, exit_code
 
 
 class Command(BaseCommand):
@@ -19,8 +19,8 @@ class Command(BaseCommand):
         "credentials and each grant that the settings need. Each mistake comes with the tenant's answer, the cause and the "
         "place in the Auth0 Dashboard. Safe in production: about ten requests, nobody is logged in or out, no message is "
         "sent, nothing is stored. The requests are meant to be refused, so each writes a failure into the tenant's log "
-        "(Monitoring > Logs) and counts against its rate limit. Exit codes: 0 nothing wrong, 1 problems, 2 could not run or "
-        "the tenant did not answer."
+        "(Monitoring > Logs) and counts against its rate limit. Exit codes: 0 nothing wrong, 1 problems, 2 could not run "
+        "or the tenant did not answer."
     )
     requires_system_checks: list[str] = []  # they are part of the report
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
+from urllib.parse import urlencode
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 
 from .account import account_blueprint
 from .authorize import authorize_blueprint
@@ -15,9 +17,23 @@ from .errors import ApiRefusal, PageRefusal
 from .logout import logout_blueprint
 from .mfa import mfa_blueprint, mfa_grants
 from .par import par_blueprint
+from .parameters import redirect_to
 from .passwordless import PASSWORDLESS_GRANTS, passwordless_blueprint
 from .state import TenantState
 from .token_endpoint import token_blueprint
+
+
+def _error_page_query(refusal: PageRefusal) -> dict[str, str]:
+    """Return what a custom error page is told; which error word goes with which text is not documented."""
+    is_word = "_" in refusal.title
+    return {
+        "client_id": request.args.get("client_id", ""),
+        "connection": "",
+        "lang": "en",
+        "error": refusal.title if is_word else "invalid_request",
+        "error_description": refusal.text if is_word else f"{refusal.title} {refusal.text}",
+        "tracking": secrets.token_hex(10),
+    }
 
 
 def build_app(state: TenantState) -> Flask:
@@ -47,6 +63,8 @@ def build_app(state: TenantState) -> Flask:
 
     @app.errorhandler(PageRefusal)
     def refuse_with_page(refusal: PageRefusal) -> Response:
+        if state.error_page is not None:
+            return redirect_to(f"{state.error_page}?{urlencode(_error_page_query(refusal))}")
         page = render_template("error.html", title=refusal.title, text=refusal.text, state=state)
         return Response(page, status=refusal.status)
 

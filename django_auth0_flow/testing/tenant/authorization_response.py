@@ -76,6 +76,8 @@ def _code_grant(asked: AuthorizationRequest, authorization: Authorization) -> Co
 
 def refuse(state: TenantState, asked: AuthorizationRequest, refusal: CallbackRefusal) -> Response:
     """Answer with an error at the application's callback."""
+    if asked.application.open_redirect_protection:
+        raise PageRefusal(400, refusal.error, refusal.description or "")
     fields = {"error": refusal.error}
     if refusal.description is not None:
         fields["error_description"] = refusal.description

@@ -36,6 +36,8 @@ def password(asked: TokenRequest) -> dict[str, Any]:
     audience = asked_audience(asked)
     if audience is not None and audience not in state.apis:
         raise ApiRefusal(400, "invalid_request", "invalid audience specified for password grant exchange")
+    if state.bot_detection:
+        raise ApiRefusal(401, "requires_verification")  # reference 3.6: status and text are not documented
     user = _checked_password(asked, connection, name, secret)
     authorization = new_authorization(asked, user, audience, gty="password")
     if user.mfa_required:

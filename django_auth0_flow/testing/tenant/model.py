@@ -150,6 +150,8 @@ class Application:
     organization_prompt: bool = False
     #: Third-party applications always see the consent page.
     first_party: bool = True
+    #: Errors of a login stay on the tenant's page (third-party applications: ``redirection_policy``).
+    open_redirect_protection: bool = False
     require_par: bool = False
     require_jar: bool = False
     require_dpop: bool = False

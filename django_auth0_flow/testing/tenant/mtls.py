@@ -44,9 +44,9 @@ def shows_certificate(state: TenantState, request: Request, application: Applica
     headers = request.headers
     if not hmac.compare_digest(headers.get("cname-api-key", "").encode(), state.mtls_edge_key.encode()):
         return False
-    if application.token_endpoint_auth_method == "tls_client_auth":
-        if headers.get("client-certificate-ca-verified") != "SUCCESS":
-            return False
+    wants_ca = application.token_endpoint_auth_method == "tls_client_auth"
+    if wants_ca and headers.get("client-certificate-ca-verified") != "SUCCESS":
+        return False
     try:
         shown = x509.load_pem_x509_certificate(unquote(headers.get("client-certificate", "")).encode())
     except ValueError:

@@ -51,6 +51,10 @@ class TenantState:
         self.confirm_non_verifiable_callbacks = False
         self.confirm_logout = True
         self.sign_up_enabled = True
+        #: Bot Detection stops password logins that do not come through the tenant's own page.
+        self.bot_detection = False
+        #: Custom error page: where errors lead that may not travel to the application.
+        self.error_page: str | None = None
         self.jwks_with_alg = True
         self.allowed_acr_values: list[str] = []
         self.mfa_requirements = True

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterable
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -38,6 +39,9 @@ class Wire:
     def __init__(self, state: TenantState, endpoints: WSGIApplication) -> None:
         self._state = state
         self._endpoints = endpoints
+
+    def now(self) -> float:
+        return self._state.clock.now()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ, populate_request=False)
@@ -115,6 +119,11 @@ class _QuietHandler(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:
         """Say nothing on the console: the request log is there to be read."""
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the ``Date`` of the tenant's own clock."""
+        wire: Any = self.server.app
+        return formatdate(wire.now() if timestamp is None else timestamp, usegmt=True)
 
     def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:
         """Wait for no further request on a connection that is broken."""

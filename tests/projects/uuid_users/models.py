@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 
 
@@ -17,8 +17,6 @@ class Member(AbstractBaseUser):
 
     USERNAME_FIELD = "handle"
     EMAIL_FIELD = "contact"
-
-    objects: BaseUserManager[Member] = BaseUserManager()
 
     def __str__(self) -> str:
         return self.handle

@@ -9,8 +9,9 @@ from django.core.checks import ERROR as DJANGO_ERROR
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 
-from .. import checks
-from ..conf import Auth0Settings, build_client, get_settings, http_options
+from django_auth0_flow import checks
+from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
+
 from .addresses import NoAddress, find_addresses
 from .catalogue import ERROR, WARNING
 from .examination import examine
@@ -64,8 +65,7 @@ def examine_configuration(name: str, *, base_url: str = "", callback: str = "", 
 def _secrets(conf: Auth0Settings) -> Iterator[str]:
     yield conf.client_secret
     yield from conf.encryption_keys
-    yield django_settings.SECRET_KEY
-    yield from django_settings.SECRET_KEY_FALLBACKS
+    yield from map(str, [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS])
 
 
 def exit_code(settings: Sequence[Finding], reports: Sequence[Report], *, fail_level: str) -> int:

@@ -1,0 +1,77 @@
+"""Pages of a small site: a start page with buttons, pages behind a login. ``urlpatterns`` has every configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import include, path
+
+from django_auth0_flow.conf import DEFAULT
+from django_auth0_flow.decorators import auth0_login_required
+from django_auth0_flow.requirements import MULTI_FACTOR
+
+
+class StrictPolicyMiddleware:
+    """Nothing inline, nothing from elsewhere. A logout's form ends at the tenant, so that is named."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        issuer = urlsplit(settings.AUTH0[DEFAULT]["ISSUER"])
+        self.policy = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+            f"form-action 'self' {issuer.scheme}://{issuer.netloc}; base-uri 'none'; frame-ancestors 'none'"
+        )
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["Content-Security-Policy"] = self.policy
+        return response
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return render(request, "page.html", {"title": "Start"})
+
+
+@auth0_login_required
+def diary(request: HttpRequest, day: int = 1) -> HttpResponse:
+    return render(request, "page.html", {"title": f"Diary of day {day}"})
+
+
+@auth0_login_required(acr_values=MULTI_FACTOR)
+def vault(request: HttpRequest) -> HttpResponse:
+    return render(request, "page.html", {"title": "Vault"})
+
+
+@auth0_login_required(permissions="open:attic")
+def attic(request: HttpRequest) -> HttpResponse:
+    return render(request, "page.html", {"title": "Attic"})
+
+
+@auth0_login_required
+def numbers(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"numbers": [1, 2, 3]})
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=204)
+
+
+urlpatterns: list[Any] = [
+    path("", home),
+    path("diary/", diary),
+    path("diary/<int:day>/", diary),
+    path("vault/", vault),
+    path("attic/", attic),
+    path("numbers/", numbers),
+    path("favicon.ico", favicon),
+    path("auth0/", include("django_auth0_flow.urls")),
+]
+for name in settings.AUTH0:
+    if name != DEFAULT:
+        urls = include(("django_auth0_flow.urls", "auth0"), namespace=name)
+        urlpatterns.append(path(f"{name}/", urls, {"configuration": name}))

@@ -1,0 +1,109 @@
+"""A person at Chromium: looks at pages, types and clicks, and keeps pictures of what was on the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django_auth0_flow.testing.tenant import User
+from tests.browser.site import PASSWORD, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+DESKTOP = {"width": 1100, "height": 800}
+PHONE = {"width": 320, "height": 640}
+_SECONDS = 10
+
+
+class Person:
+    """One browser profile; ``page`` is the tab that is used. ``pictures``: the folder for screenshots.
+
+    ``problems`` are messages in the console that no page should cause: violations of the policy, broken scripts and files.
+    """
+
+    def __init__(self, browser: Browser, site: Site, pictures: Path, **profile: Any) -> None:
+        self.site, self.pictures = site, pictures
+        self.context = browser.new_context(base_url=site.url, viewport=DESKTOP, **profile)  # type: ignore[arg-type]  # a dict like it
+        self.context.set_default_timeout(_SECONDS * 1000)
+        self.problems: list[str] = []
+        self.requests: list[Request] = []
+        self.context.on("console", self._note)
+        self.context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        self.context.on("request", lambda request: self.requests.append(request))
+        self.page = self.context.new_page()
+
+    def close(self) -> None:
+        self.context.close()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # An answer of 4xx or 5xx is told as well, and often what a test is about.
+        if message.type in ("error", "warning") and "the server responded with a status" not in message.text:
+            self.problems.append(f"{message.text} ({self.page.url})")
+
+    # -- where ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> str:
+        """The path of the page on the screen if it is the site's, else the whole address."""
+        return self.page.url.removeprefix(self.site.url)
+
+    @property
+    def is_at_tenant(self) -> bool:
+        return self.page.url.startswith(self.site.tenant.issuer)
+
+    @property
+    def title(self) -> str:
+        return self.page.get_by_role("heading", level=1).inner_text()
+
+    @property
+    def name(self) -> str:
+        """Who the site thinks this is."""
+        return self.page.locator("#person").inner_text()
+
+    def addresses(self, path: str) -> list[str]:
+        """Return the addresses with this path that the browser asked for, oldest first."""
+        return [request.url for request in self.requests if urlsplit(request.url).path == path]
+
+    # -- doing ---------------------------------------------------------------------------------------------------------
+
+    def open(self, path: str) -> int:
+        """Type an address; return the status of the page that it led to."""
+        response = self.page.goto(path)
+        assert response is not None
+        return response.status
+
+    def click(self, name: str, *, exact: bool = True) -> None:
+        """Click a link or button by what a screen reader calls it, and wait for the page that it leads to."""
+        button = self.page.get_by_role("button", name=name, exact=exact)
+        found = button.or_(self.page.get_by_role("link", name=name, exact=exact))
+        with self.page.expect_event("load"):
+            found.first.click()
+
+    def type(self, label: str, text: str) -> None:
+        self.page.get_by_label(label, exact=True).fill(text)
+
+    def log_in_at_tenant(self, user: User, *, page: Page | None = None) -> None:
+        """Fill in the tenant's form and go wherever it leads."""
+        page = page or self.page
+        page.get_by_label("Email address").fill(user.email or "")
+        page.get_by_label("Password").fill(PASSWORD)
+        with page.expect_event("load"):
+            page.get_by_role("button", name="Continue", exact=True).click()
+
+    def look(self, name: str) -> None:
+        """Keep pictures of the page: on a desk in daylight, and on a narrow telephone at night, where nothing is cut off."""
+        page = self.page
+        page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a dict like it
+        page.emulate_media(color_scheme="dark")
+        page.screenshot(path=self.pictures / f"{name}-phone-dark.png", full_page=True)
+        fits = page.locator("html").bounding_box()
+        assert fits is not None
+        widest = self.page.locator("body *").evaluate_all(
+            "found => Math.max(0, ...found.map(each => each.getBoundingClientRect().right))"
+        )
+        page.emulate_media(color_scheme=None)
+        page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a dict like it
+        assert widest <= PHONE["width"], f"{name} is {widest} px wide on a telephone"
