@@ -75,7 +75,11 @@ def probe_cookies(request: HttpRequest, url: str) -> HttpResponse:
 
 def page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """Render one of the pages under ``auth0/``."""
-    return finish_answer(render(request, f"auth0/{template}", dict(context), status=status))
+    response = finish_answer(render(request, f"auth0/{template}", dict(context), status=status))
+    if b"csrfmiddlewaretoken" in response.content:
+        # From a page without referrer browsers send forms with "Origin: null", which Django's CSRF check refuses.
+        response["Referrer-Policy"] = "same-origin"
+    return response
 
 
 def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
@@ -107,13 +111,12 @@ def mfa_required(
         wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
         next_url = flow.safe_next(request, wanted)
     start_url = start_url or flow.safe_next(request, request.path)
-    waiting = mfa_flow.begin_mfa(
-        request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof
-    )
+    waiting = mfa_flow.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof)
     path = page_path("mfa", name, next_url, login=waiting.id)
     if is_navigation(request):
         return finish_answer(HttpResponseRedirect(path))
-    response = JsonResponse({"error": "mfa_required", "message": words_for("mfa_required"), "mfa_url": path}, status=403)
+    body = {"error": "mfa_required", "message": words_for("mfa_required"), "mfa_url": path}
+    response = JsonResponse(body, status=403)
     if request.headers.get("HX-Request") == "true":
         response["HX-Redirect"] = path
     return finish_answer(response)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from .doctor.catalogue import Mistake
 from .protocol.errors import Auth0Error, InvalidGrant, OAuthError
-from .setup_mistakes import SetupMistake, find_setup_mistake
+from .setup_mistakes import find_setup_mistake
 
 logger = logging.getLogger("django_auth0_flow.direct")
 
@@ -60,7 +61,7 @@ def reveals_nothing(error: Auth0Error) -> bool:
     return error.error not in ("bad.email", "bad.phone_number", "sms_provider_error", "too_many_attempts")
 
 
-def note_setup_mistake(error: Auth0Error) -> SetupMistake | None:
+def note_setup_mistake(error: Auth0Error) -> Mistake | None:
     """Return the mistake in the set-up behind ``error``, if there is one, and tell the log how to mend it."""
     mistake = find_setup_mistake(error)
     if mistake is not None:

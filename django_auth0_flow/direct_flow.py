@@ -156,10 +156,11 @@ def finish_once(
     except Auth0Error as error:
         if isinstance(error, InvalidGrant) and pending.share_login(*share):
             return landing, None
-        pending.release(request, waiting)
         if isinstance(error, MfaRequired):
+            # Stays claimed until ``begin_mfa`` puts what follows in its place: a second submit waits for that.
             error.configuration = waiting.configuration
-            pending.remove(request, waiting)
+        else:
+            pending.release(request, waiting)
         raise
     login_id = pending.login_id(request, waiting.id)
     pending.remove(request, waiting)

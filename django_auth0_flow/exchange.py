@@ -122,14 +122,19 @@ def _not_granted() -> NoAccessToken:
     )
 
 
-def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
-    """Revoke a refresh token, best effort within ``seconds``; False if the tenant can't be reached."""
-    if not refresh_token:
-        return True
+def try_to_revoke(configuration: str, refresh_token: str, *, seconds: float = 3) -> Auth0Error | None:
+    """Revoke a refresh token within ``seconds``; None if the tenant has confirmed it, else what went wrong."""
     try:
         with http_deadline(seconds):
             get_client(configuration).revoke(refresh_token)
     except Auth0Error as error:
         logger.warning("revocation_failed code=%s", error.code)
-        return not isinstance(error, TransportError)
-    return True
+        return error
+    return None
+
+
+def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
+    """Revoke a refresh token, best effort within ``seconds``; False if the tenant can't be reached."""
+    return not refresh_token or not isinstance(
+        try_to_revoke(configuration, refresh_token, seconds=seconds), TransportError
+    )

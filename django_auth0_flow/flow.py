@@ -192,8 +192,10 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
 def judge_origin(response: AuthorizationResponse, transaction: Transaction) -> None:
     """Check that a response comes from the tenant and is no error. Raises CallbackError or AuthorizationError."""
     issuer = get_client(transaction.configuration).issuer
-    announced = issuer.metadata().authorization_response_iss_parameter_supported
-    judge_response(response, state=response.state, issuer=issuer.url, iss_required=announced)
+    # An ID token that came along is validated, and names its issuer: providers then leave ``iss`` out.
+    names_issuer = "id_token" in kinds_of(transaction.response_type) and response.id_token is not None
+    needed = issuer.metadata().authorization_response_iss_parameter_supported and not names_issuer
+    judge_response(response, state=response.state, issuer=issuer.url, iss_required=needed)
 
 
 def finish_login(

@@ -45,8 +45,8 @@ def begin_mfa(
 ) -> Pending:
     """Keep the ``mfa_token`` of a login that needs a second factor, in a session with a new key.
 
-    ``start_url``: where that login began. ``origin`` and ``proof``: the waiting login that it goes on from, if any, and what
-    was submitted for it.
+    ``start_url``: where that login began. ``origin`` and ``proof``: the waiting login that it goes on from, if any, and
+    what was submitted for it.
     """
     pending.renew_session(request, error.configuration, origin=origin, proof=proof)
     challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")

@@ -32,6 +32,15 @@ def exact_key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class UpToDateManager(models.Manager[Any]):
+    """Reads from the database that is written to, whatever the router says: a replica lags behind the login it is about."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        """Return all rows, as they are now."""
+        rows: models.QuerySet[Any] = super().get_queryset().using(self._db or router.db_for_write(self.model))
+        return rows
+
+
 class Identity(models.Model):
     """A person at an issuer: (issuer, subject), compared to the byte. E-mail is never a key."""
 
@@ -43,6 +52,8 @@ class Identity(models.Model):
     )
     managed_groups = models.JSONField(_("groups given by the tenant"), default=list, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects: models.Manager[Identity] = UpToDateManager()
 
     class Meta:
         verbose_name = _("identity")
@@ -119,6 +130,9 @@ class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
         return self.filter(identity__user=user).select_related("identity").order_by("-created_at")
 
 
+LoginSessionManager = UpToDateManager.from_queryset(LoginSessionQuerySet)
+
+
 class LoginSession(models.Model):
     """One login in one browser. Claiming, loading and saving are one conditional statement each.
 
@@ -145,7 +159,7 @@ class LoginSession(models.Model):
     logged_in_at = models.FloatField(_("logged in at (epoch)"))
     refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
 
-    objects = LoginSessionQuerySet.as_manager()
+    objects = LoginSessionManager()
     _opened: tuple[str, Grant] | None = None
 
     class Meta:

@@ -183,6 +183,8 @@ def renew_session(request: HttpRequest, configuration: str, *, origin: str = "",
     old = request.session
     new = type(old)()
     new.update(dict(old.items()))
+    if origin:
+        new[SESSION_KEY] = {key: entry for key, entry in new.get(SESSION_KEY, {}).items() if key != origin}
     new.create()
     if origin and old.session_key:
         for name in list(old.keys()):

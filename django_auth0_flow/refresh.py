@@ -64,6 +64,8 @@ class StoredTokenSource:
     def __init__(self, pk: uuid.UUID | str, *, user_id: str | None = None) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
         self._flight = SingleFlight(self.pk, user_id)
+        #: Why the tenant wants the user back, once it has said so: it is not asked again in the same request.
+        self.refusal: LoginRequired | None = None
 
     @property
     def row(self) -> LoginSession:
@@ -109,6 +111,8 @@ class StoredTokenSource:
 
     def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """Return a live token set of ``target``; network only when the stored one is stale."""
+        if self.refusal is not None:
+            raise self.refusal
         if rejected is None and (tokens := self._at_hand(target)):
             return tokens
         connection = connections[router.db_for_write(LoginSession)]
@@ -120,6 +124,8 @@ class StoredTokenSource:
 
     async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
+        if self.refusal is not None:
+            raise self.refusal
         if rejected is None and (tokens := self._at_hand(target)):
             return tokens
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 from asgiref.sync import sync_to_async
 from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from .conf import Auth0Settings, configuration_for, get_settings
@@ -61,7 +62,13 @@ class Auth0Session:
     def facts(self) -> Mapping[str, Any]:
         """What the Django session holds of this login; reads the session, not the login session's row."""
         facts = self._request.session.get(FACTS_KEY)
-        return facts if isinstance(facts, dict) and isinstance(facts.get("id"), str) else _NOTHING
+        if not isinstance(facts, dict) or not isinstance(facts.get("id"), str):
+            return _NOTHING
+        try:
+            get_settings(str(facts.get("configuration")))
+        except ImproperlyConfigured:
+            return _NOTHING  # a login of a configuration that was taken out of the settings is no login any more
+        return facts
 
     @property
     def is_logged_in(self) -> bool:
@@ -197,6 +204,8 @@ class Auth0Session:
         try:
             if self._source.row.access_token_expires_at is not None:
                 self._source.access_token()
+        except LoginRequired as error:
+            self._source.refusal = error
         except Auth0Error:
             return  # the view meets the same error if it wants the token
 

@@ -1,4 +1,4 @@
-"""Ending the login sessions that the tenant has ended: by its session id, or all of a subject."""
+"""Ending login sessions from outside their own request: those that the tenant has ended, or that the staff ends."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 
 from .conf import get_settings, names_of_client
 from .crypto import UnsealError
 from .django_sessions import delete_session
-from .exchange import revoke_quietly
+from .exchange import try_to_revoke
 from .models import Identity, LoginSession, LoginSessionQuerySet
 from .protocol.deadline import http_deadline
+from .protocol.errors import TransportError
 from .signals import login_session_ended, send
 
 logger = logging.getLogger("django_auth0_flow.single_logout")
@@ -24,10 +26,15 @@ REVOCATION_SECONDS = 2
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of it: login sessions ended, and how many of their Django sessions could not be deleted."""
+    """What became of it: login sessions ended, and how many of their Django sessions could not be deleted.
+
+    ``revoked``: refresh tokens that the tenant has revoked; ``unrevoked``: those for which it did not confirm that.
+    """
 
     login_sessions: int = 0
     left: int = 0
+    revoked: int = 0
+    unrevoked: int = 0
 
 
 def end_sessions(
@@ -50,16 +57,21 @@ def end_sessions(
         rows = rows.filter(identity__key=Identity.key_for(issuer, subject))
     else:
         raise ValueError("end_sessions needs a sid or a subject")
+    return end_rows(rows.filter(configuration__in=names_of_client(configuration)), reason=reason)
+
+
+def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVOCATION_SECONDS) -> Ended:
+    """End these login sessions, as ``end_sessions`` does. ``seconds`` in all for revoking their refresh tokens."""
     ended, left = [], 0
-    for found in rows.filter(configuration__in=names_of_client(configuration)):
+    for found in rows:
         row, deleted = _end(found)
         left += not deleted
         if row is not None:
             ended.append(row)
             logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
             send(login_session_ended, LoginSession, login_session=row, reason=reason)
-    _revoke(ended)
-    return Ended(len(ended), left)
+    revoked, unrevoked = _revoke(ended, seconds)
+    return Ended(len(ended), left, revoked, unrevoked)
 
 
 def _rows() -> LoginSessionQuerySet:
@@ -91,13 +103,31 @@ def _delete_session(row: LoginSession) -> bool:
     return True
 
 
-def _revoke(rows: Iterable[LoginSession]) -> None:
-    """Revoke the refresh tokens of login sessions that are gone, as far as the time allows."""
-    with http_deadline(REVOCATION_SECONDS):
+def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
+    """Revoke the refresh tokens of login sessions that are gone, as far as the time allows; count what happened.
+
+    After a tenant that can't be reached was met, it is not asked again.
+    """
+    revoked = unrevoked = 0
+    unreachable: set[str] = set()
+    with http_deadline(seconds):
         for row in rows:
             try:
                 refresh_token = row.grant.tokens.refresh_token
             except UnsealError:
                 continue
-            if not revoke_quietly(row.configuration, refresh_token, seconds=REVOCATION_SECONDS):
-                return
+            except ImproperlyConfigured:  # the configuration was taken out of the settings
+                unrevoked += 1
+                continue
+            if not refresh_token:
+                continue
+            issuer = row.identity.issuer
+            if issuer in unreachable:
+                unrevoked += 1
+                continue
+            error = try_to_revoke(row.configuration, refresh_token, seconds=seconds)
+            if isinstance(error, TransportError):
+                unreachable.add(issuer)
+            unrevoked += error is not None
+            revoked += error is None
+    return revoked, unrevoked

@@ -19,6 +19,7 @@ _WORDS: dict[str, Promise] = {
     "user_not_allowed": _("Your login worked, but your account may not be used on this site."),
     "user_inactive": _("Your account on this site is switched off."),
     "user_blocked": _("Your account is blocked."),
+    "not_staff": _("This part of the site is for its staff, and your account is not among them."),
     "organization_login_needed": _("This site needs a login to an organization, on the login service's own page."),
     "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
     "password_leaked": _("This password has become known to others. Please choose a new one."),

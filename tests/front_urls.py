@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import View
@@ -63,7 +64,7 @@ def organization_in_path(request: HttpRequest) -> str | None:
 urlpatterns += [
     path("show/", show),
     path("quiet/", auth0_login_required(silent=True)(show)),
-    path("quiet-async/", auth0_login_required(silent=True)(ashow)),
+    path("quiet-async/", transaction.non_atomic_requests(auth0_login_required(silent=True)(ashow))),
     path("quiet-mixin/", Quiet.as_view()),
     path("quiet-strong/", auth0_login_required(silent=True, acr_values=MULTI_FACTOR)(show)),
     path("watched/", auth0_login_required(show)),

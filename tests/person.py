@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from django.test import Client
 
-from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
+from django_auth0_flow.testing.tenant import AuthorizationAnswer
 from tests.visitor import FormOnPage, _Forms
 from tests.walk import NAVIGATE
 
 _MAX_STEPS = 20
+
+
+class Visited(Protocol):
+    """A tenant, or another provider in its place; what ``browser()`` returns has the tenant browser's ``authorize``."""
+
+    @property
+    def issuer(self) -> str: ...
+
+    def browser(self) -> Any: ...
 
 
 class Person:
@@ -22,23 +32,23 @@ class Person:
 
     def __init__(
         self,
-        tenant: Tenant,
+        tenant: Visited,
         *,
         site: str = "https://testserver",
-        user: User | None = None,
+        user: Any = None,
         keeps_cookies: bool = True,
-        **headers: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(site)
         self.site, self.user, self.keeps_cookies = site, user, keeps_cookies
         self.tenant, self.tenants = tenant.browser(), {tenant.issuer: tenant.browser()}
         self.tenants[tenant.issuer] = self.tenant
         self.secure = parts.scheme == "https"
-        self.client = Client(enforce_csrf_checks=True, headers={**NAVIGATE, "Host": parts.netloc, **headers})
+        self.client = Client(enforce_csrf_checks=True, headers={**NAVIGATE, "Host": parts.netloc, **(headers or {})})
         self.trail: list[str] = []
         self.page: Any = None
 
-    def knows(self, tenant: Tenant) -> None:
+    def knows(self, tenant: Visited) -> None:
         """Let this browser visit another tenant as well."""
         self.tenants[tenant.issuer] = tenant.browser()
 
@@ -90,7 +100,8 @@ class Person:
         """Go to the tenant and log in there if it asks; return what the browser brings back."""
         self.trail.append(url)
         issuer = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"
-        return self.tenants[issuer].authorize(url, self.user, deny=deny)
+        answer: AuthorizationAnswer = self.tenants[issuer].authorize(url, self.user, deny=deny)
+        return answer
 
     def bring(self, answer: AuthorizationAnswer) -> Any:
         """Carry the tenant's answer to this site."""
@@ -119,7 +130,7 @@ class Person:
         """Follow redirects on this site and return the first address that leads to a tenant."""
         answer = self.get(f"{self.site}{path}")
         for _ in range(_MAX_STEPS):
-            url = urljoin(f"{self.site}/", answer["Location"])
+            url = urljoin(f"{self.site}/", str(answer["Location"]))
             if not url.startswith(f"{self.site}/"):
                 return url
             answer = self.get(url)
@@ -138,7 +149,7 @@ class Person:
 
     def cookie(self, name: str) -> str:
         found = self.client.cookies.get(name)
-        return found.value if found else ""
+        return str(found.value) if found else ""
 
     def _lose_cookies(self) -> None:
         if not self.keeps_cookies:

@@ -183,18 +183,14 @@ class TestCookie:
         person.follow(person.bring(answer))
         assert is_logged_in(person.client)
 
-    def test_a_site_behind_a_proxy_says_so_by_its_base_url(
-        self, tenant: Tenant, auth0_settings: Configure
-    ) -> None:
+    def test_a_site_behind_a_proxy_says_so_by_its_base_url(self, tenant: Tenant, auth0_settings: Configure) -> None:
         tenant.application.callbacks = ["https://www.example.com/auth0/callback/"]
         auth0_settings(RESPONSE_MODE="form_post", BASE_URL="https://www.example.com")
         person = Person(tenant, site="http://testserver")
         person.start(LOGIN)
         assert all(name.startswith("__Host-") for name in transaction_cookies(person))
 
-    def test_plain_http_elsewhere_is_said_in_the_log(
-        self, tenant: Tenant, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_plain_http_elsewhere_is_said_in_the_log(self, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]
         person = Person(tenant, site="http://testserver")
         answer = answer_for(person)
@@ -270,9 +266,7 @@ class TestAttacks:
         person.get(f"{SITE}{posted['Location']}")
         assert_nothing_stored(person.client)
 
-    def test_F3_a_stolen_code_with_ones_own_state_is_refused(
-        self, person: Person, tenant: Tenant, grace: User
-    ) -> None:
+    def test_F3_a_stolen_code_with_ones_own_state_is_refused(self, person: Person, tenant: Tenant, grace: User) -> None:
         stolen = answer_for(Person(tenant, user=grace)).fields["code"]
         own = answer_for(person)
         page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "code": stolen}))
@@ -337,9 +331,7 @@ class TestAttacks:
     def test_other_methods_are_refused(self, client: Client, method: str) -> None:
         assert getattr(client, method)(CALLBACK, secure=True).status_code == 405
 
-    def test_a_post_is_refused_where_nothing_was_configured(
-        self, client: Client, auth0_settings: Configure
-    ) -> None:
+    def test_a_post_is_refused_where_nothing_was_configured(self, client: Client, auth0_settings: Configure) -> None:
         auth0_settings()
         answer = client.post(CALLBACK, {"state": "x", "code": "y"}, secure=True)
         assert (answer.status_code, answer["Allow"]) == (405, "GET, OPTIONS")
@@ -382,9 +374,7 @@ class TestHybrid:
         assert tenant.count("/oauth/token") == 0
         assert_nothing_stored(person.client)
 
-    def test_F3_another_code_than_the_token_is_bound_to_is_refused(
-        self, person: Person, tenant: Tenant
-    ) -> None:
+    def test_F3_another_code_than_the_token_is_bound_to_is_refused(self, person: Person, tenant: Tenant) -> None:
         other, own = answer_for(Person(tenant)).fields["code"], answer_for(person)
         page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "code": other}))
         assert code_shown(page) == "token_c_hash"

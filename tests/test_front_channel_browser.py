@@ -26,7 +26,7 @@ Configure = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def site(tenant: Tenant, auth0_settings: Configure, live_server: LiveServer) -> Iterator[str]:
-    """This site as ``localhost``: to a browser another site than the tenant, which is 127.0.0.1."""
+    """Serve as ``localhost``: to a browser another site than the tenant, which is 127.0.0.1."""
     url = live_server.url.replace("127.0.0.1", "localhost")
     tenant.application.callbacks = [f"{url}/auth0/callback/"]
     yield url

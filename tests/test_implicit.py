@@ -71,9 +71,7 @@ class TestIdToken:
         assert grant.claims["email"] == "ada@example.com"
 
     @pytest.mark.parametrize(("fault", "code"), WRONG)
-    def test_a_token_that_is_no_good_is_refused(
-        self, person: Person, tenant: Tenant, fault: str, code: str
-    ) -> None:
+    def test_a_token_that_is_no_good_is_refused(self, person: Person, tenant: Tenant, fault: str, code: str) -> None:
         tenant.fault(fault)
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, code)
@@ -137,9 +135,7 @@ class TestFragment:
     @pytest.mark.parametrize(
         ("fault", "code"), [*WRONG, ("at-hash-invalid", "token_at_hash"), ("at-hash-missing", "token_at_hash")]
     )
-    def test_tokens_that_are_no_good_are_refused(
-        self, person: Person, tenant: Tenant, fault: str, code: str
-    ) -> None:
+    def test_tokens_that_are_no_good_are_refused(self, person: Person, tenant: Tenant, fault: str, code: str) -> None:
         tenant.fault(fault)
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, code)

@@ -19,6 +19,7 @@ ROWS = (
     # 7
     ("7", "urls apps"),
     # 6
+    ("6", "admin_site"),
     ("6", "management.commands.auth0_doctor"),
     ("6", "doctor.visit"),
     ("6", "doctor.examination doctor.hints doctor.report"),
@@ -26,11 +27,11 @@ ROWS = (
     ("6", "doctor.metadata_probes doctor.authorize_probes doctor.logout_probe doctor.addresses"),
     ("6", "doctor.subject doctor.browser_answers doctor.findings"),
     ("6", "doctor.literal"),
-    ("6", "doctor.catalogue doctor.refusals"),
     ("6", "mfa_views"),
     ("6", "direct_views"),
     ("6", "decorators views"),
     ("6", "silent"),
+    ("6", "admin admin_config rest_framework"),
     ("6", "middleware templatetags.auth0 management.commands.auth0_clearsessions"),
     ("6", "answers bearer backchannel forms"),
     # 5
@@ -41,6 +42,7 @@ ROWS = (
     ("4", "backends pending transaction_cookie"),
     ("4", "session transactions admission direct_errors"),
     ("4", "setup_mistakes"),
+    ("4", "doctor.catalogue doctor.refusals"),
     # 3
     ("3", "refresh single_logout cleanup mapping"),
     ("3", "single_flight"),
@@ -51,11 +53,12 @@ ROWS = (
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),
+    ("1", "stronger"),
     ("1", "problems"),
     # The core
     ("e", "protocol.direct protocol.front_channel protocol.outbound"),
     ("d", "protocol.client"),
-    ("c", "protocol.validation"),
+    ("c", "protocol.token_requests protocol.validation"),
     ("b", "protocol.issuer"),
     ("b", "protocol.authenticated"),
     ("a", "protocol.http protocol.authorization protocol.tokens protocol.client_auth protocol.request_object"),

@@ -1,4 +1,4 @@
-"""Organizations: from a setting, a callable, the request or an invitation; what the token must say; the login's own page."""
+"""Organizations: from a setting, a callable, the request or an invitation; what the token must say."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ class TestSetting:
     ) -> None:
         auth0_settings(ORGANIZATION=acme.id)
         for value in ("org_other00000000000", "ORG_ACME000000000000", 7, None):
-            tenant.fault("claim", claim="org_id", **({"value": value} if value is not None else {}))
+            options: dict[str, Any] = {"value": value} if value is not None else {}
+            tenant.fault("claim", claim="org_id", **options)
             assert code_shown(person.visit("/watched/")) == "token_org_id"
         assert_nothing_stored(person.client)
 
@@ -119,9 +120,7 @@ class TestDecorator:
         auth0_settings(ORGANIZATION=other.id)
         assert acme.id in person.visit("/acme/").content.decode()
 
-    def test_a_callable_answers_for_each_request(
-        self, person: Person, acme: Organization, other: Organization
-    ) -> None:
+    def test_a_callable_answers_for_each_request(self, person: Person, acme: Organization, other: Organization) -> None:
         assert acme.id in person.visit(f"/of/{acme.id}/").content.decode()
         assert other.id in person.visit(f"/of/{other.id}/").content.decode()
         assert [asked["organization"] for asked in person.asked()] == [acme.id, other.id]

@@ -425,3 +425,20 @@ class TestTransactions:
         leader.join()
         assert single_flight._flights == {}
         assert refreshes(tenant) == 1
+
+
+class TestWithinOneRequest:
+    @pytest.mark.parametrize("fault", ["mfa-required", "access-denied"])
+    def test_a_refusal_is_asked_for_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
+        """The middleware refreshes before the view; the view that wants the token gets the same answer."""
+        tenant.clock.advance(DAY)
+        tenant.fault(fault, times=None)
+        assert logged_in_client.get("/token/").status_code == 302
+        assert refreshes(tenant) == 1
+
+    def test_login_of_a_configuration_that_is_gone_is_no_login(self, logged_in_client: Client, settings: Any) -> None:
+        settings.AUTH0 = {"other": settings.AUTH0, "default": settings.AUTH0}
+        session = logged_in_client.session
+        session["_auth0"] = {**session["_auth0"], "configuration": "removed"}
+        session.save()
+        assert logged_in_client.get("/bare/").status_code == 302

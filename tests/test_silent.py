@@ -125,9 +125,7 @@ class TestAdopting:
         tenant.stop()
         assert person.visit("/quiet/").content.decode() == "nobody"
 
-    def test_a_login_that_fails_the_tests_of_the_page_is_made_stronger(
-        self, person: Person, tenant: Tenant
-    ) -> None:
+    def test_a_login_that_fails_the_tests_of_the_page_is_made_stronger(self, person: Person, tenant: Tenant) -> None:
         person.visit("/quiet-strong/")
         assert person.text == "nobody"
         person.visit("/auth0/login/?next=/quiet-strong/")
@@ -189,7 +187,7 @@ class TestNeverInALoop:
         ids=str,
     )
     def test_only_a_persons_view_of_a_page_starts_one(self, tenant: Tenant, headers: dict[str, str]) -> None:
-        person = Person(tenant, **headers)
+        person = Person(tenant, headers=headers)
         person.client.cookies["any"] = "1"
         assert person.visit("/quiet/").content.decode() == "nobody"
         assert person.asked() == []
@@ -253,7 +251,8 @@ class TestRecheck:
         assert prompts(visitor) == ["none"]
 
     @pytest.mark.parametrize(
-        "error", ["interaction_required", "consent_required", "access_denied", "server_error", "temporarily_unavailable"]
+        "error",
+        ["interaction_required", "consent_required", "access_denied", "server_error", "temporarily_unavailable"],
     )
     def test_any_other_answer_keeps_it(self, visitor: Person, tenant: Tenant, error: str) -> None:
         tenant.clock.advance(HOUR)
@@ -348,7 +347,9 @@ class TestRecheck:
         visitor.get(f"{SITE}/auth0/callback/?error=login_required")
         assert session_of(visitor.client) == before
 
-    def test_a_login_that_nobody_rechecks_stays(self, person: Person, tenant: Tenant, auth0_settings: Configure) -> None:
+    def test_a_login_that_nobody_rechecks_stays(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
         auth0_settings()
         person.visit("/watched/")
         tenant.clock.advance(20 * HOUR)

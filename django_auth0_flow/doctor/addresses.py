@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.flow import url_of
+from django_auth0_flow.protocol.issuer import is_loopback_host
 
 _HOW = "Set AUTH0['BASE_URL'], or say --base-url https://www.example.com"
 
@@ -58,8 +59,8 @@ def _checked(url: str, option: str) -> str:
 
 def _assumed_site() -> tuple[str, str]:
     hosts = [host for host in django_settings.ALLOWED_HOSTS if host and not host.startswith((".", "*"))]
-    if django_settings.DEBUG and not hosts:
-        return "http://localhost:8000", "assumed, since DEBUG is on"
+    if django_settings.DEBUG and all(is_loopback_host(host.strip("[]")) for host in hosts):
+        return f"http://{hosts[0] if hosts else 'localhost'}:8000", "assumed, since DEBUG is on"
     if len(hosts) == 1:
         return f"https://{hosts[0]}", "assumed from ALLOWED_HOSTS"
     raise NoAddress(f"The site's address is not known. {_HOW}")

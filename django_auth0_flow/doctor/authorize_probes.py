@@ -87,7 +87,7 @@ def probe_authorize(subject: Subject) -> Iterator[Finding]:
             subject.lost["authorize"] = "the tenant refuses authorization requests"
             if mistake == "SM12":
                 subject.lost["client"] = "the tenant does not know the client id"
-            if mistake in CREDENTIALS_REFUSED:
+            if answer.was_pushed and mistake in CREDENTIALS_REFUSED:
                 subject.lost["credentials"] = "the tenant refuses the client's credentials"
             return
         without += further
@@ -126,10 +126,12 @@ def _local_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def _onward_findings(subject: Subject, answer: BrowserAnswer) -> Iterator[Finding]:
-    """Judge where a good request goes on to: an identity provider sends its answer to Auth0's shared host for shared keys."""
+    """Judge where a good request goes on to: with shared keys a provider sends its answer to Auth0's shared host."""
     host = urlsplit(answer.fields.get("redirect_uri", "")).hostname or ""
     if host.startswith("login.") and host.endswith(".auth0.com") and host != urlsplit(subject.conf.issuer).hostname:
-        yield finding("SM48", "authorize", subject.literal(f"{answer.status}, on to {answer.leads_to}, which answers to {host}"))
+        yield finding(
+            "SM48", "authorize", subject.literal(f"{answer.status}, on to {answer.leads_to}, which answers to {host}")
+        )
 
 
 def probe_silent(subject: Subject) -> Iterator[Finding]:

@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.http import HttpAnswer
 
-_MAX_TEXT = 4000
-
 
 @dataclass(frozen=True)
 class BrowserAnswer:
@@ -49,12 +47,12 @@ def read_answer(answer: HttpAnswer, *, asked: str, back: str) -> BrowserAnswer:
     if "json" in answer.headers.get("Content-Type", ""):
         return _from_json(answer)
     page = _Page()
-    page.feed(answer.body[:200_000].decode("utf-8", "replace"))
+    page.feed(answer.body.decode("utf-8", "replace"))
     page.close()
     target = _joined(asked, page.action)
     if target and _same_place(target, back):
         return _with_fields(answer.status, target, page.inputs, back)
-    return BrowserAnswer(answer.status, text=" ".join(" ".join(page.words).split())[:_MAX_TEXT])
+    return BrowserAnswer(answer.status, text=" ".join(" ".join(page.words).split()))
 
 
 def _with_fields(status: int, target: str, fields: dict[str, str], back: str) -> BrowserAnswer:
@@ -64,8 +62,8 @@ def _with_fields(status: int, target: str, fields: dict[str, str], back: str) ->
         status,
         came_back=_same_place(target, back),
         leads_to=place,
-        error=fields.get("error", "")[:200],
-        text=fields.get("error_description", "")[:_MAX_TEXT],
+        error=fields.get("error", ""),
+        text=fields.get("error_description", ""),
         fields=fields,
     )
 
@@ -78,8 +76,8 @@ def _from_json(answer: HttpAnswer) -> BrowserAnswer:
     error, text = body.get("error"), body.get("error_description") or body.get("message")
     return BrowserAnswer(
         answer.status,
-        error=error[:200] if isinstance(error, str) else "",
-        text=text[:_MAX_TEXT] if isinstance(text, str) else "",
+        error=error if isinstance(error, str) else "",
+        text=text if isinstance(text, str) else "",
     )
 
 

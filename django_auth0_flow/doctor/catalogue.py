@@ -219,7 +219,7 @@ _ALL = (
         "D11",
         "issuer_parameter_wrong",
         "The tenant announces that its answers name their issuer, but this one does not, or names another.",
-        "The tenant's setting Include Issuer in Authorization Responses; with a custom domain use that host everywhere.",
+        "Tenant Settings > Include Issuer in Authorization Responses; with a custom domain use that host everywhere.",
     ),
     Mistake(
         "D12",
@@ -239,15 +239,16 @@ _ALL = (
     Mistake(
         "SM13",
         "client_rejected",
-        "The client secret is wrong or was rotated, or the application authenticates otherwise than AUTH0['CLIENT_AUTH'].",
-        f"{_APP} > Credentials: check the Authentication Method. {_APP} > Settings > Client Secret: copy it.",
+        "The client secret is wrong or was rotated, the application authenticates otherwise than AUTH0['CLIENT_AUTH'], or "
+        "the tenant does not know the client id: it tells none of these apart.",
+        f"{_APP} > Settings: copy Client ID and Client Secret; Credentials: check the Authentication Method.",
     ),
     Mistake(
         "SM71",
-        "assertion_rejected",
-        "The tenant refuses the signed assertion that stands for a client secret: its key is not registered, or this "
-        "machine's clock is wrong.",
-        f"{_APP} > Credentials: Authentication Method Private Key JWT, and the public key of "
+        "signature_rejected",
+        "The tenant refuses what this site signs, a client assertion or an authorization request: the key is not "
+        "registered, or this machine's clock is wrong.",
+        f"{_APP} > Credentials: Authentication Method Private Key JWT where it is used, and the public key of "
         "AUTH0['CLIENT_ASSERTION_KEYS'] with its algorithm.",
     ),
     Mistake(
@@ -331,6 +332,12 @@ _ALL = (
         "passwordless_client_rejected",
         "The tenant refuses the client's credentials at /passwordless/start, though it knows them at the token endpoint.",
         f"{_APP} > Credentials: check the Authentication Method. {_APP} > Settings > Client Secret: copy it.",
+    ),
+    Mistake(
+        "D16",
+        "grant_off",
+        "The application may not use this kind of login.",
+        _GRANTS.format("the kind of login"),
     ),
     Mistake(
         "D14",

@@ -10,8 +10,8 @@ from .refusals import telling_part
 
 MAX_LENGTH = 240
 _HIDDEN = "[hidden]"
-#: What looks like a token, a code or a key, whoever it belongs to: long, and no word of any language.
-_TOKEN = re.compile(r"ey[A-Za-z0-9_-]{8,}\.[A-Za-z0-9._-]{8,}|(?<![A-Za-z0-9_.-])(?=[^\s]*[0-9])[A-Za-z0-9_-]{40,}")
+#: What looks like a token, a code or a key, whoever it belongs to: longer than the words of any language.
+_TOKEN = re.compile(r"ey[A-Za-z0-9_-]{15,}(?:\.[A-Za-z0-9_-]*)*|[A-Za-z0-9_-]{40,}")
 
 
 class Literal:
@@ -21,7 +21,7 @@ class Literal:
         forms = {
             form
             for secret in secrets
-            if len(secret) > 3
+            if len(secret) >= 8
             for form in (secret, quote(secret, safe=""), quote_plus(secret))
         }
         self._secrets = sorted(forms, key=len, reverse=True)

@@ -27,6 +27,9 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ('in "allowed logout urls"', "SM33"),
     ("global limit has been reached", "SM69"),
     ("rate limit exceeded", "SM69"),
+    ("invalid_redirect_uri", "SM10"),  # other providers' words
+    ("client is invalid", "SM12"),
+    ("invalid_request_object", "SM71"),
     ("pushed authorization request", "SM60"),  # from here on the wording is not documented
     ("signed request object", "SM60"),
 )
@@ -41,6 +44,7 @@ _BY_ERROR = {
     "use_dpop_nonce": "SM61",
     "invalid_dpop_proof": "SM61",
     "invalid_client": "SM13",
+    "invalid_request_object": "SM71",
 }
 
 

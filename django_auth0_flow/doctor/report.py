@@ -44,8 +44,9 @@ def as_text(
             yield from _finding(found, paint.get(found.severity, error))
         if report.tested and not report.findings:
             yield f"  {good('Nothing wrong.')}"
-        for missing in report.untested:
-            yield from _wrapped(f"Not tested: {missing.test}, because {missing.why}.", "  ")
+        for why in dict.fromkeys(missing.why for missing in report.untested):
+            tests = ", ".join(missing.test for missing in report.untested if missing.why == why)
+            yield from _wrapped(f"Not tested, because {why}: {tests}.", "  ")
         if report.hints:
             yield ""
             yield "  Can't be seen from here; look in the Auth0 Dashboard:"
@@ -59,7 +60,8 @@ def _head(report: Report) -> Iterator[str]:
         yield f"  Callback URL {report.callback} ({report.address_source})"
         yield f"  Logout URL   {report.logged_out}"
     if report.tested:
-        yield f"  {len(report.tested)} tests, {report.requests} requests: {', '.join(report.tested)}"
+        count = f"{report.requests} request{'' if report.requests == 1 else 's'}"
+        yield from _wrapped(f"Tested with {count}: {', '.join(report.tested)}.", "  ")
 
 
 def _finding(found: Finding, paint: Paint) -> Iterator[str]:

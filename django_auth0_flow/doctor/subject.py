@@ -75,4 +75,4 @@ class Subject:
     def last_answer(self) -> str:
         """Return the newest answer in one line."""
         answer = self.http.last
-        return f"{answer.status}: {self.literal(answer.body[:2000].decode('utf-8', 'replace'))}" if answer else ""
+        return f"{answer.status}: {self.literal(answer.body.decode('utf-8', 'replace'))}" if answer else ""

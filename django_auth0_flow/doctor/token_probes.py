@@ -125,7 +125,7 @@ def _refusal(subject: Subject, test: str, ask: Callable[[], object]) -> Iterator
         if mistake is None:
             if test == "second factor" and ("mfa_token" in error.error_description or error.error == "expired_token"):
                 return
-            mistake = "D14"
+            mistake = "D16" if error.error == "unauthorized_client" else "D14"
         mistake = refused_client(subject, mistake) or mistake
         if mistake in CREDENTIALS_REFUSED:
             subject.lost["credentials"] = "the tenant refuses the client's credentials"

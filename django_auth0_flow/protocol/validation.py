@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,7 +31,12 @@ ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
 MAX_TOKEN_LENGTH = 256 * 1024
 #: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
-_COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+#: base64url to base64; whatever else becomes a character that strict decoding refuses, and so does an impossible length.
+_TO_BASE64 = bytes(
+    {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte if chr(byte).isalnum() and byte < 128 else ord("!"))
+    for byte in range(256)
+)
+_PADDING_BY_LENGTH = (b"", b"!", b"==", b"=")
 #: RFC 7518 §3.3, §3.5: the salt of a PS256 signature is as long as the hash.
 _PADDING: dict[str, PKCS1v15 | PSS] = {"RS256": PKCS1v15(), "PS256": PSS(MGF1(SHA256()), SHA256.digest_size)}
 _HASH = SHA256()
@@ -195,10 +199,11 @@ def _verified(
     if not isinstance(token, str) or not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
         raise TokenValidationError("token", "it is missing or no JWT")
     raw = token.encode("ascii")
-    if not _COMPACT_JWS.match(raw):
+    parts = raw.split(b".")
+    if len(parts) != 3 or not all(parts):
         raise TokenValidationError("token", "it is no signed JWT of three parts")
-    signing_input, _, encoded_signature = raw.rpartition(b".")
-    encoded_header, _, encoded_claims = signing_input.partition(b".")
+    encoded_header, encoded_claims, encoded_signature = parts
+    signing_input = raw[: -1 - len(encoded_signature)]
     header = (_kept_header if len(encoded_header) <= _KEPT_HEADER else _header)(encoded_header)
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in (algorithms or (keys.algorithm,)):
@@ -210,12 +215,13 @@ def _verified(
     kid = header.get("kid")
     if kid is not None and not isinstance(kid, str):
         raise TokenValidationError("kid", "it must be text")
-    signature = _base64url(encoded_signature, "token")
+    document = _base64url(encoded_claims, "claims")
+    signature = _base64url(encoded_signature, "signature")
     if algorithm == "HS256":
         _verify_hmac(signing_input, signature, keys.client_secret)
     else:
         _verify_rsa(signing_input, signature, algorithm, keys.issuer.signing_keys(kid))
-    return header, _json_part(encoded_claims, "claims")
+    return header, _json_object(document, "claims")
 
 
 def _verify_hmac(signing_input: bytes, signature: bytes, secret: str | None) -> None:
@@ -245,23 +251,23 @@ def _verify_rsa(signing_input: bytes, signature: bytes, algorithm: str, candidat
 
 def _header(part: bytes) -> dict[str, Any]:
     """Return a JOSE header; it may be shared, so nobody changes it."""
-    return _json_part(part, "header")
+    return _json_object(_base64url(part, "header"), "header")
 
 
 _kept_header = lru_cache(maxsize=64)(_header)
 
 
-def _json_part(part: bytes, name: str) -> dict[str, Any]:
+def _json_object(document: bytes, name: str) -> dict[str, Any]:
     try:
-        return parse_json_object(_base64url(part, name))
+        return parse_json_object(document)
     except ValueError:
         raise TokenValidationError("token", f"its {name} is no JSON object") from None
 
 
 def _base64url(part: bytes, name: str) -> bytes:
     try:
-        return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
-    except (binascii.Error, ValueError):
+        return binascii.a2b_base64(part.translate(_TO_BASE64) + _PADDING_BY_LENGTH[len(part) % 4], strict_mode=True)
+    except binascii.Error:
         raise TokenValidationError("token", f"its {name} is not base64url") from None
 
 
@@ -295,7 +301,7 @@ def _check_times(claims: Mapping[str, Any], *, now: float, leeway: int, iat_requ
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e12 < value < 1e12:
+    if type(value) not in (int, float) or not -1e12 < value < 1e12:  # a bool is an int to isinstance
         raise TokenValidationError(name, "it must be a number of seconds")
     return float(value)
 

@@ -12,6 +12,8 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
 
 class CannedAdapter(BaseAdapter):
     """Answers every request by ``answer``; to be mounted on a ``requests.Session``."""
@@ -25,7 +27,7 @@ class CannedAdapter(BaseAdapter):
         response = self._answer(request)
         response.request = request
         response.url = request.url or ""
-        response.connection = self  # type: ignore[attr-defined]  # set by the real adapter too; a retry goes through it
+        response.connection = self  # type: ignore[assignment]  # as good as one: a retry goes through it
         return response
 
     def close(self) -> None:
@@ -36,7 +38,7 @@ def canned_response(status: int, body: bytes, headers: Mapping[str, str]) -> req
     """Return a response with this body."""
     response = requests.Response()
     response.status_code = status
-    response.reason = HTTPStatus(status).phrase if status in HTTPStatus else ""
+    response.reason = _PHRASES.get(status, "")
     response.headers = CaseInsensitiveDict(headers)
     response.raw = BytesIO(body)
     return response

@@ -57,7 +57,13 @@ def tenant() -> Iterator[Tenant]:
 
     with Tenant() as running:
         if django_settings.configured:
+            from django.core.cache import cache
+
             from .site import register_site
+
+            # Ports are used again: what an earlier tenant said of itself must not be taken for this one's word.
+            keys = f"{running.issuer}.well-known/jwks.json"
+            cache.delete_many([f"auth0_flow:metadata:{running.issuer}", f"auth0_flow:jwks:{keys}"])
 
             register_site(running)
         yield running

@@ -231,7 +231,8 @@ def _finish(
     client: Client, tokens: TokenSet, claims: Mapping[str, Any], conf: Auth0Settings, organization: str
 ) -> LoginSession:
     """Do what the callback view and the middleware do with a judged response, on the client's own session."""
-    request: HttpRequest = RequestFactory(**client.defaults).get("/")
+    environ: Any = client.defaults
+    request: HttpRequest = RequestFactory().get("/", **environ)
     request.session = client.session if django_settings.SESSION_COOKIE_NAME in client.cookies else session_store()()
     transaction = Transaction(
         nonce="",
@@ -259,6 +260,6 @@ def _set_cookie(client: Client, session: SessionBase) -> None:
         {
             "path": django_settings.SESSION_COOKIE_PATH,
             "domain": django_settings.SESSION_COOKIE_DOMAIN or "",
-            "secure": django_settings.SESSION_COOKIE_SECURE or "",
+            "secure": "1" if django_settings.SESSION_COOKIE_SECURE else "",
         }
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import jwt
 import requests
@@ -71,7 +71,7 @@ class OfflineTenant:
     # -- tokens ----------------------------------------------------------------------------------------------------------
 
     def issue(self, grant: OfflineGrant, *, with_refresh_token: bool) -> TokenSet:
-        """Return the tokens of a new login, without ID token."""
+        """Return the tokens of a login a minute ago, without ID token: an API's 401 is worth a refresh by then."""
         now, refresh_token = self.clock(), None
         if with_refresh_token:
             refresh_token = f"offline-{secrets.token_urlsafe(24)}"
@@ -79,7 +79,7 @@ class OfflineTenant:
         return TokenSet(
             access_token=self.access_token(grant),
             expires_at=now + grant.lifetime,
-            obtained_at=now,
+            obtained_at=now - 60,
             scope=grant.scopes,
             token_type="DPoP" if grant.jkt else "Bearer",
             refresh_token=refresh_token,
@@ -145,7 +145,9 @@ class OfflineTenant:
                 self._grants.pop(form.get("token", ""), None)
                 return json_response(200, {})
             case "/oauth/par":
-                return json_response(201, {"request_uri": "urn:ietf:params:oauth:request_uri:offline", "expires_in": 60})
+                return json_response(
+                    201, {"request_uri": "urn:ietf:params:oauth:request_uri:offline", "expires_in": 60}
+                )
             case "/userinfo":
                 return self._userinfo(request)
         return json_response(404, {"error": "not_found", "error_description": f"The offline tenant has no {path}."})
@@ -235,7 +237,7 @@ def go_online() -> None:
 
 @contextmanager
 def offline_tenant(configuration: str = "default") -> Iterator[OfflineTenant]:
-    """Be offline within: ``with offline_tenant() as tenant``, or ``self.enterContext(offline_tenant())`` in a TestCase."""
+    """Be offline within; in a TestCase's ``setUp``: ``self.enterContext(offline_tenant())``."""
     with as_it_was():
         yield go_offline(configuration)
 

@@ -1,8 +1,8 @@
 """A site in a process of its own that logs one browser after another in and tells what that cost.
 
-``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads a line of JSON per request on standard input, ``["GET",
-"/path?query", "cookie header", false]``, hands the request to Django's WSGI handler and prints status, location, cookie, CPU seconds, number of
-SQL statements and whose session it now is. Nothing but the handler counts: no server, no test client, no socket to the browser.
+``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads one line of JSON per request on standard input, ``["GET",
+"/path?query", "cookie header", false]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU seconds,
+number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to the browser.
 """
 
 from __future__ import annotations
@@ -26,6 +26,16 @@ from django.urls import path
 
 from tests.benchmarks.peers import PEERS, Account, Peer
 
+#: As in a new project.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 #: A CSRF secret that a browser has had since an earlier page.
 _CSRF = "b" * 32
 
@@ -57,15 +67,7 @@ def configure(peer: Peer, account: Account) -> None:
                 "django.contrib.sessions",
                 *own.get("INSTALLED_APPS", ()),
             ],
-            "MIDDLEWARE": [
-                "django.middleware.security.SecurityMiddleware",
-                "django.contrib.sessions.middleware.SessionMiddleware",
-                "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware",
-                "django.contrib.auth.middleware.AuthenticationMiddleware",
-                "django.contrib.messages.middleware.MessageMiddleware",
-                *own.get("MIDDLEWARE", ()),
-            ],
+            "MIDDLEWARE": [*MIDDLEWARE, *own.get("MIDDLEWARE", ())],
         }
     )
     django.setup()
@@ -92,7 +94,7 @@ class Site:
 
     def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
         """Send one request; ``counting`` counts SQL statements, which costs time, instead of time."""
-        environ = _environ(method, address, cookie)
+        environ = environ_for(method, address, cookie)
         answer: dict[str, Any] = {}
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -141,7 +143,7 @@ def nothing_counted() -> Iterator[list[str]]:
     yield []
 
 
-def _environ(method: str, address: str, cookie: str) -> dict[str, Any]:
+def environ_for(method: str, address: str, cookie: str) -> dict[str, Any]:
     parts = urlsplit(address)
     body = b""
     if method == "POST":

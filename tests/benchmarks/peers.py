@@ -8,14 +8,15 @@ whether it asks for userinfo, what it caches, what it stores.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
 
-SITE = "http://testserver"
+from tests.benchmarks.names import OURS, SITE
+
 SCOPE = "openid profile email"
 _MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -31,18 +32,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Peer:
-    """One site: its settings, its urls, where its login starts and where the tenant sends the browser back to.
+    """One site: its settings and its urls."""
 
-    ``starts_with``: the method that starts a login; a POST brings what the CSRF middleware asks for.
-    """
-
-    name: str
-    distributions: Sequence[str]
-    login: str
-    callback: str
     settings: Callable[[Account], dict[str, Any]]
     urls: Callable[[Account], list[Any]]
-    starts_with: str = "GET"
 
 
 def ours(account: Account) -> dict[str, Any]:
@@ -151,35 +144,9 @@ def authlib_urls(account: Account) -> list[Any]:
 
 
 PEERS = {
-    peer.name: peer
-    for peer in (
-        Peer("django-auth0-flow", (), "/a/login/", "/a/callback/", ours, _included("django_auth0_flow.urls")),
-        Peer(
-            "mozilla-django-oidc",
-            ("mozilla-django-oidc",),
-            "/a/authenticate/",
-            "/a/callback/",
-            mozilla,
-            _included("mozilla_django_oidc.urls"),
-        ),
-        Peer(
-            "social-auth-app-django",
-            ("social-auth-app-django",),
-            "/a/login/oidc/",
-            "/a/complete/oidc/",
-            social,
-            _included("social_django.urls"),
-            starts_with="POST",
-        ),
-        Peer(
-            "django-allauth",
-            ("django-allauth[socialaccount]",),
-            "/a/oidc/tenant/login/",
-            "/a/oidc/tenant/login/callback/",
-            allauth,
-            _included("allauth.urls"),
-        ),
-        Peer("Authlib", ("authlib",), "/a/login/", "/a/callback/", nothing, authlib_urls),
-    )
+    OURS: Peer(ours, _included("django_auth0_flow.urls")),
+    "mozilla-django-oidc": Peer(mozilla, _included("mozilla_django_oidc.urls")),
+    "social-auth-app-django": Peer(social, _included("social_django.urls")),
+    "django-allauth": Peer(allauth, _included("allauth.urls")),
+    "Authlib": Peer(nothing, authlib_urls),
 }
-OURS = "django-auth0-flow"

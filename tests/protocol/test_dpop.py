@@ -27,6 +27,7 @@ JWK = {
     if name in ("kty", "crv", "x", "y")
 }
 LEFT_OUT = object()
+_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def proof(claims: dict[str, Any] | None = None, key: Any = KEY, algorithm: str = "ES256", **header: Any) -> str:
@@ -267,9 +268,6 @@ class TestJudging:
         good = {"typ": "dpop+jwt", "alg": "ES256", "jwk": JWK}
         assert refusal(_raw(part, {})) == "proof"
         assert refusal(_raw(good, part)) == "proof"
-
-
-_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _with_header(**changes: Any) -> str:

@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--logout-url",
         action="append",
         metavar="URL",
-        help="allowed logout URL; may be repeated (default: those hosts, /)",
+        help="allowed logout URL; may be repeated (default: those hosts, /auth0/logged-out/ and /)",
     )
     parser.add_argument("--backchannel-logout-url", metavar="URL", help="where logout tokens go")
     parser.add_argument("--client-id", default=DEFAULT_CLIENT_ID)
@@ -43,7 +43,9 @@ def build_tenant(arguments: argparse.Namespace) -> Tenant:
     tenant.applications[application.client_id] = application
     hosts = ("http://127.0.0.1:8000", "http://localhost:8000")
     application.callbacks = arguments.callback or [f"{host}/auth0/callback/" for host in hosts]
-    application.logout_urls = arguments.logout_url or [f"{host}/" for host in hosts]
+    application.logout_urls = arguments.logout_url or [
+        f"{host}{path}" for host in hosts for path in ("/auth0/logged-out/", "/")
+    ]
     application.backchannel_logout_uri = arguments.backchannel_logout_url
     application.grant_types = set(ALL_GRANTS)
     application.rotation, application.overlap = not arguments.no_rotation, arguments.overlap

@@ -38,7 +38,7 @@ class RateLimits:
         if endpoint is None or endpoint not in self.rates:
             return None
         burst, rate = self.rates[endpoint]
-        bucket = (endpoint, environ.get("HTTP_AUTHORIZATION", "") if endpoint == "userinfo" else "")
+        bucket = _bucket(endpoint, environ)
         with self._lock:
             level, then = self._levels.get(bucket, (float(burst), now))
             level = min(float(burst), level + max(0.0, now - then) * rate)
@@ -55,3 +55,15 @@ class RateLimits:
             "X-RateLimit-Reset": str(math.ceil(now + burst / rate)),
         }
         return Response(json.dumps(body), status=429, content_type="application/json", headers=headers)
+
+    def headers(self, endpoint: str | None, environ: WSGIEnvironment) -> dict[str, str]:
+        """Return what an answer tells about the bucket that its request was taken from; nothing without a limit."""
+        if endpoint is None or endpoint not in self.rates:
+            return {}
+        with self._lock:
+            level = self._levels.get(_bucket(endpoint, environ), (0.0, 0.0))[0]
+        return {"X-RateLimit-Limit": str(self.rates[endpoint][0]), "X-RateLimit-Remaining": str(int(level))}
+
+
+def _bucket(endpoint: str, environ: WSGIEnvironment) -> tuple[str, str]:
+    return endpoint, environ.get("HTTP_AUTHORIZATION", "") if endpoint == "userinfo" else ""

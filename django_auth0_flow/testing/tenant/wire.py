@@ -74,6 +74,8 @@ class Wire:
 
         def real() -> Response:
             response = limited or Response.from_app(self._endpoints, environ)
+            for name, value in self._state.limits.headers(endpoint, environ).items():
+                response.headers.setdefault(name, value)
             self._add_headers(response)
             return response
 

@@ -1,0 +1,246 @@
+"""The admin's view of identities and login sessions: to look at, to search and to end. No token is ever shown."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model, logout
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from .conf import configuration_names, get_settings
+from .models import Identity, LoginSession
+from .single_logout import Ended, end_rows
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+#: Seconds in all for revoking the refresh tokens of what is ended at once.
+REVOCATION_SECONDS = 5
+
+
+class _LookAndEndAdmin(_ModelAdmin):
+    """Rows that only logins make: nobody adds or changes them here, and to delete one ends the logins behind it.
+
+    ``shown``: the fields of the page of one row. ``lookup``: how a row's identity is reached, "" for the row itself.
+    """
+
+    shown: tuple[str, ...] = ()
+    lookup = ""
+    show_full_result_count = False
+    actions = ("end_logins",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: a login does."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return what is shown."""
+        return self.shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Return what is shown."""
+        return self.shown
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Return the subject and what names a user, whatever the user model calls it."""
+        model: Any = get_user_model()
+        names = {model.USERNAME_FIELD, model.get_email_field_name()}
+        known = sorted(names & {field.name for field in model._meta.get_fields()})
+        return [f"{self.lookup}subject", *(f"{self.lookup}user__{name}" for name in known)]
+
+    # -- ending ----------------------------------------------------------------------------------------------------------
+
+    def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
+        """Return the login sessions that hang on ``rows``."""
+        raise NotImplementedError
+
+    def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Write down for the admin's history that the logins of ``rows`` are ended."""
+        raise NotImplementedError
+
+    @admin.action(permissions=["delete"], description=_("End the logins"))
+    def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """End the login sessions of the selected rows and say what happened."""
+        self.log_end(request, queryset)
+        self._end(request, queryset)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """End what hangs on the row, then delete it."""
+        self.delete_queryset(request, self.model._default_manager.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """End what hangs on the rows, then delete them."""
+        keys = list(queryset.values_list("pk", flat=True))
+        self._end(request, queryset)
+        self.model._default_manager.filter(pk__in=keys).delete()
+
+    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = list(self.login_sessions(queryset).select_related("identity"))
+        own = any(row.session_key and row.session_key == request.session.session_key for row in rows)
+        ended = end_rows(rows, reason="admin", seconds=REVOCATION_SECONDS)
+        if own:
+            logout(request)  # or Django would save a session that is gone
+        for level, text in outcome(ended):
+            self.message_user(request, text, level)
+
+
+def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
+    """Yield what to tell the staff about logins that were ended: what became of them here and at the tenant."""
+    count = ended.login_sessions
+    text = ngettext("%(count)d login was ended on this site.", "%(count)d logins were ended on this site.", count)
+    yield messages.SUCCESS if count else messages.INFO, text % {"count": count}
+    if ended.left:
+        text = ngettext(
+            "%(count)d session could not be deleted: its visitor stays logged in here, but can call no API.",
+            "%(count)d sessions could not be deleted: their visitors stay logged in here, but can call no API.",
+            ended.left,
+        )
+        yield messages.ERROR, text % {"count": ended.left}
+    if ended.revoked:
+        text = ngettext(
+            "The tenant has revoked %(count)d refresh token.",
+            "The tenant has revoked %(count)d refresh tokens.",
+            ended.revoked,
+        )
+        yield messages.SUCCESS, text % {"count": ended.revoked}
+    if ended.unrevoked:
+        text = ngettext(
+            "The tenant did not confirm that it has revoked %(count)d refresh token. It is deleted here.",
+            "The tenant did not confirm that it has revoked %(count)d refresh tokens. They are deleted here.",
+            ended.unrevoked,
+        )
+        yield messages.WARNING, text % {"count": ended.unrevoked}
+    if count:
+        yield (
+            messages.INFO,
+            gettext(
+                "At the tenant itself these people may still be logged in, and could come back without a password. To keep "
+                "somebody out: Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
+            ),
+        )
+
+
+@admin.register(LoginSession)
+class LoginSessionAdmin(_LookAndEndAdmin):
+    """Who is logged in, since when, and how the last refresh went."""
+
+    lookup = "identity__"
+    list_display = ("user", "identity", "configuration", "created_at", "expires_at", "refreshed", "refresh_failure")
+    list_display_links = ("user", "identity")
+    list_filter = ("configuration", "identity__issuer", "refresh_failure")
+    list_select_related = ("identity__user",)
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+    shown = ("id", "user", "identity", "issuer", *list_display[2:])
+    search_help_text = _("Subject, user, the tenant's session id (sid), or the id of the login session from a log")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by sid and by primary key as well; both only to the letter."""
+        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
+        if term := search_term.strip():
+            exactly = Q(sid_key__in=[LoginSession.sid_key_for(issuer, term) for issuer in _issuers()])
+            with suppress(ValueError):
+                exactly |= Q(pk=uuid.UUID(term))
+            found |= queryset.filter(exactly)
+        return found, may_have_duplicates
+
+    def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
+        """Return ``rows``."""
+        return rows
+
+    def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Log them as deleted, as they are."""
+        self.log_deletions(request, rows)
+
+    @admin.display(description=_("user"), ordering="identity__user")
+    def user(self, row: LoginSession) -> str:
+        """The person."""
+        return str(row.identity.user)
+
+    @admin.display(description=_("issuer"))
+    def issuer(self, row: LoginSession) -> str:
+        """The tenant."""
+        return row.identity.issuer
+
+    @admin.display(description=_("access token expires"), ordering="access_token_expires_at")
+    def expires_at(self, row: LoginSession) -> datetime | None:
+        """When the login's own access token expires."""
+        return _moment(row.access_token_expires_at)
+
+    @admin.display(description=_("last refreshed"), ordering="refreshed_at")
+    def refreshed(self, row: LoginSession) -> datetime | None:
+        """When tokens were refreshed last."""
+        return _moment(row.refreshed_at)
+
+
+@admin.register(Identity)
+class IdentityAdmin(_LookAndEndAdmin):
+    """Which subject at which issuer is which user."""
+
+    list_display = ("subject", "issuer", "user", "logins", "created_at")
+    list_filter = ("issuer",)
+    list_select_related = ("user",)
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+    shown = (*list_display, "managed_groups")
+    search_help_text = _("Subject or user")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Count the login sessions along."""
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(logins_now=Count("login_sessions"))
+        return rows
+
+    def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
+        """Return those of these identities."""
+        return LoginSession.objects.filter(identity__in=list(rows.values_list("pk", flat=True)))
+
+    def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Log a change of each: the identities stay."""
+        for identity in rows:
+            self.log_change(request, identity, gettext("Ended the logins."))
+
+    @admin.display(description=_("logins"), ordering="logins_now")
+    def logins(self, row: Any) -> int:
+        """How many login sessions there are now."""
+        return int(row.logins_now)
+
+
+def _issuers() -> set[str]:
+    """Return the issuers of all configurations that can be read."""
+    found = set()
+    for name in configuration_names():
+        try:
+            found.add(get_settings(name).issuer)
+        except ImproperlyConfigured:
+            continue
+    return found
+
+
+def _moment(epoch: float | None) -> datetime | None:
+    """Return epoch seconds as the admin's other dates are: aware, or naive where ``USE_TZ`` is off."""
+    if epoch is None:
+        return None
+    try:
+        found = datetime.fromtimestamp(epoch, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if django_settings.USE_TZ else timezone.make_naive(found, timezone.get_default_timezone())

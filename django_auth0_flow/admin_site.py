@@ -1,0 +1,53 @@
+"""Django's admin behind the login at Auth0: no password form, and no loop for people who are not staff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+
+from . import answers, flow
+from .protocol.errors import LoginRequired
+from .session import FACTS_KEY
+from .views import LogoutView
+
+
+class Auth0AdminSiteMixin:
+    """For an ``AdminSite``: a visitor goes to Auth0 and comes back, staff gets in, anybody else a 403 page to log out on.
+
+    Logging out ends the login at Auth0 too, and revokes its refresh token.
+    """
+
+    name: str
+
+    @method_decorator(never_cache)
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Answer where Django's admin would show its password form."""
+        index = reverse("admin:index", current_app=self.name)
+        next_url = flow.safe_next(request, request.GET.get(REDIRECT_FIELD_NAME), default=index)
+        if not request.user.is_authenticated:
+            return answers.login_required(request, LoginRequired("The admin is for staff."), next_url=next_url)
+        if self.has_permission(request):
+            return answers.finish_answer(HttpResponseRedirect(next_url))
+        return answers.forbidden(request, "not_staff", next_url=next_url)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """As the admin site says."""
+        return bool(super().has_permission(request))  # type: ignore[misc]  # AdminSite's, beside this mixin
+
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Log out here and at the tenant, whoever came from there; others as Django does."""
+        if request.method == "POST" and FACTS_KEY in request.session:
+            return LogoutView.as_view()(request)
+        return super().logout(request, extra_context)  # type: ignore[misc]  # as above
+
+
+class Auth0AdminSite(Auth0AdminSiteMixin, AdminSite):
+    """The admin site for projects whose staff logs in through Auth0."""

@@ -1,0 +1,71 @@
+"""ID token validation against the RSA verification in it; ``python -m tests.benchmarks.id_token ROUNDS`` prints rows."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+
+import jwt
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from django_auth0_flow.protocol.http import Http
+from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.validation import JoseKeys, validate_id_token
+from django_auth0_flow.testing.tenant import Tenant
+from tests.benchmarks.measure import Row, Spread, ratios, scaled, take_turns, write_rows
+
+GROUP = "ID token"
+BUDGET = 1.5
+NONCE = "n" * 43
+
+
+def main(rounds: int) -> None:
+    with Tenant() as tenant:
+        token = tenant.make_id_token(nonce=NONCE) or ""
+        issuer = Issuer(tenant.issuer, http=Http(timeout=10))
+        keys = JoseKeys(issuer, "RS256")
+        client_id, now = tenant.application.client_id, time.time()
+        public = issuer.signing_keys(None)[0].key
+    assert isinstance(public, RSAPublicKey)
+    signing_input, _, encoded = token.encode().rpartition(b".")
+    signature = base64.urlsafe_b64decode(encoded + b"==")
+
+    def bare() -> None:
+        public.verify(signature, signing_input, padding.PKCS1v15(), hashes.SHA256())
+
+    def validate() -> None:
+        validate_id_token(token, keys=keys, client_id=client_id, now=now, leeway=60, nonce=NONCE)
+
+    def pyjwt() -> None:
+        jwt.decode(token, public, algorithms=["RS256"], audience=client_id, issuer=issuer.url, leeway=60)
+
+    found = take_turns({"bare": bare, "validate": validate, "pyjwt": pyjwt}, rounds=rounds, repeat=40)
+    micro = {name: scaled(values, 1e6) for name, values in found.items()}
+    write_rows(
+        [
+            Row(
+                GROUP,
+                "validation against `public_key.verify`",
+                ratios(found["validate"], found["bare"]),
+                budget=BUDGET,
+                detail=_microseconds(micro["validate"], micro["bare"]),
+            ),
+            Row(
+                GROUP,
+                "`jwt.decode` with the key at hand, for comparison",
+                ratios(found["pyjwt"], found["bare"]),
+                detail=_microseconds(micro["pyjwt"], micro["bare"]),
+            ),
+        ]
+    )
+
+
+def _microseconds(mine: Spread, bare: Spread) -> str:
+    return f"{mine.median:.1f} µs, bare {bare.median:.1f} µs"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

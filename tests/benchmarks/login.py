@@ -1,0 +1,183 @@
+"""CPU per login: ours and the peers, each in a process of its own, logging in at one and the same tenant by turns.
+
+``python -m tests.benchmarks.login ROUNDS LOGINS [PYTHON]`` prints rows. PYTHON is an interpreter that has the peers; without
+it there is only ours, and nothing to compare with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.browser import Browser
+from tests.benchmarks.measure import Row, Spread, ratios, scaled, write_rows
+from tests.benchmarks.names import LOGIN_PATHS, OURS, SITE
+from tests.benchmarks.tls import HttpsTenant
+
+ROOT = Path(__file__).resolve().parents[2]
+BUDGET = 0.7
+#: Logins before anything is measured: they make the user, fill the caches, open the connections.
+WARM_UP = 5
+
+
+@dataclass
+class Cost:
+    """CPU seconds per login, one figure per round, of its two requests; what one login sends to the database and the tenant."""
+
+    start: list[float] = field(default_factory=list)
+    callback: list[float] = field(default_factory=list)
+    sql: tuple[int, int] = (0, 0)
+    http: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> list[float]:
+        return [start + callback for start, callback in zip(self.start, self.callback, strict=True)]
+
+
+class Contestant:
+    """One site's process, and a browser that is logged in at the tenant."""
+
+    def __init__(self, name: str, python: str, tenant: Tenant, browser: Browser, environment: dict[str, str]) -> None:
+        self.name, self.tenant, self.browser, self.cost = name, tenant, browser, Cost()
+        self.paths = LOGIN_PATHS[name]
+        account = {
+            "issuer": tenant.issuer,
+            "client_id": tenant.application.client_id,
+            "client_secret": tenant.application.client_secret,
+        }
+        self.process = subprocess.Popen(
+            [python, "-m", "tests.benchmarks.login_site", name, json.dumps(account)],
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([method, address, cookie, counting]) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Log a fresh browser in; return what its two requests cost."""
+        start = self.ask(self.paths.method, self.paths.login, "", counting=counting)
+        assert start["status"] == 302, (self.name, start)
+        back = self.browser.authorize(start["location"]).url
+        done = self.ask("GET", back.removeprefix(SITE), start["cookie"], counting=counting)
+        assert done["status"] == 302, (self.name, done)
+        assert done["user"], (self.name, "nobody is logged in")
+        return start, done
+
+    def count(self) -> None:
+        self.tenant.clear_log()
+        start, done = self.log_in(counting=True)
+        self.cost.sql = (start["sql"], done["sql"])
+        asked = [entry.path for entry in self.tenant.requests if not entry.path.startswith(("/authorize", "/u/"))]
+        self.cost.http = Counter(asked)
+
+    def measure(self, logins: int) -> None:
+        costs = [self.log_in() for _ in range(logins)]
+        self.cost.start.append(statistics.median(start["cpu"] for start, _ in costs))
+        self.cost.callback.append(statistics.median(done["cpu"] for _, done in costs))
+
+
+class ColdContestant(Contestant):
+    """Ours on a quiet site: the tenant has closed the connection since the login before."""
+
+    def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        assert isinstance(self.tenant, HttpsTenant)
+        self.tenant.hang_up()
+        return super().log_in(counting=counting)
+
+
+@contextmanager
+def contest(tenant: Tenant, names: Sequence[str], python: str, environment: dict[str, str]) -> Iterator[list[Contestant]]:
+    """Start the sites; end them afterwards."""
+    tenant.application.callbacks = [SITE + paths.callback for paths in LOGIN_PATHS.values()]
+    tenant.auto_login = True
+    browser = tenant.browser()
+    contestants = [Contestant(name, python, tenant, browser, environment) for name in names]
+    if isinstance(tenant, HttpsTenant):
+        contestants.append(ColdContestant(OURS, python, tenant, browser, environment))
+    try:
+        yield contestants
+    finally:
+        for contestant in contestants:
+            assert contestant.process.stdin is not None
+            contestant.process.stdin.close()
+            contestant.process.wait(30)
+
+
+def run(contestants: list[Contestant], rounds: int, logins: int) -> None:
+    for contestant in contestants:
+        for _ in range(WARM_UP):
+            contestant.log_in()
+        contestant.count()
+    turns = list(contestants)
+    for _ in range(rounds):
+        random.shuffle(turns)
+        for contestant in turns:
+            contestant.measure(logins)
+
+
+def rows_of(contestants: list[Contestant], scheme: str, budget: float | None) -> list[Row]:
+    group = f"Login over {scheme}"
+    mine = contestants[0]
+    rows = [_cost_row(group, contestant) for contestant in contestants]
+    peers = [contestant for contestant in contestants if contestant.name != OURS]
+    if peers:
+        leanest = min(peers, key=lambda peer: statistics.median(peer.cost.total))
+        for peer in sorted(peers, key=lambda peer: statistics.median(peer.cost.total)):
+            spread = ratios(mine.cost.total, peer.cost.total)
+            rows.append(Row(group, f"ours against {peer.name}", spread, budget=budget if peer is leanest else None))
+    return rows
+
+
+def _cost_row(group: str, contestant: Contestant) -> Row:
+    cost = contestant.cost
+    cold = ", on a new connection" if isinstance(contestant, ColdContestant) else ""
+    calls = ", ".join(f"{path} {count}" if count > 1 else path for path, count in cost.http.items())
+    start, callback = scaled(cost.start, 1e3), scaled(cost.callback, 1e3)
+    return Row(
+        group,
+        f"{contestant.name}{cold}",
+        scaled(cost.total, 1e3),
+        unit="ms",
+        detail=(
+            f"start {start.median:.2f}, callback {callback.median:.2f} ms; SQL {cost.sql[0]} + {cost.sql[1]}; "
+            f"HTTP {cost.http.total()} ({calls})"
+        ),
+    )
+
+
+def main(rounds: int, logins: int, python: str | None) -> None:
+    names = list(LOGIN_PATHS) if python else [OURS]
+    rows = []
+    # Auth0 speaks https only; without TLS the packages are nearer to each other, since what it costs is left out.
+    for tenant, scheme, budget in ((HttpsTenant(), "https", BUDGET), (Tenant(), "plain http", None)):
+        with ExitStack() as stack:
+            stack.enter_context(tenant)
+            environment = {"REQUESTS_CA_BUNDLE": str(tenant.bundle)} if isinstance(tenant, HttpsTenant) else {}
+            contestants = stack.enter_context(contest(tenant, names, python or sys.executable, environment))
+            run(contestants, rounds, logins)
+            rows += rows_of(contestants, scheme, budget)
+    write_rows(rows)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)

@@ -1,0 +1,283 @@
+"""The admin: identities and login sessions to look at, to search and to end; and its login through Auth0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
+from django.test import Client
+
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.testing.tenant import Tenant
+from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, walk
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
+ROWS, PEOPLE = "/admin/auth0_flow/loginsession/", "/admin/auth0_flow/identity/"
+GRACE = "auth0|5f7c8ec7c33c6c004bbafe82"
+users: Any = get_user_model()
+
+
+@pytest.fixture
+def staff(django_user_model: Any) -> Client:
+    """An administrator who did not come through Auth0."""
+    client = Client(headers=NAVIGATE)
+    client.force_login(django_user_model.objects.create_superuser("root"), "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def ada(tenant: Tenant) -> Client:
+    client = Client()
+    walk(client, tenant)
+    return client
+
+
+@pytest.fixture
+def grace(tenant: Tenant) -> Client:
+    client = Client()
+    walk(client, tenant, user=tenant.users[GRACE])
+    return client
+
+
+def row_of(client: Client) -> LoginSession:
+    return LoginSession.objects.get(session_key=client.session.session_key)
+
+
+def end(staff: Client, path: str, *keys: object, action: str = "end_logins", **data: str) -> str:
+    answer = staff.post(path, {"action": action, "_selected_action": [str(key) for key in keys], **data}, follow=True)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def found(staff: Client, path: str, term: str) -> set[str]:
+    """Return the primary keys that a search lists."""
+    page = staff.get(path, {"q": term}).content.decode()
+    return set(re.findall(r'name="_selected_action" value="([^"]+)"', page))
+
+
+class TestLooking:
+    def test_lists_and_pages_open(self, staff: Client, ada: Client, grace: Client) -> None:
+        row = row_of(ada)
+        for path in (ROWS, PEOPLE, f"{ROWS}{row.pk}/change/", f"{PEOPLE}{row.identity_id}/change/"):
+            answer = staff.get(path)
+            assert answer.status_code == 200
+            assert row.identity.subject in answer.content.decode()
+        assert "2 login sessions" in staff.get(ROWS).content.decode()
+
+    def test_neither_token_nor_session_key_is_shown(self, staff: Client, ada: Client) -> None:
+        row = row_of(ada)
+        tokens = row.grant.tokens
+        secrets = [tokens.access_token, tokens.refresh_token, tokens.id_token, row.session_key, row.sealed, row.sid_key]
+        for path in (ROWS, PEOPLE, f"{ROWS}{row.pk}/change/", f"{ROWS}{row.pk}/delete/", f"{ROWS}{row.pk}/history/"):
+            page = staff.get(path).content.decode()
+            assert not [secret for secret in secrets if secret and secret in page]
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    def test_nobody_adds_or_changes(self, staff: Client, ada: Client, path: str) -> None:
+        key = row_of(ada).pk if path == ROWS else row_of(ada).identity_id
+        assert staff.get(f"{path}add/").status_code == 403
+        before = LoginSession.objects.values().get(), Identity.objects.values().get()
+        assert staff.post(f"{path}{key}/change/", {"configuration": "x", "subject": "x"}).status_code == 403
+        assert (LoginSession.objects.values().get(), Identity.objects.values().get()) == before
+
+    @pytest.mark.parametrize("use_tz", [True, False])
+    def test_moments_with_and_without_time_zones(self, staff: Client, ada: Client, settings: Any, use_tz: bool) -> None:
+        settings.USE_TZ, settings.TIME_ZONE = use_tz, "Asia/Tokyo"
+        LoginSession.objects.update(access_token_expires_at=1_800_000_000.5, refreshed_at=1e300)
+        page = staff.get(ROWS).content.decode()
+        assert "Jan. 15, 2027, 5 p.m." in page
+
+    def test_a_configuration_that_was_removed(self, staff: Client, ada: Client, tenant: Tenant) -> None:
+        LoginSession.objects.update(configuration="gone")
+        assert staff.get(ROWS).status_code == 200
+        text = end(staff, ROWS, row_of(ada).pk)
+        assert "1 login was ended" in text
+        assert "did not confirm" in text
+
+
+class TestSearching:
+    def test_by_subject_user_address_sid_and_id(self, staff: Client, ada: Client, grace: Client) -> None:
+        row, other = row_of(ada), row_of(grace)
+        sid = row.grant.claims["sid"]
+        assert found(staff, ROWS, "") == {str(row.pk), str(other.pk)}
+        for term in (row.identity.subject, "ada@example.com", f"  {sid} ", str(row.pk), row.pk.hex):
+            assert found(staff, ROWS, term) == {str(row.pk)}, term
+        assert found(staff, ROWS, sid[:-1]) == set()
+        assert found(staff, PEOPLE, "ada@example.com") == {str(row.identity_id)}
+        assert found(staff, PEOPLE, "nobody") == set()
+
+
+class TestEnding:
+    def test_the_action_ends_the_login_here_and_its_grant_at_the_tenant(
+        self, staff: Client, ada: Client, grace: Client, tenant: Tenant
+    ) -> None:
+        refresh_token = row_of(ada).grant.tokens.refresh_token
+        text = end(staff, ROWS, row_of(ada).pk)
+        assert "1 login was ended on this site." in text
+        assert "The tenant has revoked 1 refresh token." in text
+        assert "could come back without a password" in text
+        assert not is_logged_in(ada)
+        assert is_logged_in(grace)
+        assert [request.form["token"][0] for request in tenant.requests if request.path == "/oauth/revoke"] == [
+            refresh_token
+        ]
+        assert LogEntry.objects.count() == 1
+
+    def test_deleting_does_the_same(self, staff: Client, ada: Client, tenant: Tenant) -> None:
+        answer = staff.post(f"{ROWS}{row_of(ada).pk}/delete/", {"post": "yes"}, follow=True)
+        assert "The tenant has revoked 1 refresh token." in answer.content.decode()
+        assert not is_logged_in(ada)
+        assert not LoginSession.objects.exists()
+
+    def test_deleting_several(self, staff: Client, ada: Client, grace: Client, tenant: Tenant) -> None:
+        text = end(staff, ROWS, row_of(ada).pk, row_of(grace).pk, action="delete_selected", post="yes")
+        assert "2 logins were ended on this site." in text
+        assert "The tenant has revoked 2 refresh tokens." in text
+        assert tenant.count("/oauth/revoke") == 2
+
+    def test_an_identity_s_logins_end_and_it_stays(self, staff: Client, ada: Client, tenant: Tenant) -> None:
+        walk(Client(), tenant)
+        text = end(staff, PEOPLE, row_of(ada).identity_id)
+        assert "2 logins were ended" in text
+        assert Identity.objects.count() == 1
+        assert LogEntry.objects.get().get_change_message() == "Ended the logins."
+
+    def test_deleting_an_identity_ends_its_logins_and_keeps_the_user(
+        self, staff: Client, ada: Client, tenant: Tenant
+    ) -> None:
+        answer = staff.post(f"{PEOPLE}{row_of(ada).identity_id}/delete/", {"post": "yes"}, follow=True)
+        assert "1 login was ended" in answer.content.decode()
+        assert not Identity.objects.exists()
+        assert users.objects.filter(email="ada@example.com").exists()
+        assert not is_logged_in(ada)
+        assert tenant.count("/oauth/revoke") == 1
+
+    @pytest.mark.parametrize("fault", ["drop", "status"])
+    def test_a_tenant_that_is_down_is_said(
+        self, staff: Client, ada: Client, grace: Client, tenant: Tenant, fault: str
+    ) -> None:
+        tenant.fault(fault, times=None, endpoint="revoke", **({"status": 503} if fault == "status" else {}))
+        text = end(staff, ROWS, row_of(ada).pk, row_of(grace).pk)
+        assert "2 logins were ended" in text
+        assert "did not confirm that it has revoked 2 refresh tokens" in text
+        assert tenant.count("/oauth/revoke") == 1  # asked once, not once per login
+        assert not is_logged_in(ada)
+
+    def test_a_tenant_that_refuses_is_said(
+        self, staff: Client, ada: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(CLIENT_SECRET="wrong")
+        assert "did not confirm that it has revoked 1 refresh token." in end(staff, ROWS, row_of(ada).pk)
+
+    def test_a_row_that_can_t_be_read_ends_too(self, staff: Client, ada: Client) -> None:
+        LoginSession.objects.update(sealed="junk")
+        text = end(staff, ROWS, row_of(ada).pk)
+        assert "1 login was ended" in text
+        assert "tenant has revoked" not in text
+        assert not is_logged_in(ada)
+
+    @pytest.mark.parametrize("storage", ["fallback.FallbackStorage", "session.SessionStorage"])
+    @pytest.mark.parametrize("always", [False, True])
+    def test_ending_one_s_own_login(self, ada: Client, settings: Any, storage: str, always: bool) -> None:
+        settings.MESSAGE_STORAGE = f"django.contrib.messages.storage.{storage}"
+        settings.SESSION_SAVE_EVERY_REQUEST = always
+        users.objects.update(is_staff=True, is_superuser=True)
+        answer = ada.post(ROWS, {"action": "end_logins", "_selected_action": [str(row_of(ada).pk)]})
+        assert answer.status_code == 302
+        assert not is_logged_in(ada)
+        assert not LoginSession.objects.exists()
+
+    def test_who_may_only_look_can_t_end(self, ada: Client, tenant: Tenant) -> None:
+        user = users.objects.create_user("looker", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="view_loginsession"))
+        client = Client()
+        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        assert client.get(ROWS).status_code == 200
+        end(client, ROWS, row_of(ada).pk)
+        assert client.post(f"{ROWS}{row_of(ada).pk}/delete/", {"post": "yes"}).status_code == 403
+        assert is_logged_in(ada)
+
+
+class TestLoginThroughAuth0:
+    """``Auth0AdminSite`` in place of Django's admin site."""
+
+    @pytest.fixture(autouse=True)
+    def auth0_admin(self, settings: Any) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.auth0_admin"
+
+    def follow(self, client: Client, tenant: Tenant, path: str) -> Any:
+        """Walk as a browser does: this site's redirects, the tenant, and back; stop when somebody goes in circles."""
+        for _ in range(12):
+            answer = client.get(path, headers=NAVIGATE)
+            if answer.status_code != 302:
+                return answer
+            path = answer["Location"]
+            if path.startswith(tenant.issuer):
+                path = come_back(client, tenant.login(path))["Location"]
+        raise AssertionError(f"a loop, last at {path}")
+
+    def test_staff_comes_in_by_auth0_and_lands_where_it_wanted(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        users.objects.update(is_staff=True, is_superuser=True)
+        other = Client()
+        page = self.follow(other, tenant, PEOPLE)
+        assert page.status_code == 200
+        assert urlsplit(page.request["PATH_INFO"]).path == PEOPLE
+        assert other.get("/admin/login/", headers=NAVIGATE)["Location"] == "/admin/"
+
+    def test_others_get_a_page_to_log_out_on_and_no_loop(self, client: Client, tenant: Tenant) -> None:
+        page = self.follow(client, tenant, PEOPLE)
+        assert (page.status_code, code_shown(page)) == (403, "not_staff")
+        assert tenant.count("/oauth/token") == 1
+        assert 'action="/auth0/logout/"' in page.content.decode()
+        again = self.follow(client, tenant, page.context["retry_url"])
+        assert (again.status_code, code_shown(again)) == (403, "not_staff")
+
+    def test_others_of_another_backend(self, client: Client) -> None:
+        client.force_login(users.objects.create_user("local"), "django.contrib.auth.backends.ModelBackend")
+        assert client.get("/admin/", headers=NAVIGATE)["Location"] == "/admin/login/?next=/admin/"
+        assert client.get("/admin/login/?next=/admin/", headers=NAVIGATE).status_code == 403
+
+    @pytest.mark.parametrize("next_url", ["https://evil.example/", "//evil.example/", "/admin/login/?next=/admin/"])
+    def test_next_stays_here(self, client: Client, tenant: Tenant, next_url: str) -> None:
+        walk(client, tenant)
+        users.objects.update(is_staff=True)
+        answer = client.get("/admin/login/", {"next": next_url}, headers=NAVIGATE)
+        assert answer["Location"] in ("/admin/", "/admin/login/?next=/admin/")
+
+    def test_no_password_form_takes_anything(self, client: Client) -> None:
+        users.objects.create_superuser("root", password="correct")
+        answer = client.post("/admin/login/", {"username": "root", "password": "correct"}, headers=NAVIGATE)
+        assert (answer.status_code, urlsplit(answer["Location"]).path) == (302, "/auth0/login/")
+        assert not Session.objects.exists()
+
+    def test_logging_out_ends_the_login_at_the_tenant_too(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        users.objects.update(is_staff=True)
+        answer = client.post("/admin/logout/")
+        assert answer["Location"].startswith(f"{tenant.issuer}oidc/logout?")
+        assert tenant.count("/oauth/revoke") == 1
+        assert not LoginSession.objects.exists()
+
+    def test_logging_out_needs_the_form(self, tenant: Tenant) -> None:
+        client = Client(enforce_csrf_checks=True)
+        walk(client, tenant)
+        users.objects.update(is_staff=True)
+        assert client.post("/admin/logout/").status_code == 403
+        assert client.get("/admin/logout/").status_code == 405
+        assert is_logged_in(client)
+
+    def test_scripts_are_told(self, client: Client) -> None:
+        assert client.get("/admin/login/", headers={"Accept": "application/json"}).status_code == 401
+
+    def test_the_app_config_makes_it_the_admin_site(self) -> None:
+        from django_auth0_flow.admin_config import Auth0AdminConfig
+
+        assert Auth0AdminConfig.default_site == "django_auth0_flow.admin_site.Auth0AdminSite"

@@ -1,0 +1,179 @@
+"""Step-up: a page asks for a second factor or a recent login; the tenant is asked, and its answer is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.requirements import MULTI_FACTOR
+from django_auth0_flow.testing.tenant import Authenticator, Tenant
+from tests.person import Person
+from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
+Configure = Callable[..., dict[str, Any]]
+SITE = "https://testserver"
+
+
+@pytest.fixture(autouse=True)
+def _site(tenant: Tenant, auth0_settings: Configure) -> None:
+    tenant.application.callbacks = [f"{SITE}/auth0/callback/"]
+    tenant.user.authenticators = [Authenticator("otp", secret="JBSWY3DPEHPK3PXP")]
+
+
+@pytest.fixture
+def person(tenant: Tenant) -> Person:
+    visitor = Person(tenant)
+    visitor.visit("/watched/")
+    visitor.forget_trail()
+    return visitor
+
+
+def claims() -> dict[str, Any]:
+    return dict(LoginSession.objects.get().grant.claims)
+
+
+def change_claims(**changes: Any) -> None:
+    """Change what the login's ID token said; None takes a claim out."""
+    row = LoginSession.objects.get()
+    changed = {name: value for name, value in {**row.grant.claims, **changes}.items() if value is not None}
+    row.grant = Grant(row.grant.tokens, changed)
+    row.save()
+
+
+class TestSecondFactor:
+    def test_a_login_without_one_is_made_again_with_one_and_resumes_the_address(
+        self, person: Person, tenant: Tenant
+    ) -> None:
+        assert "acr" not in claims()
+        assert tenant.user.sub in person.visit("/strong/?step=2").content.decode()
+        assert person.asked()[0]["acr_values"] == MULTI_FACTOR
+        assert person.trail[-1] == f"{SITE}/strong/?step=2"
+        assert (claims()["acr"], claims()["amr"]) == (MULTI_FACTOR, ["mfa"])
+        person.visit("/strong/")
+        assert len(person.asked()) == 1
+
+    def test_a_visitor_who_is_not_logged_in_is_asked_for_it_at_once(self, tenant: Tenant) -> None:
+        person = Person(tenant)
+        assert person.visit("/strong/").status_code == 200
+        assert [asked["acr_values"] for asked in person.asked()] == [MULTI_FACTOR]
+
+    def test_a_tenant_that_always_asks_for_one_has_said_so_in_amr(self, tenant: Tenant) -> None:
+        """Nobody asked for an ``acr``, so there is none; the login had its second factor all the same."""
+        tenant.user.mfa_required = True
+        person = Person(tenant)
+        person.visit("/watched/")
+        assert ("acr" not in claims(), claims()["amr"]) == (True, ["mfa"])
+        assert person.visit("/strong/").status_code == 200
+        assert len(person.asked()) == 1
+
+    @pytest.mark.parametrize("amr", [None, [], ["pwd"], "mfa", ["MFA"], {"mfa": 1}], ids=repr)
+    def test_other_amr_do_not_do(self, person: Person, amr: object) -> None:
+        change_claims(acr=None, amr=amr)
+        assert "/authorize" in person.start("/strong/")
+
+    @pytest.mark.parametrize("acr", ["", "urn:other", MULTI_FACTOR.upper(), [MULTI_FACTOR], 1], ids=repr)
+    def test_other_acr_do_not_do(self, person: Person, acr: object) -> None:
+        change_claims(acr=acr)
+        assert "/authorize" in person.start("/strong/")
+
+    def test_an_answer_without_it_is_a_403_and_no_second_round(self, person: Person, tenant: Tenant) -> None:
+        tenant.fault("acr-missing")
+        page = person.visit("/strong/")
+        assert (page.status_code, code_shown(page)) == (403, "acr_values")
+        assert len(person.asked()) == 1
+        assert person.visit("/watched/").status_code == 200
+
+    def test_it_is_checked_that_the_visitor_did_not_take_it_out_of_the_address(
+        self, person: Person, tenant: Tenant
+    ) -> None:
+        url = person.start("/strong/")
+        asked = url.replace("acr_values=", "ignored=")
+        page = person.follow(person.bring(person.tenant.authorize(asked)))
+        assert (page.status_code, code_shown(page)) == (403, "acr_values")
+
+    def test_a_refresh_does_not_lose_it(self, person: Person, tenant: Tenant) -> None:
+        person.visit("/strong/")
+        tenant.clock.advance(86400)
+        person.visit("/token/")
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+        assert person.get(f"{SITE}/strong/").status_code == 200
+
+
+class TestRecentLogin:
+    def test_an_old_login_is_made_again(self, person: Person, tenant: Tenant) -> None:
+        assert person.visit("/recent/").status_code == 200
+        assert person.asked()[0]["max_age"] == "300"
+        first = claims()["auth_time"]
+        tenant.clock.advance(361)  # leeway included
+        assert person.visit("/recent/?step=2").status_code == 200
+        assert person.trail[-1] == f"{SITE}/recent/?step=2"
+        assert claims()["auth_time"] > first
+        person.visit("/recent/")
+        assert len(person.asked()) == 2
+
+    @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
+    def test_C9_an_answer_that_is_too_old_is_refused(self, person: Person, tenant: Tenant, fault: str) -> None:
+        tenant.clock.advance(600)
+        tenant.fault(fault)
+        page = person.visit("/recent/")
+        assert (page.status_code, code_shown(page)) == (400, "token_auth_time")
+
+    def test_both_at_once(self, person: Person, tenant: Tenant) -> None:
+        tenant.clock.advance(600)
+        assert person.visit("/strong-and-recent/").status_code == 200
+        assert (person.asked()[0]["max_age"], person.asked()[0]["acr_values"]) == ("300", MULTI_FACTOR)
+        assert len(person.asked()) == 1
+
+
+class TestLoginsThatSayNothing:
+    """A password or a code typed here brings no ``auth_time``, no ``acr`` and no ``amr``: a full login does."""
+
+    @pytest.fixture
+    def typed(self, tenant: Tenant, auth0_settings: Configure) -> Person:
+        tenant.application.grant_types.add("password")
+        auth0_settings(PASSWORD_REALM="Username-Password-Authentication")
+        person = Person(tenant)
+        person.get(f"{SITE}/auth0/password/?next=/watched/")
+        form = person.form()
+        answer = person.client.post(
+            form.action or "/auth0/password/?next=/watched/",
+            {**form.hidden, "username": "ada@example.com", "password": "correct horse"},
+            secure=True,
+            headers={**NAVIGATE, "Origin": SITE},
+        )
+        assert answer.status_code == 302, answer.content
+        assert is_logged_in(person.client)
+        assert not {"acr", "amr", "auth_time", "sid"} & set(claims())
+        return person
+
+    @pytest.mark.parametrize("path", ["/strong/", "/recent/", "/strong-and-recent/"])
+    def test_it_steps_up_by_a_full_login(self, typed: Person, tenant: Tenant, path: str) -> None:
+        before = LoginSession.objects.get().pk
+        assert tenant.user.sub in typed.visit(path).content.decode()
+        assert len(typed.asked()) == 1
+        assert LoginSession.objects.get().pk != before
+
+
+class TestWhoIsNotAPerson:
+    @pytest.mark.parametrize("path", ["/strong/", "/recent/"])
+    def test_a_script_is_told_what_is_missing(self, person: Person, path: str) -> None:
+        answer = person.client.get(path, headers=FETCH, secure=True)
+        assert (answer.status_code, answer.json()["code"]) == (403, code_of(path))
+        assert person.asked() == []
+
+    def test_a_post_is_not_repeated_after_the_login(self, person: Person, tenant: Tenant) -> None:
+        browser: Client = person.client
+        browser.handler.enforce_csrf_checks = False
+        answer = browser.post("/strong/", {"pay": "100"}, secure=True, headers={"Referer": f"{SITE}/plain/?form=1"})
+        assert answer.status_code == 302
+        person.follow(answer)
+        assert person.trail[-1] == f"{SITE}/plain/?form=1"
+
+
+def code_of(path: str) -> str:
+    return {"/strong/": "acr_values", "/recent/": "max_age"}[path]
