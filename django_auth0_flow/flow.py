@@ -19,7 +19,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from . import transaction_cookie, transactions
 from .admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
-from .conf import DEFAULT, Auth0Settings, chosen_configuration, configuration_for, get_client, get_settings
+from .conf import (
+    DEFAULT,
+    Auth0Settings,
+    chosen_configuration,
+    configuration_for,
+    configuration_names,
+    get_client,
+    get_settings,
+)
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .exchange import revoke_quietly
 from .mapping import identity_of
@@ -82,7 +90,7 @@ def configuration_of(request: HttpRequest) -> str:
     """Return the configuration that this visitor's next login is for: the request's choice, else that of the last one."""
     facts = request.session.get(FACTS_KEY)
     last = facts.get("configuration") if isinstance(facts, dict) else None
-    return chosen_configuration(request) or last or DEFAULT
+    return chosen_configuration(request) or (str(last) if last in configuration_names() else DEFAULT)
 
 
 def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
@@ -311,7 +319,8 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
     facts = request.session.get(FACTS_KEY)
     facts = facts if isinstance(facts, dict) and "id" in facts else None
     row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
-    name = facts["configuration"] if facts else configuration_for(request)
+    known = facts is not None and facts.get("configuration") in configuration_names()
+    name = facts["configuration"] if facts and known else configuration_for(request)
     conf = get_settings(name)
     back = url_of("logged_out", name)
     state = seal_logout_state(name, next_url)

@@ -10,37 +10,25 @@ from django_auth0_flow.testing.tenant import User
 from tests.browser.site import PASSWORD, Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-DESKTOP = {"width": 1100, "height": 800}
-PHONE = {"width": 320, "height": 640}
 _SECONDS = 5
 
 
 class Person:
-    """One browser profile; ``page`` is the tab that is used. ``pictures``: the folder for screenshots.
-
-    ``problems`` are messages in the console that no page should cause: violations of the policy, broken scripts and files.
-    """
+    """One browser profile; ``page`` is the tab that is used. ``pictures``: the folder for screenshots."""
 
     def __init__(self, browser: Browser, site: Site, pictures: Path, **profile: Any) -> None:
         self.site, self.pictures = site, pictures
-        self.context = browser.new_context(base_url=site.url, viewport=DESKTOP, **profile)  # type: ignore[arg-type]  # a dict like it
+        self.context = browser.new_context(base_url=site.url, viewport={"width": 1100, "height": 800}, **profile)
         self.context.set_default_timeout(_SECONDS * 1000)
-        self.problems: list[str] = []
+        self.problems = watch(self.context)
         self.requests: list[Request] = []
-        self.context.on("console", self._note)
-        self.context.on("weberror", lambda error: self.problems.append(str(error.error)))
         self.context.on("request", lambda request: self.requests.append(request))
         self.page = self.context.new_page()
 
     def close(self) -> None:
         self.context.close()
-
-    def _note(self, message: ConsoleMessage) -> None:
-        # An answer of 4xx or 5xx is told as well, and often what a test is about.
-        if message.type in ("error", "warning") and "the server responded with a status" not in message.text:
-            self.problems.append(f"{message.text} ({self.page.url})")
 
     # -- where ---------------------------------------------------------------------------------------------------------
 
@@ -93,15 +81,31 @@ class Person:
             page.get_by_role("button", name="Continue", exact=True).click()
 
     def look(self, name: str) -> None:
-        """Keep pictures of the page: on a desk in daylight, and on a narrow telephone at night, where nothing is cut off."""
-        page = self.page
-        page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
-        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a dict like it
-        page.emulate_media(color_scheme="dark")
-        page.screenshot(path=self.pictures / f"{name}-phone-dark.png", full_page=True)
-        widest = page.locator("body *").evaluate_all(
-            "found => Math.max(0, ...found.map(each => each.getBoundingClientRect().right))"
-        )
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a dict like it
-        assert widest <= PHONE["width"], f"{name} is {widest} px wide on a telephone"
+        """Keep pictures of the page on the screen."""
+        keep_pictures(self.page, self.pictures, name)
+
+
+def watch(context: BrowserContext) -> list[str]:
+    """Return a list that fills with what no page should cause: violations of its policy, broken scripts, missing files."""
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # An answer of 4xx or 5xx is told as well, and often what a test is about.
+        if message.type in ("error", "warning") and "the server responded with a status" not in message.text:
+            problems.append(f"{message.text} ({message.location['url']})")
+
+    context.on("console", note)
+    context.on("weberror", lambda error: problems.append(str(error.error)))
+    return problems
+
+
+def keep_pictures(page: Page, folder: Path, name: str) -> None:
+    """Keep pictures of a page: on a desk in daylight, and on a narrow telephone at night, where nothing is cut off."""
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.emulate_media(color_scheme="dark")
+    page.screenshot(path=folder / f"{name}-phone-dark.png", full_page=True)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1100, "height": 800})
+    assert width <= 320, f"{name} is {width} px wide on a telephone"

@@ -1,0 +1,69 @@
+"""The example project's demo, as somebody clicks through it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.person import keep_pictures, watch
+from tests.test_example_project import address_in, running_demo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def demo() -> Iterator[str]:
+    with running_demo() as (process, said):
+        # Somebody has to read on, or the demo stops when the pipe is full.
+        threading.Thread(target=process.communicate, daemon=True).start()
+        yield address_in(said)
+
+
+@pytest.fixture
+def page(chromium: Browser, demo: str) -> Iterator[Page]:
+    context = chromium.new_context(base_url=demo, viewport={"width": 1100, "height": 800})
+    context.set_default_timeout(10_000)
+    problems = watch(context)
+    yield context.new_page()
+    context.close()
+    assert problems == []
+
+
+def choose(page: Page, name: str) -> None:
+    """Click a link or button, and wait for the page that it leads to."""
+    button = page.get_by_role("button", name=name)
+    with page.expect_event("load"):
+        button.or_(page.get_by_role("link", name=name)).first.click()
+
+
+def test_the_demo_is_clicked_through(page: Page, pictures: Path) -> None:
+    page.goto("/")
+    keep_pictures(page, pictures, "home")
+    page.goto("/appointments/")
+    choose(page, "Grace Hopper")
+    assert page.locator("#refreshes").inner_text() == "0"
+    keep_pictures(page, pictures, "appointments")
+    with page.expect_event("load"):
+        page.locator("form[action$='/expire-token/'] button").click()
+    assert page.locator("#refreshes").inner_text() == "1"
+    keep_pictures(page, pictures, "appointments-refreshed")
+    for path in ("/profile/", "/rota/", "/admin/"):
+        page.goto(path)
+        assert page.url.endswith(path)
+        keep_pictures(page, pictures, path.strip("/"))
+    page.goto("/results/")
+    page.get_by_label("One-time code").fill("123456")
+    choose(page, "Continue")
+    assert "Haemoglobin" in page.inner_text("main")
+    keep_pictures(page, pictures, "results")
+    choose(page, "Log out")
+    page.wait_for_url("**/")
+    page.goto("/profile/")
+    assert page.get_by_label("Password").is_visible(), "the tenant's session has ended too"
