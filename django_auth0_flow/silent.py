@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
@@ -19,7 +18,7 @@ from .conf import get_client, get_settings
 from .models import LoginSession
 from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, kinds_of
-from .protocol.errors import Auth0Error, AuthorizationError, CallbackError
+from .protocol.errors import Auth0Error, AuthorizationError, CallbackError, LoginRequired
 from .refresh import StoredTokenSource
 from .session import FACTS_KEY, Auth0Session, remember_silent_login, silent_logins_tried
 from .signals import login_failed, send
@@ -47,7 +46,8 @@ def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpRe
     if not _is_page_view(request) or marker == LOST:
         return None
     if not request.COOKIES:
-        return answers.probe_cookies(request, with_marker(request.get_full_path(), PROBING)) if marker is None else None
+        here = flow.safe_next(request, with_marker(request.get_full_path(), PROBING))
+        return answers.probe_cookies(request, here) if here and marker is None else None
     name = flow.configuration_of(request)
     if name in silent_logins_tried(request):
         return None
@@ -135,7 +135,10 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
         _report(request, error, "recheck_failed")
         _confirm(request, login)
         return back
-    known = login.claims
+    try:
+        known = login.claims
+    except LoginRequired:
+        return back  # ended meanwhile: the page says so
     if any(claims[name] != known[name] for name in ("iss", "sub")):
         flow.end_local_login(request, "another_user")
         return back
@@ -183,11 +186,11 @@ def may_fetch_access_token(login: Auth0Session, test: str) -> bool:
 
 def with_marker(url: str, marker: str | None) -> str:
     """Return a path of this site with the marker set, or without it."""
-    parts = urlsplit(url)
-    pairs = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != MARKER]
-    if marker is None and len(pairs) == len(parse_qsl(parts.query, keep_blank_values=True)):
-        return url
-    return parts._replace(query=urlencode([*pairs, *([(MARKER, marker)] if marker else [])])).geturl()
+    path, _, query = url.partition("?")
+    pairs = [pair for pair in query.split("&") if pair and not pair.startswith(f"{MARKER}=")]
+    if marker is not None:
+        pairs.append(f"{MARKER}={marker}")
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
 def _is_page_view(request: HttpRequest) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import backchannel, direct_views, mfa_views, views
+from . import backchannel, callback, direct_views, mfa_views, views
 
 app_name = "auth0"
 urlpatterns = [
     path("login/", views.LoginView.as_view(), name="login"),
-    path("callback/", views.CallbackView.as_view(), name="callback"),
+    path("callback/", callback.CallbackView.as_view(), name="callback"),
     path("logout/", views.LogoutView.as_view(), name="logout"),
     path("logged-out/", views.LoggedOutView.as_view(), name="logged_out"),
     path("backchannel-logout/", backchannel.BackchannelLogoutView.as_view(), name="backchannel_logout"),

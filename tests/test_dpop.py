@@ -61,7 +61,8 @@ def proofs(tenant: Tenant, path: str = "/oauth/token") -> list[dict[str, Any]]:
 
 
 def stored() -> TokenSet:
-    return LoginSession.objects.get().grant.tokens
+    tokens: TokenSet = LoginSession.objects.get().grant.tokens
+    return tokens
 
 
 def binding(access_token: str | None) -> Any:

@@ -29,6 +29,7 @@ ROWS = (
     ("6", "doctor.literal"),
     ("6", "mfa_views"),
     ("6", "direct_views"),
+    ("6", "callback"),
     ("6", "decorators views"),
     ("6", "silent"),
     ("6", "admin admin_config rest_framework"),
@@ -64,6 +65,7 @@ ROWS = (
     ("a", "protocol.http protocol.authorization protocol.tokens protocol.client_auth protocol.request_object"),
     ("a", "protocol.dpop protocol.signing_keys"),
     ("0", "protocol.errors protocol.strict_json protocol.deadline"),
+    ("0", "protocol.tls"),
 )
 #: Imports that go up, each inside a function.
 UPWARDS = {

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from .tls import SharedTlsAdapter
 
 _deadline: ContextVar[float | None] = ContextVar("auth0_flow_http_deadline", default=None)
 
@@ -93,8 +94,8 @@ class _DeadlineHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _DeadlineHTTPSConnection
 
 
-class DeadlineAdapter(HTTPAdapter):
-    """An HTTPAdapter whose connections obey ``http_deadline``."""
+class DeadlineAdapter(SharedTlsAdapter):
+    """An adapter whose connections obey ``http_deadline``."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

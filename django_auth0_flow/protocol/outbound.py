@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 
 from .dpop import Prover, asks_for_nonce
 from .errors import NoAccessToken, OriginNotAllowed
+from .tls import SharedTlsAdapter
 from .tokens import TokenSource
 
 
@@ -122,6 +123,7 @@ class ApiSession(requests.Session):
         self, source: TokenSource, origins: Collection[str], *, timeout: float, prover: Prover | None = None
     ) -> None:
         super().__init__()
+        self.mount("https://", SharedTlsAdapter())
         self.auth = self._token_auth = TokenAuth(source, origins, prover)
         self._timeout = timeout
 

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import F
 from django.http import HttpRequest
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
 
 from django_auth0_flow import flow
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
@@ -33,7 +33,7 @@ DEFAULT_SUBJECT = "auth0|5f7c8ec7c33c6c004bbafe82"
 
 
 def auth0_login(
-    client: Client,
+    client: Client | AsyncClient,
     *,
     sub: str = "",
     user: Any = None,
@@ -91,7 +91,7 @@ def auth0_login(
     return _finish(client, tokens, id_token_claims, conf, organization)
 
 
-async def aauth0_login(client: Any, **arguments: Any) -> LoginSession:
+async def aauth0_login(client: Client | AsyncClient, **arguments: Any) -> LoginSession:
     """As ``auth0_login``, for ``AsyncClient`` in an async test."""
     return await sync_to_async(auth0_login)(client, **arguments)
 
@@ -128,7 +128,7 @@ def make_access_token(
     return tenant.access_token(grant)
 
 
-def login_session_of(client: Client) -> LoginSession:
+def login_session_of(client: Client | AsyncClient) -> LoginSession:
     """Return the row behind a test client's login. Raises LookupError when there is none."""
     facts = client.session.get(FACTS_KEY)
     row = LoginSession.objects.filter(pk=facts["id"]).first() if isinstance(facts, dict) and "id" in facts else None
@@ -137,7 +137,7 @@ def login_session_of(client: Client) -> LoginSession:
     return row
 
 
-def expire_tokens(client: Client) -> None:
+def expire_tokens(client: Client | AsyncClient) -> None:
     """Let all access tokens of a client's login be past their expiry: the next use refreshes.
 
     For logins by ``auth0_login`` and for those at the local tenant; no clock is moved.
@@ -161,7 +161,7 @@ def expire_tokens(client: Client) -> None:
     row.save(update_fields=["sealed", "access_token_expires_at", "version", "retry_at"])
 
 
-def revoke_tokens(client: Client) -> None:
+def revoke_tokens(client: Client | AsyncClient) -> None:
     """Let the tenant revoke a client's refresh token, and its access tokens expire: the next use is LoginRequired."""
     row = login_session_of(client)
     if refresh_token := row.grant.tokens.refresh_token:
@@ -228,7 +228,7 @@ def _organization_claims(organization: str) -> dict[str, str]:
 
 
 def _finish(
-    client: Client, tokens: TokenSet, claims: Mapping[str, Any], conf: Auth0Settings, organization: str
+    client: Client | AsyncClient, tokens: TokenSet, claims: Mapping[str, Any], conf: Auth0Settings, organization: str
 ) -> LoginSession:
     """Do what the callback view and the middleware do with a judged response, on the client's own session."""
     environ: Any = client.defaults
@@ -253,7 +253,7 @@ def _finish(
     return login_session_of(client)
 
 
-def _set_cookie(client: Client, session: SessionBase) -> None:
+def _set_cookie(client: Client | AsyncClient, session: SessionBase) -> None:
     name = django_settings.SESSION_COOKIE_NAME
     client.cookies[name] = session.session_key or ""
     client.cookies[name].update(

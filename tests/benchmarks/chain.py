@@ -121,7 +121,10 @@ def main(rounds: int) -> None:
     for kind, known in (("anonymous", ""), ("logged in", cookie)):
         rows += compare(f"{kind}, WSGI", lambda chain, to, who=known: wsgi(chain, to, who), _path("", known), rounds)
         rows += compare(
-            f"{kind}, async", lambda chain, to, who=known: asgi(chain, to, who, loop), _path("async/", known), rounds // 2
+            f"{kind}, async",
+            lambda chain, to, who=known: asgi(chain, to, who, loop),
+            _path("async/", known),
+            rounds // 2,
         )
     loop.close()
     write_rows(rows)

@@ -13,15 +13,15 @@ import statistics
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.browser import Browser
-from tests.benchmarks.measure import Row, Spread, ratios, scaled, write_rows
+from tests.benchmarks.measure import Row, ratios, scaled, write_rows
 from tests.benchmarks.names import LOGIN_PATHS, OURS, SITE
 from tests.benchmarks.tls import HttpsTenant
 
@@ -96,8 +96,8 @@ class Contestant:
         self.cost.callback.append(statistics.median(done["cpu"] for _, done in costs))
 
 
-class ColdContestant(Contestant):
-    """Ours on a quiet site: the tenant has closed the connection since the login before."""
+class Quiet(Contestant):
+    """A quiet site: the tenant has closed the connection since the login before."""
 
     def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
         assert isinstance(self.tenant, HttpsTenant)
@@ -106,14 +106,15 @@ class ColdContestant(Contestant):
 
 
 @contextmanager
-def contest(tenant: Tenant, names: Sequence[str], python: str, environment: dict[str, str]) -> Iterator[list[Contestant]]:
+def contest(
+    tenant: Tenant, names: Sequence[str], python: str, kind: type[Contestant] = Contestant
+) -> Iterator[list[Contestant]]:
     """Start the sites; end them afterwards."""
+    environment = {"REQUESTS_CA_BUNDLE": str(tenant.bundle)} if isinstance(tenant, HttpsTenant) else {}
     tenant.application.callbacks = [SITE + paths.callback for paths in LOGIN_PATHS.values()]
     tenant.auto_login = True
     browser = tenant.browser()
-    contestants = [Contestant(name, python, tenant, browser, environment) for name in names]
-    if isinstance(tenant, HttpsTenant):
-        contestants.append(ColdContestant(OURS, python, tenant, browser, environment))
+    contestants = [kind(name, python, tenant, browser, environment) for name in names]
     try:
         yield contestants
     finally:
@@ -135,8 +136,7 @@ def run(contestants: list[Contestant], rounds: int, logins: int) -> None:
             contestant.measure(logins)
 
 
-def rows_of(contestants: list[Contestant], scheme: str, budget: float | None) -> list[Row]:
-    group = f"Login over {scheme}"
+def rows_of(contestants: list[Contestant], group: str, budget: float | None) -> list[Row]:
     mine = contestants[0]
     rows = [_cost_row(group, contestant) for contestant in contestants]
     peers = [contestant for contestant in contestants if contestant.name != OURS]
@@ -150,7 +150,7 @@ def rows_of(contestants: list[Contestant], scheme: str, budget: float | None) ->
 
 def _cost_row(group: str, contestant: Contestant) -> Row:
     cost = contestant.cost
-    cold = ", on a new connection" if isinstance(contestant, ColdContestant) else ""
+    cold = ", each on a new connection" if isinstance(contestant, Quiet) else ""
     calls = ", ".join(f"{path} {count}" if count > 1 else path for path, count in cost.http.items())
     start, callback = scaled(cost.start, 1e3), scaled(cost.callback, 1e3)
     return Row(
@@ -170,12 +170,15 @@ def main(rounds: int, logins: int, python: str | None) -> None:
     rows = []
     # Auth0 speaks https only; without TLS the packages are nearer to each other, since what it costs is left out.
     for tenant, scheme, budget in ((HttpsTenant(), "https", BUDGET), (Tenant(), "plain http", None)):
-        with ExitStack() as stack:
-            stack.enter_context(tenant)
-            environment = {"REQUESTS_CA_BUNDLE": str(tenant.bundle)} if isinstance(tenant, HttpsTenant) else {}
-            contestants = stack.enter_context(contest(tenant, names, python or sys.executable, environment))
-            run(contestants, rounds, logins)
-            rows += rows_of(contestants, scheme, budget)
+        with tenant:
+            with contest(tenant, names, python or sys.executable) as contestants:
+                run(contestants, rounds, logins)
+                rows += rows_of(contestants, f"Login over {scheme}", budget)
+            if isinstance(tenant, HttpsTenant):
+                # By itself: hanging up ends everybody's connections.
+                with contest(tenant, [OURS], python or sys.executable, Quiet) as contestants:
+                    run(contestants, rounds, logins)
+                    rows.append(_cost_row("Login over https", contestants[0]))
     write_rows(rows)
 
 

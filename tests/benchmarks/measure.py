@@ -54,9 +54,7 @@ def cpu_per_call(function: Callable[[], object], repeat: int) -> float:
     return (time.process_time() - started) / repeat
 
 
-def take_turns(
-    functions: Mapping[str, Callable[[], object]], *, rounds: int, repeat: int
-) -> dict[str, list[float]]:
+def take_turns(functions: Mapping[str, Callable[[], object]], *, rounds: int, repeat: int) -> dict[str, list[float]]:
     """Return the CPU seconds per call of each function in each round; the order within a round is drawn by lot."""
     names = list(functions)
     found: dict[str, list[float]] = {name: [] for name in names}

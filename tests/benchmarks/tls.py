@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import os
 import shutil
 import socket
@@ -16,30 +14,28 @@ from types import TracebackType
 from typing import Self
 
 import certifi
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from django_auth0_flow.testing.tenant import Tenant
+from tests.client_keys import make_certificates
 
 HOST = "127.0.0.1"
 
 
 class HttpsTenant(Tenant):
-    """A tenant whose issuer is https. ``bundle``: the certificates to trust, all the usual ones and its own.
+    """A tenant whose issuer is https; while it runs, this process trusts it.
 
-    While it runs, this process trusts it too.
+    ``bundle``: the authorities for the sites to trust, its own and all the usual ones: reading those is part of the cost.
     """
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="benchmark-tls-"))
-        certificate, self.bundle = make_certificate(self._folder)
+        made = make_certificates(self._folder)
+        self.bundle = self._folder / "bundle.pem"
+        self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + made.ca.read_bytes())
         os.environ["SSL_CERT_FILE"] = str(self.bundle)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(made.edge, made.edge_key)
         self._listener = socket.create_server((HOST, 0), backlog=128)
-        self._context = context
         self._open: set[socket.socket] = set()
         super().__enter__()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -73,14 +69,17 @@ class HttpsTenant(Tenant):
             threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
 
     def _serve(self, raw: socket.socket) -> None:
-        with contextlib.suppress(OSError), self._context.wrap_socket(raw, server_side=True) as front:
-            with socket.create_connection((HOST, self.port)) as back:
-                self._open.add(front)
-                returning = threading.Thread(target=_pass_on, args=(back, front), daemon=True)
-                returning.start()
-                _pass_on(front, back)
-                returning.join()
-                self._open.discard(front)
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(raw, server_side=True) as front,
+            socket.create_connection((HOST, self.port)) as back,
+        ):
+            self._open.add(front)
+            returning = threading.Thread(target=_pass_on, args=(back, front), daemon=True)
+            returning.start()
+            _pass_on(front, back)
+            returning.join()
+            self._open.discard(front)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
@@ -89,32 +88,3 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate with its key for loopback, and a bundle of everybody's authorities and its own."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "benchmark")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    own, bundle = folder / "server.pem", folder / "bundle.pem"
-    own.touch(mode=0o600)
-    own.write_bytes(private + public)
-    bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + public)
-    return own, bundle

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from tests import views
+from tests.views import Request
 
 
 @transaction.non_atomic_requests  # Django can't run async views in a transaction
 @auth0_login_required
-async def everything(request: HttpRequest) -> JsonResponse:
+async def everything(request: Request) -> JsonResponse:
     login = request.auth0
     answer = await login.arequest("POST", "https://api.example.com/things", json={"a": 1})
     return JsonResponse(
@@ -29,18 +30,18 @@ async def everything(request: HttpRequest) -> JsonResponse:
 
 @transaction.non_atomic_requests
 @auth0_login_required(permissions="write:things")
-async def permitted(request: HttpRequest) -> HttpResponse:
+async def permitted(request: Request) -> HttpResponse:
     return HttpResponse("permitted")
 
 
 @transaction.non_atomic_requests
-async def unmarked(request: HttpRequest) -> HttpResponse:
+async def unmarked(request: Request) -> HttpResponse:
     return HttpResponse(await request.auth0.aaccess_token())
 
 
 @transaction.non_atomic_requests
 @bearer_token_required(scopes="read:things")
-async def api(request: HttpRequest) -> JsonResponse:
+async def api(request: Request) -> JsonResponse:
     return JsonResponse({"sub": request.access_token_claims["sub"]})
 
 

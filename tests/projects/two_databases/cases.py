@@ -64,12 +64,11 @@ def test_logout_finds_the_row_and_revokes_its_grant(client: Client, tenant: Tena
 
 def test_back_channel_logout(client: Client, tenant: Tenant) -> None:
     walk(client, tenant)
-    token = tenant.make_logout_token(sub=tenant.user.sub)
-    assert client.post("/auth0/backchannel-logout/", {"logout_token": token}).status_code == 400  # not a form's type
-    form = {"data": f"logout_token={token}", "content_type": "application/x-www-form-urlencoded"}
-    assert client.post("/auth0/backchannel-logout/", **form).status_code == 200
+    form = f"logout_token={tenant.make_logout_token(sub=tenant.user.sub)}"
+    kind = "application/x-www-form-urlencoded"
+    assert client.post("/auth0/backchannel-logout/", form, content_type=kind).status_code == 200
     assert not is_logged_in(client)
-    assert client.post("/auth0/backchannel-logout/", **form).status_code == 400
+    assert client.post("/auth0/backchannel-logout/", form, content_type=kind).status_code == 400
     assert SpentLogoutToken.objects.using("people").count() == 1
 
 
