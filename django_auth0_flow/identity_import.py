@@ -59,7 +59,9 @@ def build_plan(conf: Auth0Settings, found: Iterable[Found]) -> Plan:
     for subject, users in claims.items():
         if len(users) > 1:
             names = ", ".join(sorted(str(user) for user in users))
-            plan.conflicts.append(Conflict(next(iter(users.values())), subject, f"it stands for several users: {names}"))
+            plan.conflicts.append(
+                Conflict(next(iter(users.values())), subject, f"it stands for several users: {names}")
+            )
         else:
             single[subject] = next(iter(users.items()))
     for part in _batches(single):

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import View
 
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required
@@ -65,6 +65,7 @@ urlpatterns += [
     path("show/", show),
     path("quiet/", auth0_login_required(silent=True)(show)),
     path("quiet-async/", transaction.non_atomic_requests(auth0_login_required(silent=True)(ashow))),
+    re_path("^/evil.example/", auth0_login_required(silent=True)(show)),
     path("quiet-mixin/", Quiet.as_view()),
     path("quiet-strong/", auth0_login_required(silent=True, acr_values=MULTI_FACTOR)(show)),
     path("watched/", auth0_login_required(show)),

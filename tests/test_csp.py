@@ -26,6 +26,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
+    page.set_default_timeout(10000)
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
     yield page
@@ -56,7 +57,7 @@ def log_in(page: Any, site: str, tenant: Tenant) -> None:
     page.goto(f"{site}/bare/")
     page.fill("input[name=username]", tenant.user.email)
     page.fill("input[name=password]", tenant.user.password)
-    page.click("button[type=submit]")
+    page.click("button[name=action][value=login]")
     page.wait_for_url(f"{site}/bare/")
 
 
@@ -81,6 +82,8 @@ def test_without_the_tenant_in_form_action_chromium_stops_the_logout_on_its_way_
     settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"] = ["'self'"]
     log_in(page, site, tenant)
     page.goto(f"{site}/auth0/logout/")
+    answer = page.goto(f"{site}/auth0/logout/")
+    print(answer.headers.get("content-security-policy"), page.evaluate("document.styleSheets.length"), page.evaluate("document.styleSheets[0].cssRules.length"))
     page.click("button[type=submit]")
     page.wait_for_timeout(1000)
     print(page.url, page.complaints)

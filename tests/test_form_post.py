@@ -146,6 +146,14 @@ class TestLogin:
         person.follow(person.get(f"{SITE}{hop.context['url']}"))
         assert is_logged_in(person.client)
 
+    def test_a_pushed_request_is_answered_by_post_too(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(RESPONSE_MODE="form_post", RESPONSE_TYPE="code id_token", PUSHED_AUTHORIZATION=True)
+        assert person.visit("/bare/").status_code == 200
+        assert set(person.asked()[0]) == {"client_id", "request_uri"}
+        assert tenant.count("/oauth/par") == 1
+
     def test_silent_logins_come_by_post_too(self, person: Person, tenant: Tenant) -> None:
         assert person.visit("/quiet/").content.decode() == "nobody"
         assert person.visit("/quiet/").content.decode() == "nobody"

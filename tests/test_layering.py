@@ -34,6 +34,7 @@ ROWS = (
     ("6", "silent"),
     ("6", "admin admin_config rest_framework"),
     ("6", "middleware templatetags.auth0 management.commands.auth0_clearsessions"),
+    ("6", "management.commands.auth0_import_identities"),
     ("6", "answers bearer backchannel forms"),
     # 5
     ("5", "mfa_flow"),
@@ -45,8 +46,8 @@ ROWS = (
     ("4", "setup_mistakes"),
     ("4", "doctor.catalogue doctor.refusals"),
     # 3
-    ("3", "refresh single_logout cleanup mapping"),
-    ("3", "single_flight"),
+    ("3", "refresh single_logout cleanup mapping identity_import"),
+    ("3", "single_flight identity_sources"),
     ("3", "exchange steps"),
     # 2
     ("2", "models checks"),

@@ -201,6 +201,40 @@ class TestNeverInALoop:
         assert not Session.objects.exists()
 
 
+class TestMarker:
+    """What is added to an address, and taken out again without a change to the rest."""
+
+    @pytest.mark.parametrize(
+        ("url", "marked"),
+        [
+            ("/a/", "/a/?auth0_silent=cookies"),
+            ("/a/?b", "/a/?b&auth0_silent=cookies"),
+            ("/a/?b=%20+&c=&b=1", "/a/?b=%20+&c=&b=1&auth0_silent=cookies"),
+        ],
+    )
+    def test_the_rest_stays(self, url: str, marked: str) -> None:
+        assert silent.with_marker(url, silent.PROBING) == marked
+        assert silent.with_marker(marked, None) == url
+        assert silent.with_marker(marked, silent.LOST).count(silent.MARKER) == 1
+
+    def test_the_visitors_own_query_comes_back_as_it_was(self, person: Person, tenant: Tenant) -> None:
+        log_in_elsewhere(person, tenant)
+        person.visit("/quiet/?flag&q=a%2Bb&empty=")
+        assert person.trail[-1] == f"{SITE}/quiet/?flag&q=a%2Bb&empty="
+
+    @pytest.mark.parametrize("cookies", [False, True])
+    def test_W1_an_address_with_two_slashes_leads_nowhere_else(self, person: Person, cookies: bool) -> None:
+        """A project's own pattern may match it; a redirect to it would leave this site."""
+        if cookies:
+            person.client.cookies["any"] = "1"
+        answer = person.client.get("/", secure=True, PATH_INFO="//evil.example/")
+        if answer.status_code == 302:
+            back = person.bring(person.at_tenant(answer["Location"]))
+            assert back["Location"] == "/"
+        else:
+            assert answer.content == b"nobody"
+
+
 class TestRecheck:
     @pytest.fixture(autouse=True)
     def _every_hour(self, auth0_settings: Configure) -> None:

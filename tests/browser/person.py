@@ -24,7 +24,7 @@ class Person:
         self.context.set_default_timeout(_SECONDS * 1000)
         self.problems = watch(self.context)
         self.requests: list[Request] = []
-        self.context.on("request", lambda request: self.requests.append(request))
+        self.context.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - takes no built-in
         self.page = self.context.new_page()
 
     def close(self) -> None:

@@ -51,7 +51,7 @@ class Site(Server):
 
     def add_person(self, name: str, **fields: Any) -> User:
         """Add a user whom no other test knows."""
-        nickname = f"{name.split()[0].lower()}{next(_numbers)}"
+        nickname = f"{name.partition(' ')[0].lower()}{next(_numbers)}"
         return self.tenant.add_user(email=f"{nickname}@example.com", name=name, password=PASSWORD, **fields)
 
     def _start(self) -> None:

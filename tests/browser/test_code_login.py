@@ -65,7 +65,7 @@ def test_with_the_keyboard_only(anybody: Person) -> None:
     assert anybody.name == "nobody"
 
 
-# -- tabs, back and reload -------------------------------------------------------------------------------------------------
+# -- tabs, back and reload -----------------------------------------------------------------------------------------------
 
 
 def test_two_tabs_that_start_at_once_finish_in_reverse_order(anybody: Person) -> None:
@@ -197,7 +197,7 @@ def test_a_tenant_in_trouble_is_a_page_with_a_way_on(person: Person) -> None:
     assert (person.path, person.name) == ("/diary/9/", "Ada Lovelace")
 
 
-# -- more of the same -----------------------------------------------------------------------------------------------------
+# -- more of the same ----------------------------------------------------------------------------------------------------
 
 
 def test_a_second_factor_is_asked_for_by_the_page_that_needs_it(person: Person) -> None:

@@ -36,7 +36,7 @@ def sent_cookies(request: Request) -> set[str]:
     return {pair.partition("=")[0].strip() for pair in header.split(";") if pair.strip()}
 
 
-# -- form_post -------------------------------------------------------------------------------------------------------------
+# -- form_post -----------------------------------------------------------------------------------------------------------
 
 
 def test_form_post_across_sites_with_default_cookie_settings(anybody: Person) -> None:
@@ -104,7 +104,7 @@ def test_form_post_brings_a_refusal_as_well(anybody: Person) -> None:
     assert anybody.is_at_tenant, "what was posted is spent: the login starts again"
 
 
-# -- answers in the fragment, and without a code ---------------------------------------------------------------------------
+# -- answers in the fragment, and without a code -------------------------------------------------------------------------
 
 
 def test_an_id_token_alone_comes_by_post(anybody: Person) -> None:
@@ -136,7 +136,7 @@ def test_a_fragment_without_script_is_explained(visit: Callable[..., Person], si
     person.look("fragment-without-script")
 
 
-# -- SESSION_COOKIE_SAMESITE = "Strict" ------------------------------------------------------------------------------------
+# -- SESSION_COOKIE_SAMESITE = "Strict" ----------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])

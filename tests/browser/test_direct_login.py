@@ -28,7 +28,7 @@ def one_time_code(site: Site) -> str:
     return totp(SECRET, site.tenant.clock.now())
 
 
-# -- passwordless -----------------------------------------------------------------------------------------------------------
+# -- passwordless --------------------------------------------------------------------------------------------------------
 
 
 def test_a_code_by_mail(person: Person) -> None:
@@ -88,7 +88,7 @@ def test_a_link_by_mail_opens_in_the_browser_that_asked(person: Person, visit: C
     assert (person.path, person.title) == ("/diary/2/", "Diary of day 2")
 
 
-# -- name and password -------------------------------------------------------------------------------------------------------
+# -- name and password ---------------------------------------------------------------------------------------------------
 
 
 def test_name_and_password(person: Person) -> None:
@@ -140,7 +140,7 @@ def test_password_and_code_with_the_keyboard_only(anybody: Person) -> None:
     assert (anybody.path, anybody.name) == ("/diary/5/", "Ada Lovelace")
 
 
-# -- the second factor -------------------------------------------------------------------------------------------------------
+# -- the second factor ---------------------------------------------------------------------------------------------------
 
 
 def test_a_second_factor_among_several(person: Person) -> None:
