@@ -96,7 +96,7 @@ def apply_plan(plan: Plan) -> int:
 def _subject_problem(conf: Auth0Settings, subject: str) -> str:
     if not subject:
         return "it is empty"
-    if len(subject) > _MAX_SUBJECT or not subject.isprintable():
+    if len(subject) > _MAX_SUBJECT or not subject.isprintable() or subject != subject.strip():
         return "it can't be a subject"
     if conf.domain and "|" not in subject:
         return "it is no Auth0 user id, which look like auth0|5f7c8ec7c33c6c004bbafe82"

@@ -83,7 +83,9 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
             continue
         secure = name.startswith(_HOST) or _is_loopback(request)
         if not secure:
-            logger.warning("form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http")
+            logger.warning(
+                "form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http"
+            )
         response.set_cookie(
             name,
             value,
@@ -123,4 +125,3 @@ def _is_loopback(request: HttpRequest) -> bool:
     """Tell whether browsers treat this plain http site as trustworthy: they take Secure cookies from it then."""
     host = request.get_host()
     return host in _LOOPBACK or host.rpartition(":")[0] in _LOOPBACK
-

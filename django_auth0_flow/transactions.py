@@ -158,9 +158,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
     """Lay a posted response down with its transaction, sealed, for the browser to come for; False if it is not there."""
     key = _key(response.state)
-    sealed = seal(
-        json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key
-    )
+    sealed = seal(json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
 
     def change(pending: dict[str, Any]) -> bool:
         pending[key]["posted"] = sealed

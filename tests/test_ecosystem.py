@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from django_auth0_flow.testing import (
     expire_tokens,
     log_in_at,
     make_access_token,
+    offline_tenant,
     settings_for,
 )
 from django_auth0_flow.testing.site import register_site
@@ -244,6 +246,59 @@ class TestHtmx:
     def test_a_live_login_gets_its_fragment(self, client: Client, auth0_settings: Any) -> None:
         auth0_login(client)
         assert client.get("/token/", headers=self.HEADERS).status_code == 200
+
+
+class _Inline(HTMLParser):
+    """Notes what a strict policy would not let a browser run, show or load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.forms: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag in ("style", "base", "iframe", "object", "embed") or (tag == "script" and "src" not in values):
+            self.found.append(tag)
+        self.found += [name for name in values if name.startswith("on") or name == "style"]
+        self.found += [url for name in ("src", "href") if (url := values.get(name) or "").startswith(("http", "//"))]
+        if tag == "form":
+            self.forms.append(values.get("action") or "")
+
+
+class TestContentSecurityPolicy:
+    """Under django-csp with nothing but the site's own style sheets and forms. A browser's view is in ``browser``."""
+
+    PAGES = {
+        "/auth0/logout/": 200,
+        "/auth0/logged-out/": 200,
+        "/auth0/callback/?state=x&code=y": 400,
+        "/permitted/": 403,
+        "/token/": 503,
+    }
+
+    @pytest.fixture(autouse=True)
+    def policy(self, settings: Any, auth0_settings: Callable[..., Any]) -> None:
+        settings.MIDDLEWARE = ["csp.middleware.CSPMiddleware", *settings.MIDDLEWARE]
+        settings.CONTENT_SECURITY_POLICY = {
+            "DIRECTIVES": {"default-src": ["'none'"], "style-src": ["'self'"], "form-action": ["'self'"]}
+        }
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_our_pages_need_nothing_more(self, client: Client, log_in: Callable[..., Any], path: str) -> None:
+        log_in(client)
+        if path == "/permitted/":
+            log_in(client, next=path) if client.get(path).status_code == 302 else None
+        expire_tokens(client)
+        with offline_tenant() as tenant:
+            tenant.is_down = path == "/token/"
+            answer = client.get(path, headers=NAVIGATE)
+        assert answer.status_code == self.PAGES[path]
+        assert "style-src 'self'" in answer["Content-Security-Policy"]
+        page = _Inline()
+        page.feed(answer.content.decode())
+        assert page.found == []
+        assert all(action.startswith("/") for action in page.forms)
 
 
 def test_several_databases_with_a_replica() -> None:

@@ -203,13 +203,30 @@ def test_two_users_with_one_address_are_a_conflict(tmp_path: Path, email: str) -
 
 
 @pytest.mark.parametrize(
-    "written", ["\uff41da@example.com", "adu\u0130@example.com", "ada@example.\u212aom"], ids=ascii
+    "written", ["\u212aate@example.com", "\uff4bate@example.com", "kate@\uff45xample.com"], ids=ascii
 )
 def test_L3_letters_that_fold_into_others_are_other_letters(tmp_path: Path, written: str) -> None:
-    make("ada")
+    make("kate")
     file = write(tmp_path, "sub,email,email_verified", f"{ADA},{written},true")
     assert run("csv", "--file", file, "--field", "email", "--apply")[0] == 1
     assert links() == {}
+
+
+@pytest.mark.parametrize("verified", ["", "false", "0", "null", "unverified"])
+def test_L1_an_address_that_is_not_verified_is_nobodys(tmp_path: Path, verified: str) -> None:
+    make("ada")
+    file = write(tmp_path, "sub,email,email_verified", f"{ADA},ada@example.com,{verified}")
+    assert run("csv", "--file", file, "--field", "email", "--apply")[0] == 1
+    assert links() == {}
+
+
+def test_L4_subjects_that_differ_by_case_only_stay_two() -> None:
+    ada, twin = make("ada", "twin")
+    rows = [(ada, "auth0", "auth0|abc"), (twin, "auth0", "auth0|ABC"), (twin, "auth0", "auth0|abc ")]
+    with accounts(SOCIAL_AUTH, *rows):
+        code, said = run("social-auth", "--apply")
+    assert (code, "it can't be a subject" in said) == (1, True)
+    assert links() == {"auth0|abc": "ada", "auth0|ABC": "twin"}
 
 
 @pytest.mark.parametrize(

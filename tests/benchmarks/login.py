@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.browser import Browser
 from tests.benchmarks.measure import Row, ratios, scaled, write_rows
 from tests.benchmarks.names import LOGIN_PATHS, OURS, SITE
-from tests.benchmarks.tls import HttpsTenant
+from tests.benchmarks.tls import FrontedTenant
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGET = 0.7
@@ -48,7 +47,7 @@ class Cost:
 class Contestant:
     """One site's process, and a browser that is logged in at the tenant."""
 
-    def __init__(self, name: str, python: str, tenant: Tenant, browser: Browser, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, python: str, tenant: FrontedTenant, browser: Browser, environment: dict[str, str]) -> None:
         self.name, self.tenant, self.browser, self.cost = name, tenant, browser, Cost()
         self.paths = LOGIN_PATHS[name]
         account = {
@@ -100,17 +99,16 @@ class Quiet(Contestant):
     """A quiet site: the tenant has closed the connection since the login before."""
 
     def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-        assert isinstance(self.tenant, HttpsTenant)
         self.tenant.hang_up()
         return super().log_in(counting=counting)
 
 
 @contextmanager
 def contest(
-    tenant: Tenant, names: Sequence[str], python: str, kind: type[Contestant] = Contestant
+    tenant: FrontedTenant, names: Sequence[str], python: str, kind: type[Contestant] = Contestant
 ) -> Iterator[list[Contestant]]:
     """Start the sites; end them afterwards."""
-    environment = {"REQUESTS_CA_BUNDLE": str(tenant.bundle)} if isinstance(tenant, HttpsTenant) else {}
+    environment = {"REQUESTS_CA_BUNDLE": str(tenant.bundle)}
     tenant.application.callbacks = [SITE + paths.callback for paths in LOGIN_PATHS.values()]
     tenant.auto_login = True
     browser = tenant.browser()
@@ -169,16 +167,15 @@ def main(rounds: int, logins: int, python: str | None) -> None:
     names = list(LOGIN_PATHS) if python else [OURS]
     rows = []
     # Auth0 speaks https only; without TLS the packages are nearer to each other, since what it costs is left out.
-    for tenant, scheme, budget in ((HttpsTenant(), "https", BUDGET), (Tenant(), "plain http", None)):
+    for tenant, scheme, budget in ((FrontedTenant(), "https", BUDGET), (FrontedTenant(plain=True), "plain http", None)):
         with tenant:
             with contest(tenant, names, python or sys.executable) as contestants:
                 run(contestants, rounds, logins)
                 rows += rows_of(contestants, f"Login over {scheme}", budget)
-            if isinstance(tenant, HttpsTenant):
-                # By itself: hanging up ends everybody's connections.
-                with contest(tenant, [OURS], python or sys.executable, Quiet) as contestants:
-                    run(contestants, rounds, logins)
-                    rows.append(_cost_row("Login over https", contestants[0]))
+            # By itself: hanging up ends everybody's connections.
+            with contest(tenant, [OURS], python or sys.executable, Quiet) as contestants:
+                run(contestants, rounds, logins)
+                rows.append(_cost_row(f"Login over {scheme}", contestants[0]))
     write_rows(rows)
 
 

@@ -1,17 +1,19 @@
-"""The tenant behind https, as Auth0 always is: a front that ends TLS and passes bytes on."""
+"""The tenant behind a front that keeps connections open and speaks https, both of which Auth0 does."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shutil
 import socket
 import ssl
 import tempfile
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import certifi
 
@@ -21,30 +23,35 @@ from tests.client_keys import make_certificates
 HOST = "127.0.0.1"
 
 
-class HttpsTenant(Tenant):
-    """A tenant whose issuer is https; while it runs, this process trusts it.
+class FrontedTenant(Tenant):
+    """A tenant that is reached through a front, over https unless ``plain``; while it runs, this process trusts it.
 
     ``bundle``: the authorities for the sites to trust, its own and all the usual ones: reading those is part of the cost.
     """
 
+    def __init__(self, *, plain: bool = False) -> None:
+        super().__init__()
+        self._plain = plain
+
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="benchmark-tls-"))
+        self._front = _Front(self)
         made = make_certificates(self._folder)
         self.bundle = self._folder / "bundle.pem"
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + made.ca.read_bytes())
         os.environ["SSL_CERT_FILE"] = str(self.bundle)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(made.edge, made.edge_key)
-        self._listener = socket.create_server((HOST, 0), backlog=128)
-        self._open: set[socket.socket] = set()
+        if not self._plain:
+            self._front.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._front.context.load_cert_chain(made.edge, made.edge_key)
         super().__enter__()
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._front.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.close()
+        self._front.shutdown()
+        self._front.server_close()
         self.hang_up()
         super().__exit__(kind, error, trace)
         os.environ.pop("SSL_CERT_FILE", None)
@@ -52,39 +59,56 @@ class HttpsTenant(Tenant):
 
     @property
     def issuer(self) -> str:
-        return f"https://{HOST}:{self._listener.getsockname()[1]}/"
+        return f"http{'' if self._plain else 's'}://{HOST}:{self._front.server_port}/"
 
     def hang_up(self) -> None:
         """Close every open connection, as a server does with those that nobody has used for a while."""
-        for connection in list(self._open):
+        for connection in list(self._front.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                raw, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
 
-    def _serve(self, raw: socket.socket) -> None:
-        with (
-            contextlib.suppress(OSError),
-            self._context.wrap_socket(raw, server_side=True) as front,
-            socket.create_connection((HOST, self.port)) as back,
-        ):
-            self._open.add(front)
-            returning = threading.Thread(target=_pass_on, args=(back, front), daemon=True)
-            returning.start()
-            _pass_on(front, back)
-            returning.join()
-            self._open.discard(front)
+class _Front(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    context: ssl.SSLContext | None = None
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__((HOST, 0), _Handler)
+        self.tenant = tenant
+        self.open: set[socket.socket] = set()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the connection's own thread, where the handshake belongs too."""
+        with contextlib.suppress(OSError):
+            if self.context is not None:
+                request = self.context.wrap_socket(request, server_side=True)
+            self.open.add(request)
+            super().finish_request(request, client_address)
+        self.open.discard(request)
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+class _Handler(BaseHTTPRequestHandler):
+    server: _Front
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def forward(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        tenant = http.client.HTTPConnection(HOST, self.server.tenant.port, timeout=30)
+        with contextlib.closing(tenant):
+            tenant.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = tenant.getresponse()
+            content = answer.read()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name not in ("Connection", "Content-Length", "Transfer-Encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = forward  # noqa: N815  # http.server's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
+        """Say nothing."""

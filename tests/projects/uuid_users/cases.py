@@ -60,3 +60,16 @@ def test_linking_uses_the_models_own_field_for_addresses(
     walk(client, tenant)
     assert members.objects.get() == member
     assert client.get("/name/").content.decode() == f"ada {member.pk}"
+
+
+def test_accounts_left_behind_by_another_package_find_users_by_their_uuid(auth0_settings: Any) -> None:
+    ada = members.objects.create(handle="ada")
+    column = ada._meta.pk.db_type(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE socialaccount_socialaccount (id int, provider text, uid text, user_id {column})")
+        cursor.execute(
+            "INSERT INTO socialaccount_socialaccount VALUES (1, 'auth0', 'auth0|abc', %s)",
+            [ada._meta.pk.get_db_prep_value(ada.pk, connection)],
+        )
+    call_command("auth0_import_identities", "allauth", "--apply", stdout=io.StringIO())
+    assert Identity.objects.get().user == ada
