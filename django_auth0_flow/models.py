@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, models, router, transaction
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
 #: So many access tokens beside the first one are kept per login.
 MAX_OTHERS = 16
 
+Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
+
 
 def exact_key(*parts: str) -> str:
     """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class UpToDateManager(models.Manager[Any]):
+class _UpToDateQuerySet(models.QuerySet[Row_co]):
     """Reads from the database that is written to, whatever the router says: a replica lags behind the login it is about."""
 
-    def get_queryset(self) -> models.QuerySet[Any]:
-        """Return all rows, as they are now."""
-        rows: models.QuerySet[Any] = super().get_queryset().using(self._db or router.db_for_write(self.model))
-        return rows
+    @property
+    def db(self) -> str:
+        """The alias to be used, as Django's own attribute of this name."""
+        own: Any = self  # what using() and a related manager have set; the stubs don't know of it
+        return str(own._db or router.db_for_write(self.model, **own._hints))
+
+
+class IdentityQuerySet(_UpToDateQuerySet["Identity"]):
+    pass
 
 
 class Identity(models.Model):
@@ -53,7 +60,7 @@ class Identity(models.Model):
     managed_groups = models.JSONField(_("groups given by the tenant"), default=list, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
-    objects: models.Manager[Identity] = UpToDateManager()
+    objects = IdentityQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("identity")
@@ -124,13 +131,10 @@ def _load(values: dict[str, Any]) -> TokenSet:
     return TokenSet(**{**values, "scope": frozenset(values["scope"])})
 
 
-class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
+class LoginSessionQuerySet(_UpToDateQuerySet["LoginSession"]):
     def for_user(self, user: Any) -> LoginSessionQuerySet:
         """Return the user's login sessions, newest first: ``for_user(user).first().api`` works in a Celery task."""
         return self.filter(identity__user=user).select_related("identity").order_by("-created_at")
-
-
-LoginSessionManager = UpToDateManager.from_queryset(LoginSessionQuerySet)
 
 
 class LoginSession(models.Model):
@@ -159,7 +163,7 @@ class LoginSession(models.Model):
     logged_in_at = models.FloatField(_("logged in at (epoch)"))
     refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
 
-    objects = LoginSessionManager()
+    objects = LoginSessionQuerySet.as_manager()
     _opened: tuple[str, Grant] | None = None
 
     class Meta:

@@ -28,12 +28,11 @@ from django_auth0_flow.testing import (
     expire_tokens,
     log_in_at,
     make_access_token,
-    offline_tenant,
     settings_for,
 )
 from django_auth0_flow.testing.site import register_site
 from django_auth0_flow.testing.tenant import Tenant
-from tests.walk import FETCH, LOGIN, NAVIGATE, is_logged_in, query_of, walk
+from tests.walk import FETCH, LOGIN, NAVIGATE, come_back, is_logged_in, query_of, walk
 
 pytestmark = pytest.mark.django_db
 
@@ -267,7 +266,7 @@ class _Inline(HTMLParser):
 
 
 class TestContentSecurityPolicy:
-    """Under django-csp with nothing but the site's own style sheets and forms. A browser's view is in ``browser``."""
+    """Under django-csp with nothing but the site's own style sheets and forms. What a browser says is in tests/browser."""
 
     PAGES = {
         "/auth0/logout/": 200,
@@ -285,14 +284,14 @@ class TestContentSecurityPolicy:
         }
 
     @pytest.mark.parametrize("path", PAGES)
-    def test_our_pages_need_nothing_more(self, client: Client, log_in: Callable[..., Any], path: str) -> None:
-        log_in(client)
+    def test_our_pages_need_nothing_more(self, client: Client, tenant: Tenant, path: str) -> None:
+        walk(client, tenant)
         if path == "/permitted/":
-            log_in(client, next=path) if client.get(path).status_code == 302 else None
-        expire_tokens(client)
-        with offline_tenant() as tenant:
-            tenant.is_down = path == "/token/"
-            answer = client.get(path, headers=NAVIGATE)
+            come_back(client, tenant.login(client.get(path, headers=NAVIGATE)["Location"]))
+        if path == "/token/":
+            expire_tokens(client)
+            tenant.fault("drop", times=None)
+        answer = client.get(path, headers=NAVIGATE)
         assert answer.status_code == self.PAGES[path]
         assert "style-src 'self'" in answer["Content-Security-Policy"]
         page = _Inline()

@@ -15,13 +15,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = Path(os.environ.get("TEST_README", ROOT / "README.md"))
 _MARKED = re.compile(r"<!-- run: (?P<name>[\w-]+) -->\n+```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
-_CONFTEST = '''
+_CONFTEST = """
 import sys
 
 from tests.projects.readme.celery_stub import as_module
 
 sys.modules.setdefault("celery", as_module())
-'''
+"""
 
 
 def examples() -> dict[str, str]:

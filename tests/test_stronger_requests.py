@@ -286,6 +286,16 @@ class TestPrivateKeyJwt:
         assert kids(tenant)[3:] == ["old", "new"], "and found out again when the tenant drops the old key"
         assert is_logged_in(client)
 
+    def test_auth0_s_other_way_to_refuse_a_client(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        with_keys(tenant, auth0_settings, "new", "old", known="old")
+        tenant.application.public_keys["new"] = client_key("new").public_pem
+        tenant.fault("refuse", error="access_denied", description="Unauthorized", status=401)
+        walk(client, tenant)
+        assert kids(tenant) == ["new", "old"]
+        assert is_logged_in(client)
+
     def test_the_newest_key_is_tried_again_after_a_while(
         self, client: Client, tenant: Tenant, auth0_settings: Configure, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -507,6 +517,16 @@ class TestChecks:
             message = check_settings()[0].msg
             assert wrong.splitlines()[-1] not in message or wrong == folder
         assert self.ids({**GOOD, "CLIENT_ASSERTION_KEYS": [{"key": client_key("new").pem, "alg": "ES256"}]}, settings)
+
+    def test_E043_a_key_with_a_password(self, settings: Any, tmp_path: Path) -> None:
+        """Nobody is asked for it on a terminal."""
+        files = make_certificates(tmp_path)
+        locked = client_key("new").private.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+        )
+        files.client_key.write_bytes(locked)
+        pair = {"cert": str(files.client), "key": str(files.client_key)}
+        assert self.ids({**GOOD, "CLIENT_CERTIFICATE": pair}, settings) == ["E043"]
 
     def test_E043_a_certificate_and_a_key_that_don_t_fit(self, settings: Any, tmp_path: Path) -> None:
         files = make_certificates(tmp_path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
+from django_auth0_flow.models import Identity
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import walk
 
