@@ -141,6 +141,21 @@ def _url_messages() -> Iterator[CheckMessage]:
             hint='LOGIN_URL = "auth0:login"',
             id="auth0_flow.W006",
         )
+    if str(settings.LOGIN_REDIRECT_URL) == "/accounts/profile/" and not _is_there("/accounts/profile/"):
+        yield CheckWarning(
+            "LOGIN_REDIRECT_URL is Django's default, and this project has no such page: a login that came from no page "
+            "ends with 404.",
+            hint='LOGIN_REDIRECT_URL = "/"',
+            id="auth0_flow.W024",
+        )
+
+
+def _is_there(path: str) -> bool:
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
 
 
 def _deployment_messages() -> Iterator[CheckMessage]:

@@ -159,6 +159,7 @@ PROJECT: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("E024", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.nothing"}),
     ("W005", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.shadowed"}),
     ("W006", lambda settings: {"LOGIN_URL": "/accounts/login/"}),
+    ("W024", lambda settings: {"LOGIN_REDIRECT_URL": "/accounts/profile/"}),
     ("W007", lambda settings: {"AUTH0": changed(DOMAIN=NOTHING, ISSUER="http://127.0.0.1/"), "DEBUG": False}),
     ("E025", lambda settings: {"SESSION_COOKIE_SAMESITE": "None", "SESSION_COOKIE_SECURE": False, "DEBUG": False}),
 ]

@@ -72,9 +72,11 @@ def accounts(table: str, *rows: tuple[Any, str, str]) -> Iterator[None]:
         for number, (user, provider, uid) in enumerate(rows, 1):
             values = [number, provider, uid, "{}", getattr(user, "pk", user)]
             cursor.execute(f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s)", values)  # noqa: S608 - a constant
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE {table}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE {table}")
 
 
 # -- each source ---------------------------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def test_the_other_packages_table_is_not_changed() -> None:
     with accounts(ALLAUTH, (ada, "auth0", ADA)), connection.cursor() as cursor:
         run("allauth", "--apply")
         cursor.execute(f"SELECT * FROM {ALLAUTH}")  # noqa: S608 - a constant
-        assert cursor.fetchall() == [(1, "auth0", ADA, "{}", ada.pk)]
+        assert list(cursor.fetchall()) == [(1, "auth0", ADA, "{}", ada.pk)]
 
 
 def test_accounts_of_other_providers_are_never_taken_by_default() -> None:
@@ -135,7 +137,7 @@ def test_a_package_that_is_still_installed_is_read_through_its_model(
     with accounts(ALLAUTH, (ada, "auth0", ADA), (ada, "google", "1082")):
         with CaptureQueriesContext(connection) as queries:
             run("allauth", "--apply")
-        assert f'"{ALLAUTH}"."uid"' in queries[0]["sql"], "the model's own query"
+        assert f'"{ALLAUTH}"."uid"' in queries[0]["sql"].replace("`", '"'), "the model's own query"
     assert links() == {ADA: "ada"}
 
 

@@ -1,4 +1,4 @@
-"""The appointments API: it knows access tokens, no sessions and no cookies."""
+"""The appointments API, and a small second one: they know access tokens, no sessions and no cookies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 from django.http import JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from django_auth0_flow.decorators import bearer_token_required
 
+from .conf import billing_audience
 from .forms import BookingForm
 from .models import Appointment
 from .types import ClinicRequest
@@ -54,6 +55,15 @@ def book(request: ClinicRequest) -> JsonResponse:
     except IntegrityError:
         return JsonResponse({"errors": {"time": ["This time is taken already."]}}, status=409)
     return JsonResponse(as_json(booked), status=201)
+
+
+@require_safe
+@bearer_token_required(audience=billing_audience(), scopes="read:invoices")
+def invoices(request: ClinicRequest) -> JsonResponse:
+    """``/api/invoices/``: another API with another audience; a token for the appointments is no good here."""
+    claims = request.access_token_claims
+    owed = [{"for": "Eye test", "amount": "40.00"}, {"for": "Vaccination", "amount": "25.00"}]
+    return JsonResponse({"invoices": owed, "audience": claims["aud"], "scope": claims.get("scope", "")})
 
 
 def as_json(appointment: Appointment) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The clinic's own two settings."""
+"""The clinic's own settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,26 @@ from django.conf import settings
 def api_url() -> str:
     """Return the address of the appointments API."""
     return str(getattr(settings, "API_URL", ""))
+
+
+def billing_audience() -> str:
+    """Return the identifier of the invoices API."""
+    return str(getattr(settings, "BILLING_AUDIENCE", ""))
+
+
+def organization() -> str:
+    """Return the id of the organization that the page "Ways to log in" logs in to; "" for none."""
+    return str(getattr(settings, "ORGANIZATION", ""))
+
+
+def outbox_url() -> str:
+    """Return where the demo's tenant shows the messages that it would have sent; "" outside the demo."""
+    return str(getattr(settings, "OUTBOX_URL", ""))
+
+
+def has_ways() -> bool:
+    """Tell whether the site has the page "Ways to log in"."""
+    return bool(getattr(settings, "WAYS", False))
 
 
 def is_demo() -> bool:

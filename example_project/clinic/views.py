@@ -45,6 +45,8 @@ def profile(request: ClinicRequest) -> HttpResponse:
         "scopes": sorted(login.scopes),
         "permissions": sorted(login.permissions),
         "organization": login.organization,
+        "configuration": login.configuration.name,
+        "token_type": login.tokens.token_type if login.tokens.access_token else "",
     }
     return render(request, "clinic/profile.html", context)
 

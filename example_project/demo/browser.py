@@ -20,6 +20,8 @@ class Form:
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
+    #: Names of buttons that send a value of their own.
+    buttons: set[str] = field(default_factory=set)
 
 
 class _FormReader(HTMLParser):
@@ -33,6 +35,8 @@ class _FormReader(HTMLParser):
             self.forms.append(Form(values.get("action", ""), values.get("method", "get").upper()))
         elif tag == "input" and self.forms and values.get("name"):
             self.forms[-1].fields[values["name"]] = values.get("value", "")
+        elif tag == "button" and self.forms and values.get("name"):
+            self.forms[-1].buttons.add(values["name"])
 
 
 class Browser:
@@ -53,6 +57,11 @@ class Browser:
 
     def cookie(self, name: str) -> str | None:
         return self._session.cookies.get(name)
+
+    def forget(self, name: str) -> None:
+        """Delete a cookie."""
+        if self.cookie(name) is not None:
+            self._session.cookies.set(name, None)
 
     def open(self, url: str) -> requests.Response:
         """Get one address; a redirect is not followed."""
@@ -78,16 +87,18 @@ class Browser:
         return urljoin(self.answer.url, target) if target else ""
 
     def form(self, *, to: str = "", with_field: str = "") -> Form | None:
-        """Return the first form of the current page with this address in its action and this field."""
+        """Return the first form of the current page with this address in its action and this field or button."""
         reader = _FormReader()
         reader.feed(self.answer.text)
-        return next(
-            (form for form in reader.forms if to in form.action and (not with_field or with_field in form.fields)), None
-        )
+        fitting = (form for form in reader.forms if to in form.action)
+        return next((form for form in fitting if with_field in {"", *form.fields, *form.buttons}), None)
 
     def _send(self, method: str, url: str, form: dict[str, str] | None = None) -> requests.Response:
-        headers = {"Origin": "/".join(url.split("/")[:3])} if form is not None else {}
+        headers = {"Origin": "/".join(self.answer.url.split("/")[:3])} if form is not None else {}
         self.answer = self._session.request(
             method, url, data=form, headers=headers, allow_redirects=False, timeout=_TIMEOUT
         )
+        for cookie in self._session.cookies:
+            # Browsers take plain http on loopback for trustworthy and send Secure cookies there; requests would not.
+            cookie.secure = False
         return self.answer

@@ -9,9 +9,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .people import TOKEN_LIFETIME
+from .people import PATIENT, TOKEN_LIFETIME
 from .stage import CannotStart, Stage
-from .walk import Walk
+from .ways import invitation_link
+from .ways_walk import WaysWalk
 from .wire import tell
 
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             with Stage(port=options.port or 0, tenant_port=options.tenant_port, log_level="ERROR") as stage:
                 if options.fault:
                     stage.tenant.fault(options.fault)
-                return Walk(stage, Screen()).run()
+                return WaysWalk(stage, Screen()).run()
         port = 8000 if options.port is None else options.port
         with Stage(port=port, tenant_port=options.tenant_port, log_level="INFO", on_answer=LiveWire()) as stage:
             welcome(stage)
@@ -58,6 +59,7 @@ def welcome(stage: Stage) -> None:
     screen.say(f"  Tenant  {stage.tenant.issuer}  (simulated, on this computer; not Auth0)\n")
     for user in stage.tenant.users.values():
         screen.say(f"  {user.email:<18} {user.password}")
+    screen.say(f"\n  Invitation to an organization, for {PATIENT}:\n  {invitation_link(stage.tenant)}")
     screen.say(
         f"\n  Access tokens live {TOKEN_LIFETIME // 60} minutes here. Below is what goes over the wire. Ctrl-C ends all.\n"
     )

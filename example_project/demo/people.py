@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 #: Short enough that an expiry is near, long enough to look around in.
 TOKEN_LIFETIME = 300
-PATIENT, MANAGER = "ada@example.com", "grace@example.com"
+PATIENT, MANAGER, NURSE = "ada@example.com", "grace@example.com", "mary@example.com"
 _MAY = {
     PATIENT: ["read:appointments", "write:appointments"],
     MANAGER: ["read:appointments", "write:appointments", "manage:rota"],
+    NURSE: ["read:appointments"],
 }
 _VISITS = {
     PATIENT: [("blackwell", 2, "09:30", "Check-up"), ("ogino", 9, "14:00", "Eye test"), ("seacole", 23, "10:00", "")],
@@ -23,10 +24,22 @@ _VISITS = {
 
 def furnish_tenant(tenant: Tenant) -> None:
     """Give the tenant's users their permissions and roles, and its API short-lived tokens."""
+    from django_auth0_flow.testing.tenant import Authenticator
+
     tenant.application.name = "Harbour Clinic"
     tenant.api.scopes = ["read:appointments", "write:appointments", "manage:rota"]
     tenant.api.lifetime = TOKEN_LIFETIME
     tenant.api.rbac = tenant.api.add_permissions = True
+    tenant.add_user(
+        email=NURSE,
+        name="Mary Seacole",
+        nickname="mary",
+        given_name="Mary",
+        family_name="Seacole",
+        password="nursing notes",  # noqa: S106  # shown at the start of the demo
+        mfa_required=True,
+        authenticators=[Authenticator("email", name=NURSE)],
+    )
     for user in tenant.users.values():
         user.permissions = {tenant.api.identifier: _MAY.get(user.email or "", [])}
         if user.email == MANAGER:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from site_config import clock
 
 from .people import furnish_database, furnish_tenant
+from .ways import furnish_ways
 from .wire import Hop, tenant_hops
 
 if TYPE_CHECKING:
@@ -118,8 +119,7 @@ class Stage:
         """Do what somebody with a real tenant does in a shell: the settings know of no demo but its clock."""
         application = self.tenant.application
         hosts = [self.url, self.url.replace(HOST, "localhost")]
-        application.callbacks = [f"{host}/auth0/callback/" for host in hosts]
-        application.logout_urls = [f"{host}/auth0/logged-out/" for host in hosts]
+        ways = furnish_ways(self.tenant, self.url, hosts)
         for name in ("AUTH0_DOMAIN", "BASE_URL", "AUTH0_SCOPE", "AUTH0_ROLES_CLAIM", "TIME_ZONE"):
             os.environ.pop(name, None)
         os.environ.update(
@@ -138,6 +138,7 @@ class Stage:
             # Nothing here is a proxy's business.
             NO_PROXY=HOST,
             no_proxy=HOST,
+            **ways,
         )
 
     def _start_site(self, site: ThreadedWSGIServer) -> None:

@@ -45,18 +45,7 @@ class Walk:
 
     def run(self) -> int:
         """Take every step, stop at the first that fails; return the exit code."""
-        steps: list[Callable[[], None]] = [
-            self.begin,
-            self.log_in,
-            self.come_back,
-            self.land,
-            self.call_again,
-            self.outlive_the_token,
-            self.outlive_it_in_parallel,
-            self.try_a_closed_door,
-            self.log_out,
-            self.look_back,
-        ]
+        steps = self.steps()
         try:
             for step in steps:
                 step()
@@ -69,6 +58,21 @@ class Walk:
         counts = f"{self.token_calls('refresh_token')} refreshes, {tenant.families_revoked} families revoked"
         self.screen.say(self.screen.good(f"All {len(steps)} steps went well: {counts}."))
         return 0
+
+    def steps(self) -> list[Callable[[], None]]:
+        """Return the steps in their order."""
+        return [
+            self.begin,
+            self.log_in,
+            self.come_back,
+            self.land,
+            self.call_again,
+            self.outlive_the_token,
+            self.outlive_it_in_parallel,
+            self.try_a_closed_door,
+            self.log_out,
+            self.look_back,
+        ]
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 

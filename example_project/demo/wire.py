@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 #: Parameters shown as they are; of any other only the length is told.
 _PLAIN = frozenset(
     "acr_values audience code_challenge_method doctor grant_type next post_logout_redirect_uri redirect_uri "
-    "response_type scope token_type_hint username action error error_description".split()
+    "response_type scope token_type_hint username action error error_description response_mode prompt organization "
+    "realm connection send email kind address factor challenge_type client_assertion_type requested_token_type "
+    "subject_token_type".split()
 )
 
 
@@ -32,12 +34,16 @@ class Hop:
     parameters: Mapping[str, str] = field(repr=False)
     time: float
     status: int = 0
-    bearer: str = field(default="", repr=False)
+    scheme: str = ""
+    token: str = field(default="", repr=False)
+    #: The proof that the sender of a bound token has its key.
+    proof: str = field(default="", repr=False)
 
     @classmethod
     def to_site(cls, environ: WSGIEnvironment, time: float) -> Hop:
         """Return the hop of a WSGI request to the site; its body is not read."""
         path = environ["PATH_INFO"]
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         return cls(
             source=_source(environ.get("HTTP_USER_AGENT", "")),
             target="api" if path.startswith("/api/") else "site",
@@ -45,7 +51,9 @@ class Hop:
             path=path,
             parameters=dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
             time=time,
-            bearer=environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2],
+            scheme=scheme,
+            token=token,
+            proof=environ.get("HTTP_DPOP", ""),
         )
 
     @property
@@ -57,8 +65,10 @@ class Hop:
         if briefly:
             return f"{self.method} {self.path} ({len(self.parameters)} parameters as above)"
         shown = [f"{name}={value if name in _PLAIN else veiled(value)}" for name, value in self.parameters.items()]
-        if self.bearer:
-            shown.append(f"Authorization: Bearer {veiled(self.bearer)}")
+        if self.token:
+            shown.append(f"Authorization: {self.scheme} {veiled(self.token)}")
+        if self.proof:
+            shown.append(f"DPoP: {veiled(self.proof)}")
         return " ".join([self.method, self.path, *shown])
 
 
@@ -73,6 +83,7 @@ def tenant_hops(tenant: Tenant) -> Iterator[Hop]:
             parameters={name: values[0] for name, values in {**entry.query, **entry.form}.items() if values},
             time=entry.time,
             status=entry.status,
+            proof=entry.headers.get("DPoP", ""),
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from django_auth0_flow.conf import get_settings
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -24,7 +25,7 @@ def build_policy(issuer: str) -> str:
 
 
 def ContentSecurityPolicyMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: N802  # named as Django names them
-    policy = build_policy(settings.AUTH0.get("ISSUER") or f"https://{settings.AUTH0['DOMAIN']}/")
+    policy = build_policy(get_settings().issuer)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

@@ -14,6 +14,9 @@ BASE_URL             the address under which people reach this site, e.g. https:
 API_URL              where the appointments API is (default: in this very site)
 DATABASE             path of the SQLite database
 LOG_LEVEL            INFO shows each step of a login
+LOGIN_WAYS           1 adds the page "Ways to log in", with a configuration for each kind of login; see ways.py
+AUTH0_ORGANIZATION   id of an organization, for that page
+AUTH0_BILLING        identifier of a second API with the permission read:invoices, for that page
 
 Without any of them the site expects ``python -m django_auth0_flow.testing.tenant`` on its usual port. At a real tenant
 allow the callback URL ``<BASE_URL>/auth0/callback/`` and the logout URL ``<BASE_URL>/auth0/logged-out/``.
@@ -28,6 +31,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from . import ways
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -39,6 +44,7 @@ def env(name: str, default: str = "") -> str:
 LOCAL = not env("AUTH0_DOMAIN") and not env("AUTH0_ISSUER")
 # Set by ``manage.py demo`` only: the clock of the site can be put forward.
 DEMO = env("DEMO") == "1"
+WAYS = env("LOGIN_WAYS", "1" if DEMO else "0") == "1"
 
 DEBUG = env("DEBUG", "1" if LOCAL else "0") == "1"
 SECRET_KEY = env("SECRET_KEY", "only-for-the-local-tenant-" + "x" * 32 if LOCAL else "")
@@ -102,6 +108,13 @@ if BASE_URL:
     AUTH0["BASE_URL"] = BASE_URL
 if DEMO:
     AUTH0["CLOCK"] = "site_config.clock.now"
+if WAYS:
+    AUTH0 = {"default": AUTH0, **ways.configurations(AUTH0, env)}
+ORGANIZATION = env("AUTH0_ORGANIZATION")
+# A second API, called with the same login. It is a part of this site too.
+BILLING_AUDIENCE = env("AUTH0_BILLING", "https://billing.example.com")
+# Where the demo's tenant shows what it would have sent by e-mail or text message.
+OUTBOX_URL = env("OUTBOX_URL")
 
 ROOT_URLCONF = "site_config.urls"
 WSGI_APPLICATION = "site_config.wsgi.application"

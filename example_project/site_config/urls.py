@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clinic import api, views
+from clinic import api, views, ways
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -23,3 +24,18 @@ urlpatterns = [
     path("admin/logout/", LogoutView.as_view()),
     path("admin/", admin.site.urls),
 ]
+if settings.WAYS:
+    urlpatterns += [
+        path("ways/", ways.overview, name="ways"),
+        path("ways/silent/", ways.silent, name="silent"),
+        path("ways/invoices/", ways.invoices, name="invoices"),
+        path("ways/calendar/", ways.calendar, name="calendar"),
+        path("ways/outbox/", ways.outbox, name="outbox"),
+        path("api/invoices/", api.invoices, name="api_invoices"),
+        # Each configuration has its login, callback and logout below an address of its own.
+        *(
+            path(f"ways/{name}/", include("django_auth0_flow.urls", namespace=name), {"configuration": name})
+            for name in settings.AUTH0
+            if name != "default"
+        ),
+    ]

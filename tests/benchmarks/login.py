@@ -47,7 +47,9 @@ class Cost:
 class Contestant:
     """One site's process, and a browser that is logged in at the tenant."""
 
-    def __init__(self, name: str, python: str, tenant: FrontedTenant, browser: Browser, environment: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, python: str, tenant: FrontedTenant, browser: Browser, environment: dict[str, str]
+    ) -> None:
         self.name, self.tenant, self.browser, self.cost = name, tenant, browser, Cost()
         self.paths = LOGIN_PATHS[name]
         account = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import shutil
 import socket
 import ssl
@@ -18,13 +17,14 @@ from typing import Any, Self
 import certifi
 
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.browser import Browser
 from tests.client_keys import make_certificates
 
 HOST = "127.0.0.1"
 
 
 class FrontedTenant(Tenant):
-    """A tenant that is reached through a front, over https unless ``plain``; while it runs, this process trusts it.
+    """A tenant that sites reach through a front, over https unless ``plain``.
 
     ``bundle``: the authorities for the sites to trust, its own and all the usual ones: reading those is part of the cost.
     """
@@ -39,7 +39,6 @@ class FrontedTenant(Tenant):
         made = make_certificates(self._folder)
         self.bundle = self._folder / "bundle.pem"
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + made.ca.read_bytes())
-        os.environ["SSL_CERT_FILE"] = str(self.bundle)
         if not self._plain:
             self._front.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._front.context.load_cert_chain(made.edge, made.edge_key)
@@ -54,18 +53,30 @@ class FrontedTenant(Tenant):
         self._front.server_close()
         self.hang_up()
         super().__exit__(kind, error, trace)
-        os.environ.pop("SSL_CERT_FILE", None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def issuer(self) -> str:
         return f"http{'' if self._plain else 's'}://{HOST}:{self._front.server_port}/"
 
+    def browser(self) -> Browser:
+        """Return a browser that goes round the front: its own TLS would only warm the machine."""
+        return _BackDoorBrowser(self)
+
     def hang_up(self) -> None:
         """Close every open connection, as a server does with those that nobody has used for a while."""
         for connection in list(self._front.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+class _BackDoorBrowser(Browser):
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__(tenant)
+        self._front, self._back = tenant.issuer, f"http://{HOST}:{tenant.port}/"
+
+    def open(self, url: str, data: dict[str, str] | None = None) -> tuple[int, str | None, str]:
+        return super().open(url.replace(self._front, self._back, 1), data)
 
 
 class _Front(ThreadingHTTPServer):

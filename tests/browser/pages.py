@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import include, path
@@ -33,6 +34,7 @@ class StrictPolicyMiddleware:
         return response
 
 
+@login_not_required
 def home(request: HttpRequest) -> HttpResponse:
     return render(request, "page.html", {"title": "Start"})
 
@@ -57,6 +59,7 @@ def numbers(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"numbers": [1, 2, 3]})
 
 
+@login_not_required
 def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 

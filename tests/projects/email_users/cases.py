@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from django_auth0_flow.models import Identity
+from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import assert_nothing_stored, code_shown, walk
 
@@ -56,3 +57,13 @@ def test_nobody_else_gets_the_groups_wrong(client: Client, tenant: Tenant, auth0
     tenant.user.claims["roles"] = ["staff"]
     walk(client, tenant)
     assert people.objects.get().is_staff
+
+
+def test_the_test_kit(client: Client) -> None:
+    auth0_login(client, sub="auth0|grace")
+    assert client.get("/name/").content.decode().startswith("grace@example.com ")
+    person = people.objects.create(email="alan@example.org", first_name="Alan")
+    auth0_login(client, user=person)
+    assert client.get("/name/").content.decode() == f"alan@example.org {person.pk}"
+    person.refresh_from_db()
+    assert person.first_name == "Alan"

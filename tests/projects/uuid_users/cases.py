@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from django_auth0_flow.models import Identity
+from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import walk
 
@@ -77,3 +78,13 @@ def test_accounts_left_behind_by_another_package_find_users_by_their_uuid(auth0_
         )
     call_command("auth0_import_identities", "allauth", "--apply", stdout=io.StringIO())
     assert Identity.objects.get().user == ada
+
+
+def test_the_test_kit(client: Client) -> None:
+    auth0_login(client, sub="auth0|ada")
+    assert client.get("/name/").content.decode() == f"auth0.ada {members.objects.get().pk}"
+    member = members.objects.create(handle="grace", contact="grace@example.com", logins=3, born="1906-12-09")
+    auth0_login(client, user=member)
+    assert client.get("/name/").content.decode() == f"grace {member.pk}"
+    member.refresh_from_db()
+    assert (member.contact, member.logins, member.born.year) == ("grace@example.com", 3, 1906)

@@ -1,0 +1,216 @@
+"""The walk's second half: each other kind of login, checked by what went over the wire and by the page it ends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from site_config import clock
+
+from .people import NURSE, PATIENT, TOKEN_LIFETIME
+from .walk import StepFailed, Walk
+from .ways import BILLING
+
+if TYPE_CHECKING:
+    from django_auth0_flow.testing.tenant import LoggedRequest
+
+PROFILE = "/profile/"
+VISITOR = "visitor@example.com"
+_GRANT = "http://auth0.com/oauth/grant-type/"
+
+
+class WaysWalk(Walk):
+    """``Walk`` and then, with the same browser, the cards of the page "Ways to log in"."""
+
+    def steps(self) -> list[Callable[[], None]]:
+        return [
+            *super().steps(),
+            self.join_an_organization,
+            self.be_known_already,
+            self.be_answered_by_post,
+            self.bring_an_id_token,
+            self.bring_code_and_id_token,
+            self.read_a_code,
+            self.type_a_password,
+            self.sign_push_and_bind,
+            self.call_another_api,
+            self.fetch_a_foreign_token,
+        ]
+
+    # -- on the tenant's page ------------------------------------------------------------------------------------------
+
+    def join_an_organization(self) -> None:
+        with self.step("An organization: the login is for one of its members") as done:
+            organization = next(iter(self.stage.tenant.organizations))
+            self.start("/auth0/login/", organization=organization)
+            password = next(user.password for user in self.stage.tenant.users.values() if user.email == PATIENT)
+            self.browser.submit(self.form(with_field="password"), username=PATIENT, password=password or "")
+            self.browser.follow()
+            self.expect("organization asked for", organization, self.asked().get("organization"))
+            self.expect("address", PROFILE, self.path())
+            self.expect("organization on the page", organization, self.shown("organization-id"))
+            done("asked for, named in the ID token, kept on the login")
+
+    def be_known_already(self) -> None:
+        with self.step("A silent login: a visitor without a login here, with one at the tenant") as done:
+            self.browser.forget("clinic_session")
+            pages = self.seen("/u/login")
+            self.open("/ways/silent/")
+            self.browser.follow()
+            self.expect("prompt", "none", self.asked().get("prompt"))
+            self.expect("address", "/ways/silent/", self.path())
+            self.expect("name on the page", "Ada Lovelace", self.shown("known-as"))
+            self.expect("login pages shown", 0, self.seen("/u/login") - pages)
+            done("prompt=none; adopted without a page")
+
+    def be_answered_by_post(self) -> None:
+        with self.step("form_post: the answer comes in the body of a POST") as done:
+            exchanges = self.token_calls("authorization_code")
+            self.log_in_by_post("form-post", ["code", "state"])
+            self.expect("response_mode", "form_post", self.asked().get("response_mode"))
+            self.expect("code exchanges", 1, self.token_calls("authorization_code") - exchanges)
+            done("code and state posted, in no address; 1 token request")
+
+    def bring_an_id_token(self) -> None:
+        with self.step("id_token: no client secret, no call to the tenant") as done:
+            calls = self.token_calls()
+            self.log_in_by_post("id-token", ["id_token", "state"])
+            self.expect("response_type", "id_token", self.asked().get("response_type"))
+            self.expect("token requests", 0, self.token_calls() - calls)
+            self.expect("access token", "", self.shown("token-type"))
+            done("the ID token was posted and checked; no token request, no access token")
+
+    def bring_code_and_id_token(self) -> None:
+        with self.step("Hybrid: code and ID token together") as done:
+            exchanges = self.token_calls("authorization_code")
+            self.log_in_by_post("hybrid", ["code", "id_token", "state"])
+            self.expect("response_type", "code id_token", self.asked().get("response_type"))
+            self.expect("code exchanges", 1, self.token_calls("authorization_code") - exchanges)
+            self.expect("access token", "Bearer", self.shown("token-type"))
+            done("both posted; the code is the one that the ID token vouches for; 1 token request")
+
+    def sign_push_and_bind(self) -> None:
+        with self.step("PAR, JAR, private_key_jwt and DPoP: a login, an API call, a refresh") as done:
+            self.start("/ways/strong/login/", next_url="/appointments/")
+            self.browser.follow()
+            self.expect("parameters of /authorize", ["client_id", "request_uri"], sorted(self.asked()))
+            self.expect("a signed request was pushed", True, "request" in form_of(self.last("/oauth/par")))
+            self.expect("address", "/appointments/", self.path())
+            self.expect_own_proof(self.last("/oauth/token"))
+            self.expect("appointments on the page", 3, self.appointments())
+            refreshes = self.token_calls("refresh_token")
+            clock.put_forward(TOKEN_LIFETIME + 1)
+            self.open("/appointments/")
+            self.expect("appointments on the page", 3, self.appointments())
+            self.expect("refreshes", 1, self.token_calls("refresh_token") - refreshes)
+            self.expect_own_proof(self.last("/oauth/token"))
+            schemes = {hop.scheme for hop in self._take() if hop.target == "api" and hop.proof}
+            self.expect("schemes of the API calls with a proof", {"DPoP"}, schemes)
+            done("the browser saw a reference only; no client secret; each token request and API call has its proof")
+
+    # -- on pages of this site -----------------------------------------------------------------------------------------
+
+    def read_a_code(self) -> None:
+        with self.step(f"Passwordless: {VISITOR} gets a code by e-mail") as done:
+            self.open(f"/ways/direct/passwordless/?{urlencode({'next': PROFILE})}")
+            self.browser.submit(self.form(with_field="address"), address=VISITOR, kind="email-code")
+            self.browser.follow()
+            self.browser.submit(self.form(with_field="code"), code=self.message_to(VISITOR))
+            self.browser.follow()
+            self.expect("address", PROFILE, self.path())
+            self.expect("configuration on the page", "direct", self.shown("configuration"))
+            self.expect("OTP grants", 1, self.token_calls(f"{_GRANT}passwordless/otp"))
+            done("1 message, 1 token request with the code; no password, no redirect")
+
+    def type_a_password(self) -> None:
+        with self.step(f"Password and MFA: {NURSE} logs in on a page of the site") as done:
+            self.open(f"/ways/direct/password/?{urlencode({'next': PROFILE})}")
+            password = next(user.password for user in self.stage.tenant.users.values() if user.email == NURSE)
+            self.browser.submit(self.form(with_field="password"), username=NURSE, password=password or "")
+            self.browser.follow()
+            self.expect("status of the password grant", 403, self.last("/oauth/token").status)
+            self.browser.submit(self.form(with_field="factor"), factor="0")
+            self.browser.follow()
+            self.browser.submit(self.form(with_field="code"), code=self.message_to(NURSE))
+            self.browser.follow()
+            self.expect("address", PROFILE, self.path())
+            self.expect("password grants", 1, self.token_calls(f"{_GRANT}password-realm"))
+            self.expect("MFA grants", 1, self.token_calls(f"{_GRANT}mfa-oob"))
+            done("mfa_required, a challenge by e-mail, then the tokens; the mfa_token stayed on the server")
+
+    # -- more from one login -------------------------------------------------------------------------------------------
+
+    def call_another_api(self) -> None:
+        with self.step("A second API from the same login") as done:
+            logins, refreshes = self.seen("/authorize"), self.token_calls("refresh_token")
+            for _ in range(2):
+                self.open("/ways/invoices/")
+                self.expect("status", 200, self.browser.answer.status_code)
+                self.expect("audience on the page", BILLING, self.shown("audience"))
+            self.expect("logins", 0, self.seen("/authorize") - logins)
+            self.expect("token requests for it", 1, self.token_calls("refresh_token") - refreshes)
+            self.expect("audience asked for", [BILLING], self.last("/oauth/token").form.get("audience"))
+            done("1 token request by refresh token, for 2 calls; no login")
+
+    def fetch_a_foreign_token(self) -> None:
+        with self.step("Token Vault: the user's token at another provider") as done:
+            self.start("/ways/vault/login/", next_url="/ways/calendar/")
+            self.browser.follow()
+            self.expect("address", "/ways/calendar/", self.path())
+            self.expect("provider on the page", "google-oauth2", self.shown("connection"))
+            done("exchanged for the refresh token; it stays on the server")
+
+    # -- tools ---------------------------------------------------------------------------------------------------------
+
+    def start(self, login: str, *, next_url: str = PROFILE, **parameters: str) -> None:
+        """Open a login page of the site and go on to what the tenant answers first."""
+        self.open(f"{login}?{urlencode({'next': next_url, **parameters})}")
+        self.expect("status", 302, self.browser.answer.status_code)
+        self.browser.follow(until=f"{self.stage.url}/")
+
+    def log_in_by_post(self, configuration: str, fields: Iterable[str]) -> None:
+        """Log in with a configuration whose answer is a form that the tenant's page posts; the tenant knows her."""
+        self.start(f"/ways/{configuration}/login/")
+        form = self.form(to=f"/ways/{configuration}/callback/")
+        self.expect("fields of the answer", sorted(fields), sorted(form.fields))
+        self.browser.submit(form)
+        self.expect("status", 303, self.browser.answer.status_code)
+        self.browser.follow()
+        self.expect("address", PROFILE, self.path())
+        self.expect("configuration on the page", configuration, self.shown("configuration"))
+
+    def expect_own_proof(self, sent: LoggedRequest) -> None:
+        """Check that the site proved itself by a signature and sent a proof of the key that tokens are bound to."""
+        self.expect("status", 200, sent.status)
+        self.expect("client secret sent", False, "client_secret" in sent.form)
+        self.expect("client assertion sent", True, "client_assertion" in sent.form)
+        self.expect("DPoP proof sent", True, "DPoP" in sent.headers)
+
+    def message_to(self, address: str) -> str:
+        """Return the code in the tenant's newest message, which must be one to ``address``."""
+        outbox = self.stage.tenant.outbox
+        if not outbox or outbox[-1].to != address or not outbox[-1].code:
+            raise StepFailed("the tenant's outbox", f"a code for {address}", outbox[-1].to if outbox else "nothing")
+        return outbox[-1].code
+
+    def last(self, path: str) -> LoggedRequest:
+        """Return the newest request to the tenant's ``path``."""
+        found = [entry for entry in self.stage.tenant.requests if entry.path == path]
+        if not found:
+            raise StepFailed("requests to the tenant", path, "none")
+        return found[-1]
+
+    def asked(self) -> dict[str, str]:
+        """Return the parameters of the newest authorization request, as the browser brought them."""
+        return {name: values[0] for name, values in self.last("/authorize").query.items()}
+
+    def seen(self, path: str) -> int:
+        return self.stage.tenant.count(path)
+
+    def path(self) -> str:
+        return urlsplit(self.browser.answer.url).path
+
+
+def form_of(entry: LoggedRequest) -> dict[str, str]:
+    return {name: values[0] for name, values in entry.form.items()}

@@ -1,0 +1,52 @@
+"""Further configurations of the same tenant, one for each kind of login: what the page "Ways to log in" is about.
+
+AUTH0_STRONG_CLIENT_ID, AUTH0_STRONG_KEY       an application with Private Key JWT, and its key: PEM text or a path
+AUTH0_VAULT_CLIENT_ID, AUTH0_VAULT_CLIENT_SECRET  an application without refresh token rotation, for Token Vault
+
+The others are the same application as the default one. Each has a callback URL: ``<BASE_URL>/ways/<name>/callback/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Configuration = dict[str, Any]
+
+
+def configurations(default: Mapping[str, Any], env: Callable[[str], str]) -> dict[str, Configuration]:
+    """Return the configurations beside ``default`` by name; those that lack something in the environment are left out."""
+    found: dict[str, Configuration] = {
+        "form-post": {**default, "RESPONSE_MODE": "form_post"},
+        "hybrid": {**default, "RESPONSE_TYPE": "code id_token"},
+        "id-token": without_tokens(default),
+        "direct": {
+            **default,
+            "PASSWORDLESS": ["email-code", "sms"],
+            "PASSWORD_REALM": "Username-Password-Authentication",
+        },
+    }
+    if env("AUTH0_STRONG_CLIENT_ID"):
+        found["strong"] = {
+            **default,
+            "CLIENT_ID": env("AUTH0_STRONG_CLIENT_ID"),
+            "CLIENT_SECRET": "",
+            "CLIENT_ASSERTION_KEYS": [{"key": env("AUTH0_STRONG_KEY"), "alg": "RS256"}],
+            "PUSHED_AUTHORIZATION": True,
+            "SIGNED_REQUESTS": True,
+            "DPOP": True,
+        }
+    if env("AUTH0_VAULT_CLIENT_ID"):
+        found["vault"] = {
+            **default,
+            "CLIENT_ID": env("AUTH0_VAULT_CLIENT_ID"),
+            "CLIENT_SECRET": env("AUTH0_VAULT_CLIENT_SECRET"),
+        }
+    return found
+
+
+def without_tokens(default: Mapping[str, Any]) -> Configuration:
+    """Return a configuration whose logins are an ID token and nothing else: no client secret, no API."""
+    left_out = ("AUDIENCE", "API_ORIGINS", "CLIENT_SECRET")
+    kept = {key: value for key, value in default.items() if key not in left_out}
+    return {**kept, "RESPONSE_TYPE": "id_token", "SCOPE": "openid profile email"}

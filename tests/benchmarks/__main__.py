@@ -1,0 +1,101 @@
+"""``python -m tests.benchmarks [--peers]``: measure everything, print the table, write table and plot into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import ssl
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks.measure import Row, read_rows
+from tests.benchmarks.names import LOGIN_PATHS
+from tests.benchmarks.report import plot, table
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What we ourselves need, in the versions that are installed here, so that all sites run on the same.
+SHARED = ("django", "requests", "urllib3", "certifi", "pyjwt", "cryptography")
+#: Arguments of each part: how thorough it is, by default and with --quick.
+PARTS = {
+    "chain": (["600"], ["60"]),
+    "id_token": (["400"], ["60"]),
+    "login": (["25", "8"], ["4", "4"]),
+    "storm": (["3"], ["2"]),
+    "imports": (["15"], ["4"]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="install the other packages into a virtual environment and compare logins with them; "
+        "FOLDER keeps that environment for the next time",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, help="where table and plot go (default: a temporary folder)"
+    )
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="measure these parts only")
+    parser.add_argument("--quick", action="store_true", help="few rounds: to see that it works, not to judge by")
+    arguments = parser.parse_args()
+    out = arguments.out or Path(tempfile.mkdtemp(prefix="benchmarks-"))
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="benchmark-peers-") as temporary:
+        peers = []
+        if arguments.peers is not None and "login" in arguments.only:
+            peers = [str(install_peers(Path(arguments.peers or temporary)))]
+        rows: list[Row] = []
+        for part in arguments.only:
+            sys.stderr.write(f"{part} …\n")
+            rows += run(part, [*PARTS[part][arguments.quick], *(peers if part == "login" else [])])
+    text = f"{conditions()}\n\n{table(rows)}\n"
+    (out / "benchmarks.md").write_text(text)
+    (out / "benchmarks.svg").write_text(plot(rows, "django-auth0-flow, as shares of the budgets (less is better)"))
+    sys.stdout.write(text)
+    sys.stderr.write(f"\nwritten: {out}/benchmarks.md, {out}/benchmarks.svg\n")
+
+
+def run(part: str, arguments: list[str]) -> list[Row]:
+    """Measure one part in a process of its own and return its rows."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{part}", *arguments],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return read_rows(done.stdout)
+
+
+def install_peers(folder: Path) -> Path:
+    """Make a virtual environment with the peers and with what this one has of our own needs; return its interpreter."""
+    python = folder / "bin" / "python"
+    wanted = [paths.distribution for paths in LOGIN_PATHS.values() if paths.distribution]
+    pins = [f"{name}=={version(name)}" for name in SHARED]
+    if not python.exists():
+        sys.stderr.write("installing the peers …\n")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *pins, *wanted], check=True)
+    return python
+
+
+def conditions() -> str:
+    """Say what the figures depend on."""
+    load = os.getloadavg()[0]
+    return (
+        f"Python {platform.python_version()}, Django {version('django')}, {ssl.OPENSSL_VERSION}, "
+        f"{os.cpu_count()} CPUs, load {load:.1f}. Median and quartiles of CPU time; rounds take turns."
+    )
+
+
+if __name__ == "__main__":
+    main()
