@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from .doctor.catalogue import Mistake
 from .protocol.errors import Auth0Error, InvalidGrant, OAuthError
 from .setup_mistakes import find_setup_mistake
+
+if TYPE_CHECKING:
+    from .doctor.catalogue import Mistake
 
 logger = logging.getLogger("django_auth0_flow.direct")
 

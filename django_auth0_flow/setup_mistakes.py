@@ -6,9 +6,12 @@ For the people who run the site: it goes to the log, and with ``DEBUG`` onto the
 
 from __future__ import annotations
 
-from .doctor.catalogue import MISTAKES, Mistake
-from .doctor.refusals import find_mistake
+from typing import TYPE_CHECKING
+
 from .protocol.errors import Auth0Error, OAuthError
+
+if TYPE_CHECKING:
+    from .doctor.catalogue import Mistake
 
 #: The kinds of mistake that are never about the visitor or the weather.
 _OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 D13".split())
@@ -25,6 +28,10 @@ def find_setup_mistake(error: Auth0Error) -> Mistake | None:
     """Return the mistake in the set-up that ``error`` tells of, or None if it tells of the visitor or of the weather."""
     if not isinstance(error, OAuthError):
         return None
+    # The catalogue is large and few logins need it.
+    from .doctor.catalogue import MISTAKES
+    from .doctor.refusals import find_mistake
+
     found = find_mistake(error.error, error.error_description, error.status)
     if found == "SM63" and "signup" in error.error_description.lower():
         return None  # an unknown address, where nobody may sign up

@@ -24,8 +24,9 @@ class SharedTlsAdapter(HTTPAdapter):
     """An HTTPAdapter whose connections share their TLS context. ``verify`` and ``cert`` mean what they mean to requests."""
 
     def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: bool | str | None, cert: Any = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> Any:
+        """Put the shared context into the place of the files that it holds."""
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] != "https" or not verify:
             return host, pool
@@ -36,13 +37,13 @@ class SharedTlsAdapter(HTTPAdapter):
         return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": context}
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # its stubs leave it bare
         if conn.conn_kw.get("ssl_context") is not None:
             # They are in the context; named here, they would be read again for each connection.
             conn.ca_certs = conn.ca_cert_dir = conn.cert_file = conn.key_file = None
 
 
-def _shared_context(verify: bool | str | None, cert: Any) -> ssl.SSLContext:
+def _shared_context(verify: bool | str, cert: Any) -> ssl.SSLContext:
     """Return the context for what requests calls ``verify`` and ``cert``. Raises OSError for a file that can't be used."""
     bundle = _stat(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
     files = (cert,) if isinstance(cert, str) else tuple(cert or ())

@@ -300,7 +300,7 @@ def _check_times(claims: Mapping[str, Any], *, now: float, leeway: int, iat_requ
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
+    value: Any = claims.get(name)
     if type(value) not in (int, float) or not -1e12 < value < 1e12:  # a bool is an int to isinstance
         raise TokenValidationError(name, "it must be a number of seconds")
     return float(value)

@@ -60,6 +60,10 @@ class Hop:
     def is_tenants(self) -> bool:
         return self.target == "tenant"
 
+    @property
+    def grant_type(self) -> str:
+        return self.parameters.get("grant_type", "")
+
     def told(self, *, briefly: bool = False) -> str:
         """Return the request as a line of text without secrets; ``briefly`` only counts the parameters."""
         if briefly:
@@ -102,8 +106,8 @@ def tell(hops: Sequence[Hop], width: int, told: set[tuple[str, ...]] | None = No
     With a set to remember requests in, the parameters of one told before are not spelt out again if they are many.
     """
 
-    def kind(hop: Hop) -> tuple[str, str, str, str, int]:
-        return (hop.source, hop.target, hop.method, hop.path, hop.status)
+    def kind(hop: Hop) -> tuple[str, str, str, str, str, int]:
+        return (hop.source, hop.target, hop.method, hop.path, hop.grant_type, hop.status)
 
     ordered = sorted(hops, key=lambda hop: [kind(each) for each in hops].index(kind(hop)))
     for key, alike in groupby(ordered, key=kind):
@@ -112,7 +116,7 @@ def tell(hops: Sequence[Hop], width: int, told: set[tuple[str, ...]] | None = No
         times = f"{len(group)} x " if len(group) > 1 else ""
         start = f"{source:>7} → {target:<6} "
         hop = group[0]
-        known = (hop.path, *hop.parameters)
+        known = (hop.path, hop.grant_type, *hop.parameters)
         briefly = told is not None and known in told and len(hop.parameters) > 3
         if told is not None:
             told.add(known)

@@ -1,14 +1,17 @@
 """What the middleware adds to a request that does not touch ``request.auth0``; ``python -m tests.benchmarks.chain ROUNDS``.
 
-The chains differ in ``Auth0Middleware`` only and end in an empty view, so nothing hides its cost: once as short as it can
-be (sessions and users), once as ``startproject`` makes it. A logged-in visitor brings the cookie and the view asks who it is.
+The chains differ in ``Auth0Middleware`` only: one is as ``startproject`` makes it, one as short as it can be (sessions and
+users). An anonymous visitor meets an empty view, so that nothing hides the cost; of a visitor with a session the view asks
+who it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -41,7 +44,12 @@ async def async_asks(request: HttpRequest) -> HttpResponse:
     return HttpResponse("known" if user.is_authenticated else "unknown")
 
 
-VIEWS = {"empty/": empty, "asks/": asks, "async/empty/": async_empty, "async/asks/": async_asks}
+VIEWS: dict[str, Callable[..., Any]] = {
+    "empty/": empty,
+    "asks/": asks,
+    "async/empty/": async_empty,
+    "async/asks/": async_asks,
+}
 
 
 def log_in() -> str:
@@ -64,7 +72,7 @@ def wsgi(middleware: list[str], address: str, cookie: str) -> Callable[[], None]
     from django.core.handlers.wsgi import WSGIHandler
 
     settings.MIDDLEWARE = middleware
-    handler = WSGIHandler()
+    handler: Any = WSGIHandler()
 
     def request() -> None:
         response = handler(environ_for("GET", address, cookie), lambda status, headers, exc_info=None: None)
@@ -75,7 +83,7 @@ def wsgi(middleware: list[str], address: str, cookie: str) -> Callable[[], None]
     return request
 
 
-def asgi(middleware: list[str], address: str, cookie: str, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+def asgi(middleware: list[str], address: str, cookie: str, *, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """The chain without the ASGI handler's threads and signals, which would hide everything else."""
     from django.conf import settings
     from django.core.handlers.asgi import ASGIHandler, ASGIRequest
@@ -86,17 +94,15 @@ def asgi(middleware: list[str], address: str, cookie: str, loop: asyncio.Abstrac
     scope = {"type": "http", "method": "GET", "path": address, "query_string": b"", "headers": headers}
 
     def request() -> None:
-        import io
-
         loop.run_until_complete(handler.get_response_async(ASGIRequest(scope, io.BytesIO())))
 
     return request
 
 
-def compare(title: str, build: Callable[[list[str], str], Callable[[], None]], address: str, rounds: int) -> list[Row]:
+def compare(title: str, build: Callable[..., Callable[[], None]], address: str, cookie: str, rounds: int) -> list[Row]:
     rows = []
     for name, chain, budget in (("startproject's chain", MIDDLEWARE, BUDGET), ("sessions and users only", SHORT, None)):
-        functions = {"with": build([*chain, OURS], address), "without": build(chain, address)}
+        functions = {"with": build([*chain, OURS], address, cookie), "without": build(chain, address, cookie)}
         found = take_turns(functions, rounds=rounds, repeat=25)
         added = Spread.of([(a - b) * 1e6 for a, b in zip(found["with"], found["without"], strict=True)])
         total = scaled(found["without"], 1e6)
@@ -118,20 +124,11 @@ def main(rounds: int) -> None:
     cookie = log_in()
     loop = asyncio.new_event_loop()
     rows = []
-    for kind, known in (("anonymous", ""), ("logged in", cookie)):
-        rows += compare(f"{kind}, WSGI", lambda chain, to, who=known: wsgi(chain, to, who), _path("", known), rounds)
-        rows += compare(
-            f"{kind}, async",
-            lambda chain, to, who=known: asgi(chain, to, who, loop),
-            _path("async/", known),
-            rounds // 2,
-        )
+    for kind, known, view in (("anonymous", "", "empty/"), ("logged in", cookie, "asks/")):
+        rows += compare(f"{kind}, WSGI", wsgi, f"/{view}", known, rounds)
+        rows += compare(f"{kind}, async", partial(asgi, loop=loop), f"/async/{view}", known, rounds // 2)
     loop.close()
     write_rows(rows)
-
-
-def _path(prefix: str, cookie: str) -> str:
-    return f"/{prefix}{'asks' if cookie else 'empty'}/"
 
 
 if __name__ == "__main__":

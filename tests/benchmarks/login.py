@@ -1,7 +1,7 @@
 """CPU per login: ours and the peers, each in a process of its own, logging in at one and the same tenant by turns.
 
-``python -m tests.benchmarks.login ROUNDS LOGINS [PYTHON]`` prints rows. PYTHON is an interpreter that has the peers; without
-it there is only ours, and nothing to compare with.
+``python -m tests.benchmarks.login ROUNDS LOGINS [PYTHON]`` prints rows. PYTHON is an interpreter that has the peers;
+without it there is only ours, and nothing to compare with.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WARM_UP = 5
 
 @dataclass
 class Cost:
-    """CPU seconds per login, one figure per round, of its two requests; what one login sends to the database and the tenant."""
+    """CPU seconds of a login's two requests, one figure per round; what one login asks of the database and the tenant."""
 
     start: list[float] = field(default_factory=list)
     callback: list[float] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """A site in a process of its own that logs one browser after another in and tells what that cost.
 
 ``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads one line of JSON per request on standard input, ``["GET",
-"/path?query", "cookie header", false]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU seconds,
-number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to the browser.
+"/path?query", "cookie header", false]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU
+seconds, number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to the browser.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Site:
     def __init__(self) -> None:
         from django.core.wsgi import get_wsgi_application
 
-        self._handler = get_wsgi_application()
+        self._handler: Any = get_wsgi_application()
 
     def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
         """Send one request; ``counting`` counts SQL statements, which costs time, instead of time."""
@@ -106,7 +106,7 @@ class Site:
             response = self._handler(environ, start_response)
             for _ in response:
                 pass
-            response.close()  # type: ignore[attr-defined]  # a server calls it; this ends the request
+            response.close()  # as a server does; this ends the request
             spent = time.process_time() - started
         cookies: SimpleCookie = SimpleCookie(cookie)
         for name, value in answer["headers"]:

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: The unit of a ratio.
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -37,7 +40,7 @@ class Row:
     group: str
     measure: str
     spread: Spread
-    unit: str = "×"
+    unit: str = TIMES
     budget: float | None = None
     detail: str = ""
 

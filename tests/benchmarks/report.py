@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 
-from tests.benchmarks.measure import Row
+from tests.benchmarks.measure import TIMES, Row
 
 _WIDTH, _LEFT, _LINE, _TOP = 1000, 470, 26, 60
 _SCALE = 1.5  # the right edge, in budgets
@@ -27,7 +27,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.3f}" if unit == "×" and value < 1.2 else f"{value:.2f}".removesuffix(".00")  # noqa: RUF001 - the sign
+    return f"{value:.3f}" if unit == TIMES and value < 1.2 else f"{value:.2f}".removesuffix(".00")
 
 
 def plot(rows: Sequence[Row], title: str) -> str:
@@ -52,9 +52,10 @@ def plot(rows: Sequence[Row], title: str) -> str:
 def _drawn(row: Row, y: int) -> list[str]:
     assert row.budget
     colour = _COLOURS[bool(row.is_met)]
+    label = escape(f"{row.group}: {row.measure}".replace("`", ""))
     low, middle, high = (_x(value / row.budget) for value in (row.spread.low, row.spread.median, row.spread.high))
     return [
-        f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(f"{row.group}: {row.measure}".replace("`", ""))}</text>',
+        f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{label}</text>',
         f'<line x1="{low}" y1="{y}" x2="{high}" y2="{y}" stroke="{colour}" stroke-width="3"/>',
         f'<circle cx="{middle}" cy="{y}" r="5" fill="{colour}"/>',
     ]

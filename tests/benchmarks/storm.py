@@ -1,6 +1,7 @@
 """How many token requests an expired login costs; ``python -m tests.benchmarks.storm EXPIRIES`` prints rows.
 
-The harness of the tests on SQLite: a storm is a number of requests let go at the same moment, rotation with reuse detection on.
+The harness of the tests on SQLite: a storm is a number of requests let go at the same moment, with rotation and reuse
+detection.
 ``tests/test_refresh_storm.py`` proves the same on PostgreSQL, MariaDB and Redis, under gunicorn and uvicorn.
 """
 

@@ -172,7 +172,7 @@ def test_connections_share_a_context_per_set_of_files(certificates: Certificates
     ca, client = str(certificates.ca), (str(certificates.client), str(certificates.client_key))
 
     def context(verify: bool | str, cert: tuple[str, str] | None = None) -> Any:
-        pool = SharedTlsAdapter().get_connection_with_tls_context(request, verify, cert=cert)
+        pool: Any = SharedTlsAdapter().get_connection_with_tls_context(request, verify, cert=cert)
         return pool.conn_kw.get("ssl_context")
 
     assert context(ca) is context(ca)
