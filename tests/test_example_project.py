@@ -18,17 +18,20 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import requests
 
+from tests.client_keys import client_key
+
 PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 #: What may be shown of a secret is its length.
 VEILED = re.compile(
-    r"\b(code|state|nonce|code_verifier|refresh_token|client_secret|password|token|id_token_hint)=(\S+)"
+    r"\b(code|state|nonce|code_verifier|refresh_token|client_secret|password|token|id_token_hint|otp|binding_code|oob_code"
+    r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token)=(\S+)"
 )
 SECONDS = 60
 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return an environment in which nothing is set for the example project."""
-    own = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "API_URL", "DATABASE", "LOG_LEVEL", "DEMO"}
+    own = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "API_URL", "DATABASE", "LOG_LEVEL", "DEMO", "LOGIN_WAYS"}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -77,6 +80,14 @@ def test_a_real_tenant_needs_nothing_but_environment_variables() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_checks_with_every_way_to_log_in() -> None:
+    key = client_key("example").pem
+    extra = {"AUTH0_STRONG_CLIENT_ID": "strong", "AUTH0_STRONG_KEY": key, "AUTH0_VAULT_CLIENT_ID": "vault"}
+    assert "AUTH0['vault'] needs CLIENT_SECRET" in manage("check", LOGIN_WAYS="1", **extra).stderr
+    done = manage("check", "--fail-level", "WARNING", LOGIN_WAYS="1", AUTH0_VAULT_CLIENT_SECRET="secret", **extra)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -104,8 +115,34 @@ def walk() -> subprocess.CompletedProcess[str]:
 def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
     assert walk.returncode == 0, walk.stdout + walk.stderr
     assert walk.stderr == ""
-    assert "2 refreshes, 0 families revoked" in walk.stdout
-    assert len(walk.stdout.splitlines()) <= 60
+    assert "All 20 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
+    assert len(walk.stdout.splitlines()) <= 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("title", "sent"),
+    [
+        ("An organization", "organization=org_"),
+        ("An organization", "invitation=…("),
+        ("A silent login", "GET /authorize prompt=none"),
+        ("form_post", "response_mode=form_post"),
+        ("id_token", "GET /authorize response_type=id_token"),
+        ("Hybrid", "POST /ways/hybrid/callback/"),
+        ("Passwordless", "grant_type=http://auth0.com/oauth/grant-type/passwordless/otp"),
+        ("Password and MFA", "grant_type=http://auth0.com/oauth/grant-type/mfa-oob"),
+        ("PAR, JAR, private_key_jwt and DPoP", "POST /oauth/par"),
+        ("PAR, JAR, private_key_jwt and DPoP", "Authorization: DPoP …("),
+        ("A second API", "audience=https://billing.example.com"),
+        ("Token Vault", "connection=google-oauth2"),
+    ],
+)
+def test_the_walk_tells_what_each_kind_of_login_sends(
+    walk: subprocess.CompletedProcess[str], title: str, sent: str
+) -> None:
+    step = re.search(rf"^\d+  {re.escape(title)}.*?✓", walk.stdout, re.DOTALL | re.MULTILINE)
+    assert step is not None
+    assert sent in step[0]
 
 
 @pytest.mark.slow
@@ -119,7 +156,16 @@ def test_the_walk_counts_eight_requests_and_one_refresh(walk: subprocess.Complet
 @pytest.mark.slow
 def test_the_walk_shows_no_secret(walk: subprocess.CompletedProcess[str]) -> None:
     shown = VEILED.findall(walk.stdout)
-    assert {name for name, _ in shown} >= {"code", "state", "nonce", "refresh_token", "client_secret", "password"}
+    assert {name for name, _ in shown} >= {
+        "code",
+        "state",
+        "nonce",
+        "refresh_token",
+        "client_secret",
+        "password",
+        "otp",
+    }
+    assert {name for name, _ in shown} >= {"mfa_token", "binding_code", "client_assertion", "request", "subject_token"}
     assert [value for _, value in shown if not value.startswith("…(")] == []
     assert "eyJ" not in walk.stdout
 
@@ -127,7 +173,12 @@ def test_the_walk_shows_no_secret(walk: subprocess.CompletedProcess[str]) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "step", "said"),
-    [("nonce-invalid", 3, "expected 302, found 400"), ("drop-after", 3, "expected 302, found 503")],
+    [
+        ("nonce-invalid", 3, "expected 302, found 400"),
+        ("drop-after", 3, "expected 302, found 503"),
+        ("c-hash-invalid@15", 15, "expected '/profile/', found '/ways/hybrid/callback/'"),
+        ("rate-limit@18", 18, "expected '/appointments/', found '/ways/strong/callback/'"),
+    ],
 )
 def test_the_walk_notices_a_step_that_fails(fault: str, step: int, said: str) -> None:
     done = manage("demo", "--walk", "--fault", fault)
@@ -228,6 +279,13 @@ class Person:
         )
         return self.page.text
 
+    def send_to_this_page(self, **values: str) -> str:
+        """Send the form without an action that the page's ``main`` holds."""
+        main = self.page.text.partition("<main")[2]
+        hidden = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', main))
+        self.page = self.session.post(self.page.url, {**hidden, **values}, headers={"Origin": self.site}, timeout=20)
+        return self.page.text
+
     def log_in(self, path: str, email: str, password: str) -> str:
         self.open(path)
         return self.send("/u/login", username=email, password=password)
@@ -289,6 +347,56 @@ def test_test_results_want_a_second_factor(person: Person) -> None:
     person.open("/results/")
     assert urlsplit(person.page.url).path == "/u/mfa"
     assert "Haemoglobin" in person.send("/u/mfa", code="123456")
+
+
+@pytest.mark.slow
+def test_ways_to_log_in_lists_each_kind_without_a_login(person: Person) -> None:
+    text = person.open("/ways/")
+    assert person.page.status_code == 200
+    cards = re.findall(r'<h3><a href="([^"]+)">', text)
+    logins = {html.unescape(card) for card in cards if "/login/" in card}
+    assert {login.partition("/login/")[0] for login in logins} == {
+        "/auth0",
+        *(f"/ways/{name}" for name in ("form-post", "hybrid", "id-token", "strong", "vault")),
+    }
+    assert any("organization=org_" in login for login in logins)
+    for card in cards:
+        assert person.session.get(person.site + html.unescape(card), allow_redirects=False, timeout=20).status_code in (
+            200,
+            302,
+        )
+
+
+@pytest.mark.slow
+def test_the_outbox_shows_the_code_that_the_page_asks_for(person: Person) -> None:
+    person.open("/ways/direct/passwordless/?next=/profile/")
+    code_page = person.send_to_this_page(address="someone@example.com", kind="email-code")
+    assert 'name="code"' in code_page
+    asking = person.page
+    text = person.open("/ways/outbox/")
+    row = re.search(r"someone@example\.com</th>.*?<code>(\d{6})</code>", text, re.DOTALL)
+    assert row is not None
+    person.page = asking
+    text = person.send_to_this_page(code=row[1])
+    assert 'id="configuration">direct<' in text
+
+
+@pytest.mark.slow
+def test_the_silent_page_is_for_everybody(person: Person) -> None:
+    assert "Welcome, whoever you are." in person.open("/ways/silent/")
+
+
+@pytest.mark.slow
+def test_the_calendar_says_why_it_has_no_token(person: Person) -> None:
+    text = person.log_in("/ways/calendar/", *ADA)
+    assert "connection_token_refused" in text
+
+
+@pytest.mark.slow
+def test_without_the_demo_there_are_no_ways(tmp_path: Path) -> None:
+    code = "from django.test import Client; print(Client().get('/ways/').status_code)"
+    done = manage("shell", "-c", code, ALLOWED_HOSTS="testserver", DATABASE=str(tmp_path / "clinic.sqlite3"))
+    assert done.stdout.strip().endswith("404"), done.stderr
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ class Browser:
     def forget(self, name: str) -> None:
         """Delete a cookie."""
         if self.cookie(name) is not None:
-            self._session.cookies.set(name, None)
+            del self._session.cookies[name]
 
     def open(self, url: str) -> requests.Response:
         """Get one address; a redirect is not followed."""

@@ -26,7 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--walk", action="store_true", help="log in, call, refresh and log out without a person, telling each step"
     )
-    parser.add_argument("--fault", metavar="NAME", help=argparse.SUPPRESS)  # shows that a failing step is noticed
+    # Shows that a failing step is noticed: a fault of the tenant, from this step on.
+    parser.add_argument("--fault", metavar="NAME[@STEP]", default="", help=argparse.SUPPRESS)
     return parser
 
 
@@ -37,9 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.walk:
             with Stage(port=options.port or 0, tenant_port=options.tenant_port, log_level="ERROR") as stage:
-                if options.fault:
-                    stage.tenant.fault(options.fault)
-                return WaysWalk(stage, Screen()).run()
+                fault, _, step = options.fault.partition("@")
+                return WaysWalk(stage, Screen(), fault=fault, fault_step=int(step or 1)).run()
         port = 8000 if options.port is None else options.port
         with Stage(port=port, tenant_port=options.tenant_port, log_level="INFO", on_answer=LiveWire()) as stage:
             welcome(stage)

@@ -36,7 +36,7 @@ def furnish_tenant(tenant: Tenant) -> None:
         nickname="mary",
         given_name="Mary",
         family_name="Seacole",
-        password="nursing notes",  # noqa: S106  # shown at the start of the demo
+        password="nursing notes",
         mfa_required=True,
         authenticators=[Authenticator("email", name=NURSE)],
     )

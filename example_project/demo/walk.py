@@ -34,10 +34,11 @@ class StepFailed(Exception):
 
 
 class Walk:
-    """One browser's way through the site."""
+    """One browser's way through the site. ``fault`` goes wrong at the tenant once, from step ``fault_step`` on."""
 
-    def __init__(self, stage: Stage, screen: Screen) -> None:
+    def __init__(self, stage: Stage, screen: Screen, *, fault: str = "", fault_step: int = 1) -> None:
         self.stage, self.screen = stage, screen
+        self._fault, self._fault_step = fault, fault_step
         self.browser = Browser()
         self.hops: list[Hop] = []
         self._number = 0
@@ -189,6 +190,8 @@ class Walk:
     def step(self, title: str) -> Iterator[Callable[[str], None]]:
         """Announce a step; the block tells with the function it gets how the step went."""
         self._number += 1
+        if self._fault and self._number == self._fault_step:
+            self.stage.tenant.fault(self._fault)
         self._take()
         self.hops.clear()
         self.screen.say(self.screen.bold(f"{self._number:>2}  {title}"))

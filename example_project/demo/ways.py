@@ -31,7 +31,7 @@ def furnish_ways(tenant: Tenant, site: str, hosts: list[str]) -> dict[str, str]:
     public_key = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     strong = tenant.add_application(
         name="Harbour Clinic, stronger",
-        token_endpoint_auth_method="private_key_jwt",  # noqa: S106  # the name of a method
+        token_endpoint_auth_method="private_key_jwt",
         public_keys={"": public_key},
         require_par=True,
         require_jar=True,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from site_config import clock
 
 from .people import NURSE, PATIENT, TOKEN_LIFETIME
 from .walk import StepFailed, Walk
-from .ways import BILLING
+from .ways import BILLING, invitation_link
 from .wire import Hop
 
 if TYPE_CHECKING:
@@ -44,16 +44,20 @@ class WaysWalk(Walk):
     # -- on the tenant's page ------------------------------------------------------------------------------------------
 
     def join_an_organization(self) -> None:
-        with self.step("An organization: the login is for one of its members") as done:
+        with self.step("An organization: its invitation link lands on the site's login") as done:
             organization = next(iter(self.stage.tenant.organizations))
-            self.start("/auth0/login/", organization=organization)
+            link = urlsplit(invitation_link(self.stage.tenant))
+            self.start(link.path, **dict(parse_qsl(link.query)))
             password = next(user.password for user in self.stage.tenant.users.values() if user.email == PATIENT)
             self.browser.submit(self.form(with_field="password"), username=PATIENT, password=password or "")
             self.browser.follow()
             self.expect("organization asked for", organization, self.asked().get("organization"))
+            self.expect(
+                "invitations accepted", [True], [each.accepted for each in self.stage.tenant.invitations.values()]
+            )
             self.expect("address", PROFILE, self.path())
             self.expect("organization on the page", organization, self.shown("organization-id"))
-            done("asked for, named in the ID token, kept on the login")
+            done("asked for with the invitation, named in the ID token, kept on the login")
 
     def be_known_already(self) -> None:
         with self.step("A silent login: a visitor without a login here, with one at the tenant") as done:
@@ -109,7 +113,9 @@ class WaysWalk(Walk):
             self.expect("appointments on the page", 3, self.appointments())
             self.expect("refreshes", 1, self.token_calls("refresh_token") - refreshes)
             self.expect_own_proof(self.last("/oauth/token"))
-            self.expect("API calls with a proof", ["DPoP"] * 2, [hop.scheme for hop in self.hops_to("api") if hop.proof])
+            self.expect(
+                "API calls with a proof", ["DPoP"] * 2, [hop.scheme for hop in self.hops_to("api") if hop.proof]
+            )
             done("the browser saw a reference only; no client secret; each token request and API call has its proof")
 
     # -- on pages of this site -----------------------------------------------------------------------------------------

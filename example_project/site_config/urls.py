@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from clinic import api, views, ways
-from django.conf import settings
+from clinic.conf import has_ways
 from django.contrib import admin
 from django.urls import include, path
 
+from django_auth0_flow.conf import DEFAULT, configuration_names
 from django_auth0_flow.views import LogoutView
 
 urlpatterns = [
@@ -24,7 +25,7 @@ urlpatterns = [
     path("admin/logout/", LogoutView.as_view()),
     path("admin/", admin.site.urls),
 ]
-if settings.WAYS:
+if has_ways():
     urlpatterns += [
         path("ways/", ways.overview, name="ways"),
         path("ways/silent/", ways.silent, name="silent"),
@@ -35,7 +36,7 @@ if settings.WAYS:
         # Each configuration has its login, callback and logout below an address of its own.
         *(
             path(f"ways/{name}/", include("django_auth0_flow.urls", namespace=name), {"configuration": name})
-            for name in settings.AUTH0
-            if name != "default"
+            for name in configuration_names()
+            if name != DEFAULT
         ),
     ]

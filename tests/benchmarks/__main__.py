@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ("django", "requests", "urllib3", "certifi", "pyjwt", "cryptography")
 #: Arguments of each part: how thorough it is, by default and with --quick.
 PARTS = {
-    "chain": (["600"], ["60"]),
+    "chain": (["400"], ["60"]),
     "id_token": (["400"], ["60"]),
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),

@@ -1,0 +1,89 @@
+"""README.md says what the code does: settings, commands, names."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+from django.urls import NoReverseMatch, reverse
+
+from django_auth0_flow import conf, signals
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLE = README.partition("<!-- settings table -->")[2].strip().partition("\n\n")[0]
+DOCUMENTED = {key for row in TABLE.splitlines() for key in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])}
+
+
+def test_settings_table_has_every_key_and_no_other() -> None:
+    assert set(conf._KEYS) == DOCUMENTED
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE.splitlines() if re.match(r"\| `[A-Z_]+` \|", row)])
+def test_settings_table_gives_the_default(row: str) -> None:
+    """Plain defaults (numbers, True/False, texts) stand literally in the second column."""
+    _, key, kind, *_ = row.split("|")
+    name = key.strip(" `").lower()
+    default = getattr(conf.Auth0Settings(), name)
+    if name in ("response_mode", "domain", "client_id") or callable(default):
+        return
+    if isinstance(default, (bool, int, float, str)):
+        shown = f'"{default}"' if isinstance(default, str) else f"{default}"
+        assert f"`{shown}`" in kind
+
+
+def test_both_commands_come_first_and_create_their_environment() -> None:
+    demo, tests = re.findall(r"<!-- (?:demo|test) command -->\n```sh\n(.*?)\n```", README, flags=re.DOTALL)
+    assert demo.startswith("python3 -m venv .venv && ")
+    assert demo.endswith("python example_project/manage.py demo")
+    assert tests.startswith("python3 -m venv .venv && ")
+    assert tests.endswith("python -m pytest")
+    assert README.index(tests) < README.index("## Five-minute tour")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"manage\.py (auth0_\w+)", README))))
+def test_management_commands_exist(name: str) -> None:
+    assert get_commands()[name] == "django_auth0_flow"
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`auth0:(\w+)`", README))))
+def test_url_names_exist(name: str) -> None:
+    try:
+        assert reverse(f"auth0:{name}")
+    except NoReverseMatch as error:
+        raise AssertionError(name) from error
+
+
+@pytest.mark.parametrize(
+    "line", sorted(set(re.findall(r"^from (django_auth0_flow[\w.]*) import ([\w, ]+)$", README, re.MULTILINE)))
+)
+def test_imports_work(line: tuple[str, str]) -> None:
+    module, names = line
+    for name in names.split(", "):
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_signals_are_those_of_the_code() -> None:
+    for name in ("login_failed", "tokens_refreshed", "login_session_ended"):
+        assert hasattr(signals, name)
+        assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize(
+    "event", sorted(set(re.findall(r"^\| `([a-z_]+)`", README.partition("**In the log**")[2], re.MULTILINE)))
+)
+def test_log_events_are_those_of_the_code(event: str) -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "django_auth0_flow").glob("*.py"))
+    assert f'"{event} ' in sources or f'"{event}:' in sources or f"code={event}" in sources
+
+
+def test_table_of_contents_leads_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+        for title in re.findall(r"^##+ (.*)$", README, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(#([^)]+)\)", README):
+        assert target in headings, target
