@@ -218,7 +218,11 @@ def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse
     """Answer 403: the login was made again for this page and still does not satisfy it."""
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
-    context = {"code": test, "words": words_for(test), "retry_url": login_path(flow.configuration_of(request), next_url)}
+    context = {
+        "code": test,
+        "words": words_for(test),
+        "retry_url": login_path(flow.configuration_of(request), next_url),
+    }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 
 

@@ -385,7 +385,9 @@ def _revoke(configuration: str, refresh_token: str | None) -> bool:
 
 def seal_logout_state(configuration: str, next_url: str) -> str:
     """Return the ``state`` of a logout: it brings ``next_url`` back, and only our own comes back as ours."""
-    data = json.dumps({"t": get_settings(configuration).clock(), "n": next_url if len(next_url) <= 400 else ""}).encode()
+    data = json.dumps(
+        {"t": get_settings(configuration).clock(), "n": next_url if len(next_url) <= 400 else ""}
+    ).encode()
     return seal(data, purpose="logout_state", keys=secrets_of(configuration), context=configuration)
 
 

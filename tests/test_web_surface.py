@@ -175,7 +175,9 @@ def test_W4_nothing_of_a_login_is_stored_by_caches(client: Client, tenant: Tenan
     ]
     for answer in answers:
         assert answer["Cache-Control"] == "no-store"
-        has_form = b"csrfmiddlewaretoken" in answer.content  # without a referrer browsers send forms with "Origin: null"
+        has_form = (
+            b"csrfmiddlewaretoken" in answer.content
+        )  # without a referrer browsers send forms with "Origin: null"
         assert answer["Referrer-Policy"] == ("same-origin" if has_form else "no-referrer")
 
 
