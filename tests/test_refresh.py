@@ -416,7 +416,12 @@ class TestTransactions:
         pk = LoginSession.objects.get().pk
         tenant.clock.advance(DAY)
         tenant.fault("slow", seconds=0.3)
-        leader = threading.Thread(target=lambda: token_of(StoredTokenSource(pk)))
+
+        def lead() -> None:
+            token_of(StoredTokenSource(pk))
+            connections.close_all()
+
+        leader = threading.Thread(target=lead)
         leader.start()
         while pk not in single_flight._flights:
             leader.join(0.005)
