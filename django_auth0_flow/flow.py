@@ -406,6 +406,9 @@ def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
     facts = request.session.get(FACTS_KEY)
     if not isinstance(facts, dict) or error.code not in _DEAD:
         return
+    if error.code != "login_session_ended" and facts.get("id"):
+        # Deleted already, unless the view's transaction was rolled back by this very error.
+        LoginSession.objects.filter(pk=facts["id"]).delete()
     logout(request)
     # What guards against loops survives: how often this browser logged in within the last seconds.
     request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds") if name in facts}

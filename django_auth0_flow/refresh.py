@@ -154,6 +154,8 @@ class StoredTokenSource:
         outcome: Future[TokenSet] = Future()
 
         def work() -> None:
+            # Look before touching: where the row is not visible yet, an UPDATE could wait for the caller's own lock.
+            self._flight.row = None
             try:
                 outcome.set_result(run(self._flight.obtain(target, rejected)))
             except BaseException as error:  # noqa: BLE001  # handed to the thread that waits

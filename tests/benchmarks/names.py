@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 SITE = "http://testserver"
 OURS = "django-auth0-flow"
+#: No protocol at all: what Django's own sessions and ``login()`` cost, which nobody can go below.
+FLOOR = "Django alone, trusting anybody"
 
 
 class LoginPaths(NamedTuple):
@@ -19,6 +21,7 @@ class LoginPaths(NamedTuple):
 
 LOGIN_PATHS = {
     OURS: LoginPaths("/a/login/", "/a/callback/"),
+    FLOOR: LoginPaths("/a/login/", "/a/callback/"),
     "mozilla-django-oidc": LoginPaths("/a/authenticate/", "/a/callback/", "mozilla-django-oidc"),
     "social-auth-app-django": LoginPaths(
         "/a/login/oidc/", "/a/complete/oidc/", "social-auth-app-django", method="POST"

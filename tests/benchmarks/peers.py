@@ -8,14 +8,16 @@ whether it asks for userinfo, what it caches, what it stores.
 from __future__ import annotations
 
 import importlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
 
-from tests.benchmarks.names import OURS, SITE
+from tests.benchmarks.names import FLOOR, OURS, SITE
 
 SCOPE = "openid profile email"
 _MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -143,8 +145,28 @@ def authlib_urls(account: Account) -> list[Any]:
     return [path("a/login/", start), path("a/callback/", callback)]
 
 
+def floor_urls(account: Account) -> list[Any]:
+    """Views that keep a state in the session, look at no response and log a user in: insecure, and as cheap as can be."""
+    from django.contrib.auth import get_user_model, login
+
+    def start(request: HttpRequest) -> HttpResponse:
+        request.session["state"] = state = secrets.token_urlsafe(32)
+        query = {"client_id": account.client_id, "response_type": "code", "scope": SCOPE, "state": state}
+        address = urlencode({**query, "redirect_uri": f"{SITE}/a/callback/"})
+        return HttpResponseRedirect(f"{account.issuer}authorize?{address}")
+
+    def callback(request: HttpRequest) -> HttpResponse:
+        request.session.pop("state")
+        user, _ = get_user_model().objects.get_or_create(username="visitor")
+        login(request, user, backend=_MODEL_BACKEND)
+        return HttpResponseRedirect("/")
+
+    return [path("a/login/", start), path("a/callback/", callback)]
+
+
 PEERS = {
     OURS: Peer(ours, _included("django_auth0_flow.urls")),
+    FLOOR: Peer(nothing, floor_urls),
     "mozilla-django-oidc": Peer(mozilla, _included("mozilla_django_oidc.urls")),
     "social-auth-app-django": Peer(social, _included("social_django.urls")),
     "django-allauth": Peer(allauth, _included("allauth.urls")),
