@@ -5,9 +5,9 @@ import sys
 import django
 from django.conf import settings
 from django.core.management import call_command
-from django.urls import include, path, reverse
+from django.urls import URLResolver, include, path, reverse
 
-urlpatterns = [path("auth0/", include("django_auth0_flow.urls"))]
+urlpatterns: list[URLResolver] = []
 
 
 def main() -> None:
@@ -30,10 +30,12 @@ def main() -> None:
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         ROOT_URLCONF=__name__,
         LOGIN_URL="auth0:login",
+        LOGIN_REDIRECT_URL="/auth0/login/",
         USE_TZ=True,
         AUTH0={"DOMAIN": "example.eu.auth0.com", "CLIENT_ID": "an-id", "CLIENT_SECRET": "a-secret-of-some-length"},
     )
     django.setup()
+    urlpatterns.append(path("auth0/", include("django_auth0_flow.urls")))
     import django_auth0_flow
     import django_auth0_flow.decorators
 

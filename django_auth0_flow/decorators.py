@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, overload
 
@@ -14,7 +15,7 @@ from django.http.response import HttpResponseBase
 from . import answers, bearer
 from . import silent as silent_logins
 from .conf import chosen_configuration, get_settings
-from .flow import begin_login, configuration_of
+from .flow import begin_login, configuration_of, organization_for
 from .middleware import MARK
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
 from .requirements import OrganizationChoice, Requirement, as_names
@@ -144,6 +145,9 @@ def check_login(request: HttpRequest, requirement: Requirement, *, may_be_nobody
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
     requirement = requirement.for_request(request)
     if login.is_logged_in and not _is_elsewhere(request, login):
+        if requirement.organization is None and (wanted := organization_for(request, login.configuration)):
+            # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
+            requirement = replace(requirement, organization=wanted)
         return _test_login(request, login, requirement)
     if may_be_nobody:
         wanted = requirement.parameters(get_settings(configuration_of(request)))

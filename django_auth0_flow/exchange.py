@@ -5,6 +5,7 @@ Only the network part; who may ask and when is ``refresh``'s business.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class Target:
     @property
     def key(self) -> str:
         """The name under which the grant keeps this token set; "" for the default one."""
-        return f"{self.audience}\n{self.scope}\n{self.connection}\n{self.login_hint}".strip("\n")
+        values = [self.audience, self.scope, self.connection, self.login_hint]
+        return json.dumps(values) if any(values) else ""
 
 
 DEFAULT_TARGET = Target()

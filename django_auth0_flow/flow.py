@@ -406,7 +406,7 @@ def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
     facts = request.session.get(FACTS_KEY)
     if not isinstance(facts, dict) or error.code not in _DEAD:
         return
-    if error.code != "login_session_ended" and facts.get("id"):
+    if error.code in ("invalid_grant", "identity_changed", "user_blocked") and facts.get("id"):
         # Deleted already, unless the view's transaction was rolled back by this very error.
         LoginSession.objects.filter(pk=facts["id"]).delete()
     logout(request)

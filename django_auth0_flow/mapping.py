@@ -33,6 +33,10 @@ class ClaimsMapper:
                 values[name] = clean_value(field, claims[claim])
             except (ValidationError, ValueError, TypeError, OverflowError):
                 continue
+        email = self._email_field()
+        if self.conf.link_by_verified_email and email in values and self.verified_email(claims) != values[email]:
+            # Where a verified address finds a user, an unverified one is not stored: its owner would be led to a stranger.
+            del values[email]
         return values
 
     def usernames(self, claims: Mapping[str, Any]) -> Iterator[str]:
@@ -78,6 +82,9 @@ class ClaimsMapper:
             return None
         plain = email.count("@") == 1 and email.isprintable() and unicodedata.normalize("NFKC", email) == email
         return email if plain and " " not in email else None
+
+    def _email_field(self) -> str:
+        return str(self.user_model.get_email_field_name())
 
     def _username_field(self) -> str:
         return str(self.user_model.USERNAME_FIELD)

@@ -147,6 +147,8 @@ def share_login(request: HttpRequest, pending_id: str, proof: str, configuration
     made = type(request.session)(row.session_key)
     known = made.get(MADE_BY_KEY)
     if not isinstance(known, str) or not hmac.compare_digest(known, _digest(pending_id, proof)):
+        if proof and made.pop(MADE_BY_KEY, None) is not None:
+            made.save()  # an honest second submit is equal to the first: one that differs is the last to be looked at
         return False
     made.modified = True
     request.session = made
@@ -217,6 +219,9 @@ def find_successor(request: HttpRequest, pending_id: str, proof: str) -> Pending
     if not isinstance(entry, dict) or entry.get("kind") != _MOVED or not _is_alive(entry):
         return None
     if not hmac.compare_digest(str(entry.get("proof")), _digest(pending_id, proof)):
+        if proof and isinstance(stored, dict):
+            del stored[pending_id]  # one guess, as in share_login; a page that is only looked at brings none
+            request.session.modified = True
         return None
     try:
         key = _unseal(entry, f"{pending_id} {_MOVED}").decode()

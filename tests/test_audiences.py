@@ -106,6 +106,20 @@ class TestAudiences:
             auth0.api.get(billing + "/invoices")
         assert refreshes(tenant) == 0
 
+    def test_different_wishes_never_share_a_token(self) -> None:
+        wishes = [
+            Target(),
+            Target(audience="x"),
+            Target(scope="x"),
+            Target(connection="x"),
+            Target(login_hint="x"),
+            Target(audience="a", scope="b"),
+            Target(connection="a", login_hint="b"),
+            Target(audience="a\nb"),
+        ]
+        assert len({wish.key for wish in wishes}) == len(wishes)
+        assert Target().key == ""
+
     def test_the_number_of_kept_tokens_is_bounded(self) -> None:
         grant = Grant(TokenSet(refresh_token="r"))
         for number in range(3 * MAX_OTHERS):

@@ -275,3 +275,16 @@ class TestWhoMayNotComeIn:
         assert client.get("/bare/")["Location"].startswith("/auth0/login/")
         walk(client, tenant)
         assert is_logged_in(client)
+
+
+def test_L1_an_unverified_address_prepares_no_account_for_its_owner(
+    client: Client, tenant: Tenant, auth0_settings: Any
+) -> None:
+    """Somebody registers the victim's address, unverified, and waits for the owner to be linked to that account."""
+    auth0_settings(LINK_BY_VERIFIED_EMAIL=True)
+    tenant.user.email, tenant.user.email_verified = "victim@example.com", False
+    walk(client, tenant)
+    assert DjangoUser.objects.get().email == ""
+    owner = tenant.add_user(sub="google-oauth2|1", email="victim@example.com", email_verified=True, name="The owner")
+    walk(Client(), tenant, user=owner)
+    assert DjangoUser.objects.count() == 2
