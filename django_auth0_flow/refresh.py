@@ -129,7 +129,7 @@ class StoredTokenSource:
         if rejected is None and (tokens := self._at_hand(target)):
             return tokens
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
-        task = asyncio.ensure_future(arun(self._flight.obtain(target, rejected)))
+        task = asyncio.ensure_future(arun(self._flight.obtain(target, rejected, in_async=True)))
         _running.add(task)
         task.add_done_callback(_finished)
         return await asyncio.shield(task)

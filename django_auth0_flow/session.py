@@ -172,7 +172,13 @@ class Auth0Session:
         return await sync_to_async(lambda: self.scopes)()
 
     async def apermissions(self) -> frozenset[str]:
-        """As ``permissions``."""
+        """As ``permissions``; an expired token is refreshed first, without blocking the event loop."""
+
+        def has_expired() -> bool:
+            return bool(self.facts) and self._source.tokens.is_expired(self.configuration.clock())
+
+        if await sync_to_async(has_expired)():
+            await self.aaccess_token()
         return await sync_to_async(lambda: self.permissions)()
 
     async def aorganization(self) -> str | None:

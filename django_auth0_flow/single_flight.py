@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
+from asgiref.sync import SyncToAsync
 from django.db import InterfaceError, OperationalError, connections, router
 
 from .conf import Auth0Settings, get_settings
@@ -52,9 +53,14 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError)
 
 @dataclass(frozen=True)
 class _Flight:
-    """A refresh under way in this process. The answer is the row after it, or None: look for yourself."""
+    """A refresh under way in this process. The answer is the row after it, or None: look for yourself.
+
+    ``request``: the ASGI request whose event loop drives it, whose one database thread must stay free for it.
+    """
 
     target: Target
+    in_async: bool = False
+    request: object = field(default_factory=lambda: SyncToAsync.thread_sensitive_context.get(None))
     answer: Future[LoginSession | None] = field(default_factory=Future)
 
 
@@ -83,7 +89,7 @@ class SingleFlight:
         self.row: LoginSession | None = None
         self.rotation: tuple[LoginSession, Grant, float] | None = None
 
-    def obtain(self, target: Target, rejected: str | None) -> Steps[TokenSet]:
+    def obtain(self, target: Target, rejected: str | None, *, in_async: bool = False) -> Steps[TokenSet]:
         row = self.row
         if row is None or rejected is not None:
             row = yield Database(self.load)
@@ -93,13 +99,18 @@ class SingleFlight:
             tokens = self.tokens(row, target)
             if usable := self._without_refresh(row, tokens, rejected):
                 return usable
-            leader, flight = self._join(target)
+            leader, flight = self._join(target, in_async)
             if leader:
                 row = yield from self._lead(_Wish(target, rejected), row, flight)
                 self.row = row
                 return self.tokens(row, target)
             if self._usable_now(tokens, rejected):
                 return tokens
+            if flight.in_async and not in_async and flight.request is SyncToAsync.thread_sensitive_context.get(None):
+                # Waiting here would hold the thread that the leader needs for its save.
+                raise TransportError(
+                    "This request is refreshing the token already.", code="refresh_busy", retry_after=1
+                )
             yield Wait(max(0.0, give_up - time.monotonic()), flight.answer)
             if not flight.answer.done():
                 raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
@@ -133,12 +144,12 @@ class SingleFlight:
             raise LoginRequired("The access token has expired and there is no refresh token.", code="no_refresh_token")
         return None
 
-    def _join(self, target: Target) -> tuple[bool, _Flight]:
+    def _join(self, target: Target, in_async: bool) -> tuple[bool, _Flight]:
         with _flights_lock:
             flight = _flights.get(self.pk)
             if flight is not None:
                 return False, flight
-            flight = _flights[self.pk] = _Flight(target)
+            flight = _flights[self.pk] = _Flight(target, in_async)
             return True, flight
 
     def _lead(self, wish: _Wish, row: LoginSession, flight: _Flight) -> Steps[LoginSession]:
