@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 
@@ -16,6 +17,11 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise ValueError("a member stands twice")
     return result
 
+
+#: Levels of nesting that are read. Python's own limit is no help: in a thread with a small stack the interpreter dies.
+MAX_DEPTH = 200
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_BRACKET = re.compile(r"[\[\]{}]")
 
 #: What may stand around a value. RFC 8259 §2.
 _BLANKS = " \t\n\r"
@@ -42,9 +48,19 @@ def parse_json_array(data: bytes) -> list[Any]:
     return result
 
 
+def _refuse_depth(text: str) -> None:
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+
+
 def _parse_json(data: bytes) -> Any:
     try:
         text = data.decode("utf-8").strip(_BLANKS)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _refuse_depth(text)
         result, end = _decoder.raw_decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
