@@ -154,8 +154,11 @@ def finish_once(
     try:
         granted = submit()
     except Auth0Error as error:
-        if isinstance(error, InvalidGrant) and pending.share_login(*share):
-            return landing, None
+        if isinstance(error, InvalidGrant):
+            if pending.share_login(*share):
+                return landing, None
+            if successor := pending.find_successor(request, waiting.id, proof):
+                raise AlreadyWaiting(successor) from error
         if isinstance(error, MfaRequired):
             # Stays claimed until ``begin_mfa`` puts what follows in its place: a second submit waits for that.
             error.configuration = waiting.configuration

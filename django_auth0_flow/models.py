@@ -29,6 +29,14 @@ MAX_OTHERS = 16
 Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
 
+class UtcNow(Now):
+    """The database's clock, in UTC everywhere: MySQL's own is local time, which repeats an hour each autumn."""
+
+    def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
+        """Return UTC with microseconds, as Django stores every datetime there."""
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
+
+
 def exact_key(*parts: str) -> str:
     """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
@@ -209,11 +217,11 @@ class LoginSession(models.Model):
 
     def claim(self, lease: str, seconds: float) -> bool:
         """Win the right to refresh for ``seconds``, unless somebody alive holds it. One UPDATE."""
-        free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=Now())
+        free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
         changed = (
             type(self)
             .objects.filter(free, pk=self.pk)
-            .update(lease=lease, lease_expires_at=Now() + timedelta(seconds=seconds))
+            .update(lease=lease, lease_expires_at=UtcNow() + timedelta(seconds=seconds))
         )
         return changed == 1
 

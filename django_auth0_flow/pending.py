@@ -13,9 +13,9 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
@@ -24,6 +24,8 @@ from .conf import DEFAULT, get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .models import LoginSession
 from .transactions import change_stored
+
+T = TypeVar("T")
 
 SESSION_KEY = "_auth0_pending"
 #: Under this key a session knows by which pending login it was made, so that a second submit finds it.
@@ -86,11 +88,7 @@ def find_last(request: HttpRequest, kind: str, configuration: str) -> Pending | 
 def update(request: HttpRequest, pending: Pending, **data: Any) -> Pending:
     """Store further data of a login that is still there."""
     changed = replace(pending, data={**pending.data, **data})
-
-    def change(stored: dict[str, Any]) -> None:
-        stored[pending.id] = {**stored[pending.id], **_dump(changed)}
-
-    change_stored(request, SESSION_KEY, change, only_if=pending.id)
+    _change(request, pending, lambda entry: entry.update(_dump(changed)))
     return changed
 
 
@@ -103,22 +101,28 @@ def claim(request: HttpRequest, pending: Pending) -> bool:
     """Win the right to submit this login to the tenant; False while another request of this browser does so."""
     now, seconds = time.time(), _twin_seconds(pending.configuration)
 
-    def change(stored: dict[str, Any]) -> bool:
-        if stored[pending.id].get("busy", 0) > now:
+    def change(entry: dict[str, Any]) -> bool:
+        if entry.get("busy", 0) > now:
             return False
-        stored[pending.id]["busy"] = now + seconds
+        entry["busy"] = now + seconds
         return True
 
-    return bool(change_stored(request, SESSION_KEY, change, only_if=pending.id))
+    return bool(_change(request, pending, change))
 
 
 def release(request: HttpRequest, pending: Pending) -> None:
     """Give that right back: the tenant said no, and the visitor may try again."""
+    _change(request, pending, lambda entry: entry.update(busy=0))
 
-    def change(stored: dict[str, Any]) -> None:
-        stored[pending.id]["busy"] = 0
 
-    change_stored(request, SESSION_KEY, change, only_if=pending.id)
+def _change(request: HttpRequest, pending: Pending, change: Callable[[dict[str, Any]], T]) -> T | None:
+    """Change the stored entry of ``pending``; None if it is gone, or only tells any more where the login went on."""
+
+    def change_entry(stored: dict[str, Any]) -> T | None:
+        entry = stored[pending.id]
+        return change(entry) if entry.get("kind") == pending.kind else None
+
+    return change_stored(request, SESSION_KEY, change_entry, only_if=pending.id)
 
 
 # -- the second submit of a form whose first submit logged in --------------------------------------------------------------
@@ -215,6 +219,12 @@ def find_successor(request: HttpRequest, pending_id: str, proof: str) -> Pending
     stored = request.session.get(SESSION_KEY)
     if found := _successor(stored, pending_id):
         return found
+    if request.session.session_key:
+        fresh = type(request.session)(request.session.session_key)  # the other submit may have ended since we looked
+        if fresh.get(SESSION_KEY) != stored and fresh.session_key:
+            request.session, stored = fresh, fresh.get(SESSION_KEY)
+            if found := _successor(stored, pending_id):
+                return found
     entry = stored.get(pending_id) if isinstance(stored, dict) else None
     if not isinstance(entry, dict) or entry.get("kind") != _MOVED or not _is_alive(entry):
         return None

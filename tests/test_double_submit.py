@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from django_auth0_flow import pending
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
@@ -84,3 +86,43 @@ def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_twice(tenan
     assert answers[0]["Location"] == answers[1]["Location"]
     assert "/auth0/mfa/" in answers[0]["Location"]
     assert browsers[0].get(answers[0]["Location"], follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    """It has found the waiting login before the first submit moved it on, and claims it only afterwards."""
+    if form is code_form:
+        visitor, code = code_form(tenant)
+        visitor.submit("code", code=code)
+        user = next(user for user in tenant.users.values() if user.email == "mary@example.com")
+        user.mfa_required, user.authenticators = True, [Authenticator("otp", secret=SECRET)]
+        tenant.clock.advance(11)
+    visitor, code = form(tenant)
+    claim, answered, late = pending.claim, threading.Event(), threading.local()
+
+    def claim_late(*arguments: Any) -> bool:
+        if getattr(late, "yes", False):
+            assert answered.wait(10)
+        return claim(*arguments)
+
+    monkeypatch.setattr(pending, "claim", claim_late)
+    path, data = visitor.filled("code", code=code)
+    browsers = [visitor.twin(), visitor.twin()]
+    tenant.clear_log()
+
+    def first() -> Any:
+        try:
+            return browsers[0].post(path, data)
+        finally:
+            answered.set()
+
+    def second() -> Any:
+        late.yes = True
+        return browsers[1].post(path, data)
+
+    answers = at_once(first, second)
+    assert answers[0]["Location"] == answers[1]["Location"]
+    assert browsers[0].session.session_key == browsers[1].session.session_key
+    assert tenant.count("/oauth/token") == 1

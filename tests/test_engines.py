@@ -26,7 +26,7 @@ SUITE = ["tests/test_refresh.py", "tests/test_users.py", "tests/test_backchannel
 def run_suite(environment: dict[str, str], *suite: str) -> None:
     """Run part of the suite in a process of its own and fail with its output."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *suite, "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "--no-header"],
+        [sys.executable, "-m", "pytest", *suite, "-q", "-m", "not slow", "-p", "no:cacheprovider", "--no-header"],
         env={**os.environ, **environment},
         cwd=ROOT,
         capture_output=True,

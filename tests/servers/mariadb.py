@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
 from tests import programs
@@ -41,6 +42,7 @@ class MariaDB(Server):
                 *innodb,
             ],
             until=lambda: accepts_connections(self.port),
+            environment={**os.environ, "TZ": "America/New_York"},  # its own clock is not UTC, as on many machines
         )
 
     def django_database(self, name: str = "auth0_flow") -> dict[str, Any]:
