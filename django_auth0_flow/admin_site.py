@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from . import answers, flow
+from . import answers, site_urls
 from .protocol.errors import LoginRequired
 from .session import FACTS_KEY
 from .views import LogoutView
@@ -31,7 +31,7 @@ class Auth0AdminSiteMixin:
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Answer where Django's admin would show its password form."""
         index = reverse("admin:index", current_app=self.name)
-        next_url = flow.safe_next(request, request.GET.get(REDIRECT_FIELD_NAME), default=index)
+        next_url = site_urls.safe_next(request, request.GET.get(REDIRECT_FIELD_NAME), default=index)
         if not request.user.is_authenticated:
             return answers.login_required(request, LoginRequired("The admin is for staff."), next_url=next_url)
         if self.has_permission(request):

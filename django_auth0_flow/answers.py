@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from . import flow, mfa_flow
+from . import flow, logout_flow, mfa_flow, site_urls
 from .conf import get_settings
 from .protocol.errors import (
     Auth0Error,
@@ -109,8 +109,8 @@ def mfa_required(
     name = error.configuration
     if next_url is None:
         wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
-        next_url = flow.safe_next(request, wanted)
-    start_url = start_url or flow.safe_next(request, request.path)
+        next_url = site_urls.safe_next(request, wanted)
+    start_url = start_url or site_urls.safe_next(request, request.path)
     waiting = mfa_flow.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof)
     path = page_path("mfa", name, next_url, login=waiting.id)
     if is_navigation(request):
@@ -130,7 +130,7 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
     facts = request.session.get(FACTS_KEY) or {}
     configuration = flow.configuration_of(request)
     looping = flow.is_looping(facts, get_settings(configuration).clock())
-    flow.forget_dead_login(request, error)
+    logout_flow.forget_dead_login(request, error)
     next_url = return_url(request) if next_url is None else next_url
     if not is_navigation(request):
         return _login_required_json(request, error.code, configuration, next_url)
@@ -245,7 +245,7 @@ def login_path(configuration: str, next_url: str) -> str:
 
 def page_path(name: str, configuration: str, next_url: str = "", **query: str) -> str:
     """Return the path of one of our pages, with ``next`` and what else belongs into its query."""
-    path = flow.url_of(name, configuration)
+    path = site_urls.url_of(name, configuration)
     values = {**query, **({"next": next_url} if next_url else {})}
     return f"{path}?{urlencode(values)}" if values else path
 
@@ -256,11 +256,11 @@ def return_url(request: HttpRequest) -> str:
     An unsafe method is never repeated after a login, and a script's address is no page for a person.
     """
     if request.method in ("GET", "HEAD") and is_navigation(request):
-        return flow.safe_next(request, request.get_full_path())
+        return site_urls.safe_next(request, request.get_full_path())
     return _path_here(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
 
 
 def _path_here(request: HttpRequest, url: str) -> str:
-    safe = flow.safe_next(request, url)
+    safe = site_urls.safe_next(request, url)
     parts = urlsplit(safe)
-    return flow.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""
+    return site_urls.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""

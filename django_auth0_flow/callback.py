@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_variables
 
-from . import answers, flow, silent, transaction_cookie, transactions
+from . import answers, flow, silent, site_urls, transaction_cookie, transactions
 from .conf import get_settings
 from .protocol.authorization import AuthorizationResponse, parse_authorization_response
 from .protocol.errors import Auth0Error, CallbackError
@@ -117,7 +117,7 @@ class CallbackView(_Auth0View):
         try:
             url = silent.complete(request, response, transaction)
         except Auth0Error as error:
-            next_url = flow.safe_next(request, transaction.next_url)
+            next_url = site_urls.safe_next(request, transaction.next_url)
             again = answers.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
             return self.failure(request, error, next_url=next_url, retry_url=again)
         return answers.finish_answer(HttpResponseRedirect(url))
@@ -126,12 +126,12 @@ class CallbackView(_Auth0View):
         self, request: HttpRequest, response: AuthorizationResponse, sealed: transactions.SealedState
     ) -> HttpResponse:
         """Answer a state of ours that this browser's session does not know: used already, or lost."""
-        next_url = flow.safe_next(request, sealed.next_url)
+        next_url = site_urls.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
-            return answers.finish_answer(HttpResponseRedirect(flow.landing_url(next_url)))
+            return answers.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
         if sealed.is_silent:
             # The browser keeps no session: it goes where it wanted to, and is not sent round again.
-            url = silent.with_marker(flow.landing_url(next_url), silent.LOST)
+            url = silent.with_marker(site_urls.landing_url(next_url), silent.LOST)
             return answers.finish_answer(HttpResponseRedirect(url))
         if sealed.is_link:
             # The browser that holds a magic link need not be the one that asked for it: nothing goes on by itself.

@@ -13,7 +13,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
-from .conf import configurations, find_chooser_problems, find_problems
+from .conf import configurations, find_chooser_problems
+from .settings_problems import find_problems
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from . import flow, pending, transactions
+from . import flow, pending, site_urls, transactions
 from .admission import direct_logins
 from .conf import get_settings
 from .direct_errors import reveals_nothing
@@ -144,7 +144,7 @@ def finish_once(
     A form that is sent twice is one wish: the tenant is asked once, and both answers lead on.
     """
     share = (request, waiting.id, proof, waiting.configuration)
-    landing = flow.landing_url(flow.safe_next(request, waiting.next_url))
+    landing = site_urls.landing_url(site_urls.safe_next(request, waiting.next_url))
     if not pending.claim(request, waiting):
         if pending.await_twin(*share):
             return landing, None
@@ -181,4 +181,4 @@ def _finish(request: HttpRequest, granted: Granted, configuration: str, next_url
 
 def _callback_url(request: HttpRequest, configuration: str) -> str:
     conf = get_settings(configuration)
-    return flow.absolute_url(request, flow.url_of("callback", configuration), conf)
+    return site_urls.absolute_url(request, site_urls.url_of("callback", configuration), conf)

@@ -18,7 +18,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from . import answers, direct_flow, flow, mfa_flow, pending
+from . import answers, direct_flow, mfa_flow, pending, site_urls
 from .admission import demands_organization
 from .conf import get_settings
 from .direct_errors import FINAL_CODES, note_setup_mistake, password_code, passwordless_code
@@ -70,7 +70,7 @@ class DirectView(_Auth0View):
     def next_url(self) -> str:
         """Where the visitor wants to go after the login, if that is on this site."""
         wanted = self.request.POST.get("next") or self.request.GET.get("next")
-        return flow.safe_next(self.request, wanted)
+        return site_urls.safe_next(self.request, wanted)
 
     @method_decorator(sensitive_post_parameters())
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -90,7 +90,7 @@ class DirectView(_Auth0View):
     def form_expired(self, request: HttpRequest) -> HttpResponse:
         """Answer a form whose CSRF token is not good (any more): go on if somebody is logged in, else show it anew."""
         if request.user.is_authenticated:
-            return self.go(flow.landing_url(self.next_url))
+            return self.go(site_urls.landing_url(self.next_url))
         if not answers.is_navigation(request):
             return self.json(request, "form_expired", status=403)
         self.notice = words_for("form_expired")
@@ -151,7 +151,7 @@ class DirectView(_Auth0View):
     def gone(self, request: HttpRequest, proof: str = "", *, start_url: str = "") -> HttpResponse:
         """Answer for a login that waits here no more: done by an equal submit, gone on elsewhere, or over."""
         waiting_id = request.GET.get("login", "")
-        landing = flow.landing_url(self.next_url)
+        landing = site_urls.landing_url(self.next_url)
         if proof and pending.share_login(request, waiting_id, proof, self.configuration):
             return self.go(mfa_flow.shared_url(request, self.configuration, landing))
         if successor := pending.find_successor(request, waiting_id, proof):

@@ -1,21 +1,14 @@
-"""The use cases: begin, finish and end a login. Every kind of login ends in ``finish_login``."""
+"""The use cases: begin and finish a login. Every kind of login ends in ``finish_login``."""
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.conf import settings as django_settings
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, login
 from django.http import HttpRequest
-from django.shortcuts import resolve_url
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from . import transaction_cookie, transactions
 from .admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
@@ -23,67 +16,29 @@ from .conf import (
     DEFAULT,
     Auth0Settings,
     chosen_configuration,
-    configuration_for,
     configuration_names,
     get_client,
     get_settings,
 )
-from .crypto import UnsealError, seal, secrets_of, unseal
-from .exchange import revoke_quietly
 from .mapping import identity_of
 from .models import Grant, LoginSession
 from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
-from .protocol.deadline import http_deadline
-from .protocol.errors import Auth0Error, LoginRequired, TransportError
+from .protocol.errors import Auth0Error
 from .protocol.tokens import TokenSet
-from .session import FACTS_KEY, remember_silent_login
+from .session import FACTS_KEY, login_id_of
 from .single_flight import end_row
+from .site_urls import absolute_url, landing_url, safe_next, url_of
 from .transactions import Transaction
 
 logger = logging.getLogger("django_auth0_flow.flow")
 
 FAILURES_KEY = "_auth0_failures"
-#: How long a logout waits for the tenant to revoke the refresh token.
-REVOCATION_SECONDS = 3
 #: Logins that follow each other within this many seconds count as one loop, ended after LOOP_ROUNDS.
 LOOP_SECONDS, LOOP_ROUNDS = 30, 3
 
 
-# -- addresses -----------------------------------------------------------------------------------------------------------
-
-
-def url_of(name: str, configuration: str = DEFAULT) -> str:
-    """Return the path of one of our URLs; a named configuration has its own namespace of that name, if included."""
-    return reverse(f"auth0:{name}", current_app=None if configuration == DEFAULT else configuration)
-
-
-def absolute_url(request: HttpRequest, path: str, conf: Auth0Settings) -> str:
-    """Return ``path`` on this site: below ``BASE_URL`` if set, else on the validated host of the request."""
-    if conf.base_url:
-        return conf.base_url + path
-    url = request.build_absolute_uri(path)
-    if url.startswith("http://") and not django_settings.DEBUG:
-        logger.info("redirect_uri_is_http: behind a proxy set SECURE_PROXY_SSL_HEADER, or AUTH0['BASE_URL']")
-    return url
-
-
-def safe_next(request: HttpRequest, url: str | None, *, default: str = "") -> str:
-    """Return ``url`` if it stays on this site, else ``default``; never raises.
-
-    Stricter than Django's test in one way: control characters and lone surrogates are refused anywhere.
-    """
-    if not url or len(url) > 2000 or not url.isprintable() or "\\" in url:
-        return default
-    try:
-        host = request.get_host()
-        parts = urlsplit(url)
-        ok = url_has_allowed_host_and_scheme(url, allowed_hosts={host}, require_https=request.is_secure())
-        if not ok or parts.netloc not in ("", host) or parts.username or not (parts.netloc or url.startswith("/")):
-            return default
-    except ValueError:
-        return default
-    return url
+# -- whose login ----------------------------------------------------------------------------------------------------------
 
 
 def configuration_of(request: HttpRequest) -> str:
@@ -97,11 +52,6 @@ def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
     """Return the organization that ``ORGANIZATION`` gives this request, "" for none."""
     wanted = conf.organization
     return wanted if isinstance(wanted, str) else wanted(request) or ""
-
-
-def landing_url(next_url: str) -> str:
-    """Return where a login ends: ``next_url``, else ``LOGIN_REDIRECT_URL``."""
-    return next_url or resolve_url(django_settings.LOGIN_REDIRECT_URL)
 
 
 # -- begin ---------------------------------------------------------------------------------------------------------------
@@ -158,7 +108,7 @@ def begin_login(
         response_mode=conf.response_mode,
         purpose=purpose,
         organization_by=by or (transactions.ANY_ORGANIZATION if any_organization else ""),
-        login_id=_login_id(request) if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN) else "",
+        login_id=login_id_of(request) if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN) else "",
     )
     state = transactions.begin(request, transaction)
     if transaction.response_mode == "form_post":
@@ -289,138 +239,7 @@ def is_looping(facts: Mapping[str, Any], now: float) -> bool:
     return isinstance(at, (int, float)) and abs(now - at) < LOOP_SECONDS and facts.get("rounds", 0) >= LOOP_ROUNDS - 1
 
 
-def _login_id(request: HttpRequest) -> str:
-    facts = request.session.get(FACTS_KEY)
-    return str(facts.get("id", "")) if isinstance(facts, dict) else ""
-
-
 def _replace(facts: Mapping[str, Any]) -> None:
     row = LoginSession.objects.filter(pk=facts["id"]).first()
     if row is not None:
         end_row(row, "replaced", any_version=True)
-
-
-# -- end -----------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Logout:
-    """What became of a logout. ``url``: where to go on; "" when the tenant can't be reached and only this site is left."""
-
-    url: str
-    revoked: bool = True
-
-
-def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
-    """Log out: here first, then the refresh token, then the address that ends the tenant's session.
-
-    The tenant being down never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
-    """
-    facts = request.session.get(FACTS_KEY)
-    facts = facts if isinstance(facts, dict) and "id" in facts else None
-    row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
-    known = facts is not None and facts.get("configuration") in configuration_names()
-    name = facts["configuration"] if facts and known else configuration_for(request)
-    conf = get_settings(name)
-    back = url_of("logged_out", name)
-    state = seal_logout_state(name, next_url)
-    logout(request)
-    if facts is None:
-        return Logout(f"{back}?state={state}")
-    tokens = TokenSet()
-    if row is not None:
-        try:
-            tokens = row.grant.tokens
-        except UnsealError:
-            logger.warning("login_session_unreadable login_session=%s", row.pk)
-        end_row(row, "logout", any_version=True)
-    revoked = True
-    try:
-        revoked = _revoke(name, tokens.refresh_token)
-        url = get_client(name).logout_url(
-            id_token_hint=tokens.id_token,
-            post_logout_redirect_uri=absolute_url(request, back, conf),
-            state=state,
-            federated=conf.federated_logout,
-        )
-    except TransportError as error:
-        logger.warning("tenant_logout_skipped code=%s", error.code)
-        remember_silent_login(request, name)  # or the session left there would log this visitor in again
-        return Logout("", revoked=False)
-    return Logout(url, revoked)
-
-
-def end_local_login(request: HttpRequest, reason: str) -> None:
-    """Log this browser out here only, because the tenant says that the login is over; nobody is sent anywhere."""
-    login_id = _login_id(request)
-    row = LoginSession.objects.filter(pk=login_id).first() if login_id else None
-    logout(request)
-    if row is None:
-        return
-    try:
-        refresh_token = row.grant.tokens.refresh_token
-    except UnsealError:
-        refresh_token = None
-    end_row(row, reason, any_version=True)
-    revoke_quietly(row.configuration, refresh_token, seconds=REVOCATION_SECONDS)
-
-
-def _revoke(configuration: str, refresh_token: str | None) -> bool:
-    """Revoke a refresh token, best effort; tell whether the tenant confirmed.
-
-    Raises TransportError when nobody answers: the browser would meet a dead address there too.
-    """
-    if not refresh_token:
-        return True
-    try:
-        with http_deadline(REVOCATION_SECONDS):
-            get_client(configuration).revoke(refresh_token)
-    except Auth0Error as error:
-        logger.warning("revocation_failed code=%s", error.code)
-        if isinstance(error, TransportError) and (error.status is None or error.status >= 500):
-            raise
-        return False
-    return True
-
-
-def seal_logout_state(configuration: str, next_url: str) -> str:
-    """Return the ``state`` of a logout: it brings ``next_url`` back, and only our own comes back as ours."""
-    data = json.dumps(
-        {"t": get_settings(configuration).clock(), "n": next_url if len(next_url) <= 400 else ""}
-    ).encode()
-    return seal(data, purpose="logout_state", keys=secrets_of(configuration), context=configuration)
-
-
-def open_logout_state(state: str, configuration: str) -> str | None:
-    """Return the ``next_url`` in a logout state of ours not older than an hour, else None."""
-    try:
-        data = json.loads(unseal(state, purpose="logout_state", keys=secrets_of(configuration), context=configuration))
-    except (UnsealError, ValueError):
-        return None
-    fresh = abs(get_settings(configuration).clock() - data["t"]) <= transactions.MAX_AGE
-    return str(data["n"]) if fresh else None
-
-
-def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
-    """Log this browser out if its login session is gone for good; other reasons leave it logged in."""
-    facts = request.session.get(FACTS_KEY)
-    if not isinstance(facts, dict) or error.code not in _DEAD:
-        return
-    if error.code in ("invalid_grant", "identity_changed", "user_blocked") and facts.get("id"):
-        # Deleted already, unless the view's transaction was rolled back by this very error.
-        LoginSession.objects.filter(pk=facts["id"]).delete()
-    logout(request)
-    # What guards against loops survives: how often this browser logged in within the last seconds.
-    request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds") if name in facts}
-
-
-_DEAD = frozenset(
-    [
-        "login_session_ended",
-        "login_session_unreadable",
-        "invalid_grant",
-        "identity_changed",
-        "user_blocked",
-        "user_inactive",
-    ]
-)

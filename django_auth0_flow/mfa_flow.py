@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from . import flow, pending
+from . import pending, site_urls
 from .admission import direct_logins
 from .conf import get_settings
 from .direct_flow import RESEND_SECONDS, finish_once
@@ -148,7 +148,7 @@ def mfa_proof(step_id: str, code: str) -> str:
 def shared_url(request: HttpRequest, configuration: str, landing: str) -> str:
     """Return where a login ends: at the recovery codes to write down, if there are any, else at ``landing``."""
     shown = pending.find_last(request, "recovery", configuration)
-    return f"{flow.url_of('mfa_recovery_codes', configuration)}?login={shown.id}" if shown else landing
+    return f"{site_urls.url_of('mfa_recovery_codes', configuration)}?login={shown.id}" if shown else landing
 
 
 def poll_push(request: HttpRequest, waiting: Pending, step_id: str) -> str | None:

@@ -10,7 +10,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_variables
 
-from . import answers, flow, mfa_flow, pending
+from . import answers, mfa_flow, pending, site_urls
 from .direct_errors import FINAL_CODES, mfa_code
 from .direct_flow import AlreadyWaiting
 from .direct_views import DirectView
@@ -225,4 +225,4 @@ class RecoveryCodesView(DirectView):
         if shown is None or not request.user.is_authenticated:
             return self.gone(request)
         pending.remove(request, shown)
-        return self.go(flow.landing_url(flow.safe_next(request, shown.next_url)))
+        return self.go(site_urls.landing_url(site_urls.safe_next(request, shown.next_url)))

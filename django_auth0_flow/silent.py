@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from . import answers, flow
+from . import answers, flow, logout_flow, site_urls
 from .conf import get_client, get_settings
 from .models import LoginSession
 from .protocol import front_channel
@@ -46,7 +46,7 @@ def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpRe
     if not _is_page_view(request) or marker == LOST:
         return None
     if not request.COOKIES:
-        here = flow.safe_next(request, with_marker(request.get_full_path(), PROBING))
+        here = site_urls.safe_next(request, with_marker(request.get_full_path(), PROBING))
         return answers.probe_cookies(request, here) if here and marker is None else None
     name = flow.configuration_of(request)
     if name in silent_logins_tried(request):
@@ -55,7 +55,7 @@ def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpRe
         url = flow.begin_login(
             request,
             configuration=name,
-            next_url=flow.safe_next(request, with_marker(request.get_full_path(), None)),
+            next_url=site_urls.safe_next(request, with_marker(request.get_full_path(), None)),
             parameters={**parameters, "prompt": "none"},
             purpose=SILENT,
         )
@@ -82,7 +82,7 @@ def recheck_session(request: HttpRequest, login: Auth0Session) -> HttpResponse |
         url = flow.begin_login(
             request,
             configuration=conf.name,
-            next_url=flow.safe_next(request, request.get_full_path()),
+            next_url=site_urls.safe_next(request, request.get_full_path()),
             parameters={"scope": "openid", "prompt": "none", **organization},
             purpose=RECHECK,
         )
@@ -129,7 +129,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
         _, claims = flow.redeem_response(response, transaction)
     except Auth0Error as error:
         if isinstance(error, AuthorizationError) and error.error == "login_required":
-            flow.end_local_login(request, "tenant_session_ended")
+            logout_flow.end_local_login(request, "tenant_session_ended")
             remember_silent_login(request, transaction.configuration)
             return back
         _report(request, error, "recheck_failed")
@@ -140,7 +140,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
     except LoginRequired:
         return back  # ended meanwhile: the page says so
     if any(claims[name] != known[name] for name in ("iss", "sub")):
-        flow.end_local_login(request, "another_user")
+        logout_flow.end_local_login(request, "another_user")
         return back
     _confirm(request, login)
     # A later logout at the tenant names the session that is there now.
@@ -200,7 +200,7 @@ def _is_page_view(request: HttpRequest) -> bool:
 
 
 def _back(request: HttpRequest, transaction: Transaction) -> str:
-    return flow.landing_url(flow.safe_next(request, transaction.next_url))
+    return site_urls.landing_url(site_urls.safe_next(request, transaction.next_url))
 
 
 def _confirm(request: HttpRequest, login: Auth0Session) -> None:

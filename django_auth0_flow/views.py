@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_protect
 from django.views.generic import View
 
-from . import answers, flow
+from . import answers, flow, logout_flow, site_urls
 from .conf import configuration_for, get_settings
 from .protocol.errors import Auth0Error, CallbackError, LoginRequired, TransportError
 from .session import FACTS_KEY
@@ -82,7 +82,7 @@ class LoginView(_Auth0View):
     http_method_names = ["get", "head", "options"]
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        next_url = flow.safe_next(request, request.GET.get("next") or request.GET.get("target_link_uri"))
+        next_url = site_urls.safe_next(request, request.GET.get("next") or request.GET.get("target_link_uri"))
         if answers.is_prefetch(request):
             return answers.not_now()
         if not answers.is_navigation(request):
@@ -153,10 +153,10 @@ class LogoutView(_Auth0View):
     http_method_names = ["get", "post", "options"]
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        return answers.page(request, "logout.html", {"next": flow.safe_next(request, request.GET.get("next"))})
+        return answers.page(request, "logout.html", {"next": site_urls.safe_next(request, request.GET.get("next"))})
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        done = flow.end_login(request, next_url=flow.safe_next(request, request.POST.get("next")))
+        done = logout_flow.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
         if not done.url:
             return answers.page(request, "logged_out.html", {"tenant_left": True})
         return answers.finish_answer(HttpResponseRedirect(done.url))
@@ -168,11 +168,11 @@ class LoggedOutView(_Auth0View):
     http_method_names = ["get", "options"]
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        next_url = flow.open_logout_state(request.GET.get("state", ""), self.configuration)
+        next_url = logout_flow.open_logout_state(request.GET.get("state", ""), self.configuration)
         if next_url is None:
             # Nobody here started this logout: show where things stand, go nowhere.
             return answers.page(request, "logged_out.html", {"still_logged_in": request.user.is_authenticated})
-        target = flow.safe_next(request, next_url) or django_settings.LOGOUT_REDIRECT_URL
+        target = site_urls.safe_next(request, next_url) or django_settings.LOGOUT_REDIRECT_URL
         if target:
             return answers.finish_answer(HttpResponseRedirect(resolve_url(target)))
         return answers.page(request, "logged_out.html", {})

@@ -39,10 +39,11 @@ ROWS = (
     # 5
     ("5", "mfa_flow"),
     ("5", "direct_flow requirements"),
-    ("5", "flow"),
+    ("5", "flow logout_flow"),
     # 4
     ("4", "backends pending transaction_cookie"),
     ("4", "session transactions admission direct_errors"),
+    ("4", "site_urls"),
     ("4", "setup_mistakes"),
     ("4", "doctor.catalogue doctor.refusals"),
     # 3
@@ -55,6 +56,7 @@ ROWS = (
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),
+    ("1", "settings_problems"),
     ("1", "stronger"),
     ("1", "problems"),
     # The core

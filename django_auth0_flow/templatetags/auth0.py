@@ -16,7 +16,7 @@ from django.template import Context, TemplateSyntaxError
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix
 
-from django_auth0_flow import flow
+from django_auth0_flow import site_urls
 from django_auth0_flow.conf import DEFAULT, configuration_for, get_settings
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.session import Auth0Session
@@ -63,7 +63,7 @@ def auth0_login_url(
         raise TemplateSyntaxError(f"{', '.join(unknown)} is not in AUTH0['FORWARDED_PARAMS'].")
     query = {"next": _next_url(context, next), **parameters}
     query = {name: str(value) for name, value in query.items() if value not in (None, "")}
-    path = flow.url_of("login", configuration)
+    path = site_urls.url_of("login", configuration)
     return f"{path}?{urlencode(query)}" if query else path
 
 
@@ -96,7 +96,7 @@ def auth0_logout_button(
     Without ``next`` the logout ends where the project's ``LOGOUT_REDIRECT_URL`` says.
     """
     return {
-        "url": flow.url_of("logout", configuration or _configuration_of(context)),
+        "url": site_urls.url_of("logout", configuration or _configuration_of(context)),
         "next": _safe(context, next),
         "label": label,
         "css_class": css_class,
@@ -186,7 +186,7 @@ def _request_of(context: Context) -> HttpRequest | None:
 
 def _safe(context: Context, url: str) -> str:
     request = _request_of(context)
-    return flow.safe_next(request, str(url or "")) if request is not None else ""
+    return site_urls.safe_next(request, str(url or "")) if request is not None else ""
 
 
 def _next_url(context: Context, url: str | None) -> str:
@@ -197,4 +197,8 @@ def _next_url(context: Context, url: str | None) -> str:
         return ""
     match = request.resolver_match
     # Our own pages are nothing to come back to.
-    return "" if match is not None and "auth0" in match.app_names else flow.safe_next(request, request.get_full_path())
+    return (
+        ""
+        if match is not None and "auth0" in match.app_names
+        else site_urls.safe_next(request, request.get_full_path())
+    )
