@@ -166,9 +166,10 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
 
 
 def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
-    """Answer 503: the tenant can't be reached, and waiting may help. ``retry_url``: instead of this address."""
+    """Answer 503: the tenant or our database is out of reach, and waiting may help. ``retry_url``: instead of this one."""
     seconds = error.retry_after or _RETRY_AFTER
-    logger.warning("tenant_unavailable code=%s retry_after=%d", error.code, seconds)
+    cause = "database" if error.code == "database_unavailable" else "tenant"
+    logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
     if is_navigation(request):
         retry_url = return_url(request) if retry_url is None else retry_url
         context = {"code": error.code, "words": words_for(error.code), "retry_url": retry_url}

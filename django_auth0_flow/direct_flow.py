@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from . import flow, pending, site_urls, transactions
 from .admission import direct_logins
 from .conf import get_settings
+from .connection_pool import give_back_connection
 from .direct_errors import reveals_nothing
 from .pending import Pending
 from .protocol.authorization import code_challenge
@@ -128,6 +129,7 @@ def finish_password(
 ) -> str:
     """Log in with a password; return where to go. Raises as ``finish_passwordless``."""
     realm = get_settings(configuration).password_realm
+    give_back_connection()
     logins = direct_logins(configuration, request)
     granted = logins.log_in_with_password(username, password, realm=realm if isinstance(realm, str) else "")
     return _finish(request, granted, configuration, next_url)
@@ -151,6 +153,7 @@ def finish_once(
         if successor := pending.find_successor(request, waiting.id, proof):
             raise AlreadyWaiting(successor)
         raise InvalidGrant("invalid_grant")
+    give_back_connection()
     try:
         granted = submit()
     except Auth0Error as error:

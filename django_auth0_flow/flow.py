@@ -20,6 +20,7 @@ from .conf import (
     get_client,
     get_settings,
 )
+from .connection_pool import give_back_connection
 from .mapping import identity_of
 from .models import Grant, LoginSession
 from .protocol import front_channel
@@ -137,6 +138,7 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
     """Return the token set and the validated ID token claims that a response brings. Raises as ``complete_login``."""
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)
+    give_back_connection()
     max_age = transaction.parameters.get("max_age", "")
     return front_channel.complete(
         client,

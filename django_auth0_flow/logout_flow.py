@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from . import transactions
 from .conf import configuration_for, configuration_names, get_client, get_settings
+from .connection_pool import give_back_connection
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .exchange import revoke_quietly
 from .models import LoginSession
@@ -96,6 +97,7 @@ def _revoke(configuration: str, refresh_token: str | None) -> bool:
     """
     if not refresh_token:
         return True
+    give_back_connection()
     try:
         with http_deadline(REVOCATION_SECONDS):
             get_client(configuration).revoke(refresh_token)

@@ -17,6 +17,7 @@ from .direct_views import DirectView
 from .forms import CodeForm, EnrolForm
 from .pending import Pending
 from .protocol.errors import Auth0Error, OAuthError, TransportError
+from .words import words_for
 
 #: After these the tenant takes nothing more for this login.
 _OVER = FINAL_CODES | {"client_rejected"}
@@ -184,6 +185,8 @@ class MfaCodeView(MfaStepView):
         """Show that the notification waits for its answer, and look again in a moment."""
         if not answers.is_navigation(request):
             return self.json(request, "push_pending", status=202)
+        if request.method == "POST":  # or pressing the button would seem to do nothing
+            self.notice = words_for("push_unanswered")
         response = self.show(request, **self.context(waiting, step))
         seconds = step.get("interval", mfa_flow.PUSH_SECONDS) + 1
         response["Refresh"] = f"{seconds}; url={request.get_full_path()}"

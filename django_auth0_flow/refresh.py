@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Collection
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import connections, router
@@ -18,7 +19,7 @@ from django.db import connections, router
 from .conf import get_client, get_settings
 from .exchange import DEFAULT_TARGET, Target
 from .models import Grant, LoginSession
-from .protocol.errors import LoginRequired, TokenExpired, TokenValidationError
+from .protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
 from .protocol.outbound import ApiSession
 from .protocol.tokens import TokenSet
 from .signals import api_session_created, send
@@ -134,6 +135,14 @@ class StoredTokenSource:
         task.add_done_callback(_finished)
         return await asyncio.shield(task)
 
+    def refresh_early(self) -> None:
+        """As ``access_token`` before a view runs, when nobody reads from the database connection yet."""
+        self._flight.may_disconnect = True
+        try:
+            self.access_token()
+        finally:
+            self._flight.may_disconnect = False
+
     def save_lost_rotation(self) -> None:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
         if self._flight.rotation is None:
@@ -144,6 +153,9 @@ class StoredTokenSource:
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
         except DATABASE_TROUBLE as error:
             logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
+            # The old refresh token may be good for some seconds more: nobody is to wait for this lease.
+            with suppress(*DATABASE_TROUBLE):
+                row.release(row.lease)
 
     def _at_hand(self, target: Target) -> TokenSet | None:
         """Return the token set in the row as last read, if there is one and it is fresh."""
@@ -168,9 +180,12 @@ class StoredTokenSource:
         thread.join()
         try:
             return outcome.result()
-        except LoginRequired as error:
-            if error.code != "login_session_ended":
+        except (LoginRequired, TransportError) as error:
+            # Not visible from outside: the row was written in the caller's own transaction (a test case, say). Or there
+            # is no second connection to be had: the caller's own must do, and what is rolled back is saved afterwards.
+            if error.code not in ("login_session_ended", "database_unavailable"):
                 raise
-        # Not visible from outside: the row was written in the caller's own transaction (a test case, say).
+        except DATABASE_TROUBLE as error:
+            logger.warning("no_second_connection login_session=%s error=%s", self.pk, type(error).__name__)
         self._flight.row = None
         return run(self._flight.obtain(target, rejected))

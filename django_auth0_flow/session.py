@@ -215,7 +215,7 @@ class Auth0Session:
             return
         try:
             if self._source.row.access_token_expires_at is not None:
-                self._source.access_token()
+                self._source.refresh_early()
         except LoginRequired as error:
             self._source.refusal = error
         except Auth0Error:

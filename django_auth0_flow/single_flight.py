@@ -18,11 +18,13 @@ import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.db import InterfaceError, OperationalError, connections, router
 
 from .conf import Auth0Settings, get_settings
+from .connection_pool import give_back_connection
 from .crypto import UnsealError
 from .exchange import DEFAULT_TARGET, Target, fetch_grant, network_seconds, revoke_quietly
 from .models import Grant, LoginSession
@@ -38,7 +40,7 @@ from .protocol.errors import (
 )
 from .protocol.tokens import TokenSet
 from .signals import login_session_ended, send, tokens_refreshed
-from .steps import Database, Network, Steps, Wait
+from .steps import Database, Network, Step, Steps, Wait
 
 logger = logging.getLogger("django_auth0_flow.refresh")
 
@@ -80,10 +82,11 @@ class SingleFlight:
     """The refresh of one login session, as steps for ``steps.run`` or ``steps.arun``.
 
     ``row`` is the login session as last read. ``rotation`` holds tokens whose save may not have lasted: the row before,
-    the grant and the time, for the owner to save again.
+    the grant and the time, for the owner to save again. ``may_disconnect``: the caller reads from no cursor of its own.
     """
 
     def __init__(self, pk: uuid.UUID, user_id: str | None) -> None:
+        self.may_disconnect = False
         self.pk = pk
         self._user_id = user_id
         self.row: LoginSession | None = None
@@ -111,7 +114,7 @@ class SingleFlight:
                 raise TransportError(
                     "This request is refreshing the token already.", code="refresh_busy", retry_after=1
                 )
-            yield Wait(max(0.0, give_up - time.monotonic()), flight.answer)
+            yield from self._apart(Wait(max(0.0, give_up - time.monotonic()), flight.answer))
             if not flight.answer.done():
                 raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
             row = yield from self._answer_of(flight, target)
@@ -184,8 +187,7 @@ class SingleFlight:
                 if self._usable_now(tokens, wish.rejected):
                     return row
                 raise TransportError(code=row.refresh_failure or TransportError.code, retry_after=math.ceil(wait))
-            claimed = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
-            row = yield Database(self.load)
+            claimed, row = yield from self._try_to_claim(wish, row, lease)
             tokens = self.tokens(row, wish.target)
             if self._without_refresh(row, tokens, wish.rejected):
                 if claimed:
@@ -197,12 +199,26 @@ class SingleFlight:
                 return row
             if time.monotonic() >= give_up:
                 raise TransportError("A refresh by another worker takes too long.", code="refresh_busy", retry_after=1)
-            yield Wait(POLL_SECONDS)
+            yield from self._apart(Wait(POLL_SECONDS))
+
+    def _try_to_claim(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[tuple[bool, LoginSession]]:
+        """Claim the lease and read the row anew. A database that takes no lease could not keep new tokens either."""
+        try:
+            claimed: bool = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
+            return claimed, (yield Database(self.load))
+        except DATABASE_TROUBLE as error:
+            logger.error("refresh_not_begun login_session=%s error=%s", row.pk, type(error).__name__)
+            if self._usable_now(self.tokens(row, wish.target), wish.rejected):
+                return False, row
+            raise TransportError(
+                "The database takes no refresh.", code="database_unavailable", retry_after=RETRY_SECONDS
+            ) from error
 
     def _refresh_under_lease(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[LoginSession]:
         started = time.monotonic()
         try:
-            grant, trouble = yield Network(partial(fetch_grant, row.configuration, row.grant, wish.target))
+            fetch = Network(partial(fetch_grant, row.configuration, row.grant, wish.target))
+            grant, trouble = yield from self._apart(fetch)
         except InvalidGrant:
             return (yield from self._rotated_or_ended(row, lease, "invalid_grant"))
         except TokenValidationError as error:
@@ -289,6 +305,12 @@ class SingleFlight:
             return row
         error.retry_after = pause
         raise error
+
+    def _apart(self, step: Step) -> Steps[Any]:
+        """Take a step that may last; a connection that others wait for is not kept meanwhile, if the caller allows that."""
+        if self.may_disconnect:
+            yield Database(give_back_connection)
+        return (yield step)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ _WORDS: dict[str, Promise] = {
     "mfa_expired": _("The second step took too long. Please log in again."),
     "mfa_rejected": _("The login was refused on your other device."),
     "push_pending": _("The login waits for your answer on your other device."),
+    "push_unanswered": _("There is no answer from your device yet. This page looks again within a few seconds."),
     "factor_unusable": _("This way can't be used for your account. Please choose another one."),
     # A step is missing.
     "login_required": _("You are not logged in."),
@@ -105,6 +106,7 @@ _WORDS: dict[str, Promise] = {
     "login_session_unreadable": _ENDED,
     "no_refresh_token": _ENDED,
     "refresh_busy": _("Your login is being renewed."),
+    "database_unavailable": _("This site has trouble of its own at the moment."),
     # What a page asks of a login.
     "scopes": _("Your account does not have the access that this page needs."),
     "permissions": _("Your account does not have the permission that this page needs."),

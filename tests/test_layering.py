@@ -49,7 +49,7 @@ ROWS = (
     # 3
     ("3", "refresh single_logout cleanup mapping identity_import"),
     ("3", "single_flight identity_sources"),
-    ("3", "exchange steps"),
+    ("3", "exchange steps connection_pool"),
     # 2
     ("2", "models checks"),
     ("2", "crypto signals words django_sessions client_address"),

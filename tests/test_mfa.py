@@ -432,6 +432,17 @@ def test_the_button_asks_too(tenant: Tenant) -> None:
     assert visitor.path == "/plain/"
 
 
+def test_the_button_pressed_too_early_says_that_there_is_no_answer_yet(tenant: Tenant) -> None:
+    enrol(tenant, PUSH)
+    visitor = begin()
+    visitor.submit("factor", factor="0")
+    assert 'role="alert"' not in visitor.text
+    visitor.submit("csrfmiddlewaretoken")
+    assert "There is no answer from your device yet." in visitor.text
+    assert 'role="alert"' in visitor.text
+    assert visitor.page["Refresh"]
+
+
 def test_reloading_wildly_asks_no_more_often_than_allowed(tenant: Tenant) -> None:
     enrol(tenant, PUSH)
     visitor = begin()

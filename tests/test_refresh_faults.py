@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,15 @@ client = Client()
 client.cookies["sessionid"] = sys.argv[1]
 response = client.get("/token/")
 print(json.dumps([response.status_code, response.get("Location", "")]))
+"""
+EXPIRES_WITHIN_THE_MARGIN = """
+import time
+from dataclasses import replace
+from django_auth0_flow.models import Grant, LoginSession
+row = LoginSession.objects.get()
+lived = replace(row.grant.tokens, obtained_at=time.time() - 80000, expires_at=time.time() + 600)
+row.grant = Grant(lived, row.grant.claims)
+row.save()
 """
 LEASE_RUNS_OUT = """
 from datetime import timedelta
@@ -198,6 +209,64 @@ print(browser.get("/token/").status_code, len(failures))
         site.expire()
         assert asks(site, cookie)[0] == 200
         assert site.tenant.families_revoked == 0
+
+    def test_disk_that_is_full_before_the_refresh_asks_the_tenant_nothing(self, site: Site) -> None:
+        """The kernel lets no file grow: no lease can be taken, and what the tenant rotated to could not be kept."""
+        cookie = site.log_in()[0]
+        site.expire()
+        full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+        started = time.monotonic()
+        status, _ = json.loads(site.run(full + ASKS, cookie))
+        assert status == 503
+        assert time.monotonic() - started < 10
+        assert site.tenant.count("/oauth/token", grant_type="refresh_token") == 0
+        assert asks(site, cookie)[0] == 200
+        assert site.tenant.families_revoked == 0
+
+    def test_full_disk_is_no_matter_while_the_token_lives(self, site: Site) -> None:
+        cookie = site.log_in()[0]
+        auth0 = {**json.loads(site.environment["TEST_AUTH0"]), "REFRESH_MARGIN": 3600}
+        site.environment["TEST_AUTH0"] = json.dumps(auth0)
+        full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+        site.run(EXPIRES_WITHIN_THE_MARGIN)
+        assert json.loads(site.run(full + ASKS, cookie))[0] == 200
+        assert site.tenant.count("/oauth/token", grant_type="refresh_token") == 0
+
+    @pytest.mark.parametrize("overlap", [60, 0])
+    def test_disk_that_is_full_at_the_save(self, site: Site, overlap: int) -> None:
+        """No page is left for longer tokens: this request is served, the next one as the overlap allows."""
+        site.tenant.application.overlap = overlap
+        cookie = site.log_in()[0]
+        site.expire()
+        database = json.loads(site.environment["TEST_DATABASE"])
+        with closing(sqlite3.connect(database["NAME"])) as connection:
+            connection.execute("VACUUM")
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        site.tenant.token_hook = lambda kind, claims, header: claims.update(long="x" * 20_000)
+        database["OPTIONS"] = {"init_command": f"PRAGMA max_page_count = {pages}"}
+        full = Site(site.tenant, database)
+        assert asks(full, cookie)[0] == 200
+        status, location = asks(site, cookie)
+        assert site.tenant.count("/oauth/token", grant_type="refresh_token") == 2
+        assert (status, "login" in location) == ((200, False) if overlap else (302, True))
+        assert site.tenant.families_revoked == (0 if overlap else 1)
+
+    def test_no_second_connection_for_a_refresh_inside_a_transaction(self, postgres: Postgres) -> None:
+        """The pool is used up: the caller's own connection must do, and the rotation outlives its rollback."""
+        with Tenant() as tenant:
+            tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+            database = postgres.django_database("pool_used_up")
+            plain = Site(tenant, database)
+            plain.migrate()
+            cookie = plain.log_in()[0]
+            plain.expire()
+            pool = {"pool": {"min_size": 1, "max_size": 1, "timeout": 0.5}}
+            site = Site(tenant, {**database, "OPTIONS": pool}, TEST_ATOMIC_REQUESTS="1")
+            assert json.loads(site.run(ASKS.replace("/token/", "/unmarked-token/"), cookie))[0] == 200
+            assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+            plain.expire()
+            assert asks(plain, cookie)[0] == 200
+            assert tenant.families_revoked == 0
 
     @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
     def test_rotation_inside_a_rolled_back_transaction_stays(self, request: pytest.FixtureRequest, engine: str) -> None:

@@ -18,7 +18,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 from tests.storm.harness import Outcome, Site
-from tests.storm.servers import MODELS, http_storm, serving
+from tests.storm.servers import MODELS, ONE_PROCESS, http_storm, serving
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +101,24 @@ def test_R3_under_real_servers(make_site: SiteFactory, engine: str, model: str, 
         for _expiry in range(2):
             site.expire()
             assert_one_refresh(http_storm(site, address, cookies, requests_at_once=32, path=path), 32)
+
+
+def test_pooled_connection_is_not_held_while_the_tenant_answers(postgres: Postgres) -> None:
+    """One database connection for sixteen threads, a tenant that takes two seconds: the logins wait for it side by side."""
+    with Tenant() as tenant:
+        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+        database = postgres.django_database("storm_pool")
+        plain = Site(tenant, database)
+        plain.migrate()
+        cookies = plain.log_in(8)
+        plain.expire()
+        pooled = Site(tenant, {**database, "OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 30}}})
+        tenant.fault("slow", times=None, seconds=2, endpoint="token")
+        with serving(pooled, ONE_PROCESS) as address:
+            outcome = http_storm(pooled, address, cookies, requests_at_once=16, path="/token/")
+    assert outcome.served == 16
+    assert outcome.refreshes == 8
+    assert outcome.slowest < 8 * 2 / 2
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -31,13 +31,18 @@ MODELS: dict[str, list[str]] = {
         "tests.asgi:application",
     ],
 }
+ONE_PROCESS = "gunicorn-gthread-1x16"
+_ALL = {
+    **MODELS,
+    ONE_PROCESS: [*GUNICORN, "--workers", "1", "--worker-class", "gthread", "--threads", "16", "tests.wsgi"],
+}
 
 
 @contextmanager
 def serving(site: Site, model: str) -> Iterator[str]:
     """Serve the site and yield its address; the processes are stopped at the end."""
     port = free_port()
-    command = list(MODELS[model])
+    command = list(_ALL[model])
     if "uvicorn" in model:
         command[3:3] = ["--host", "127.0.0.1", "--port", str(port)]
     else:
