@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.exchange import Target
@@ -190,6 +191,11 @@ class TestTokenVault:
         assert len(asked) == 1
         tenant.clock.advance(DAY)
         assert auth0.access_token()
+
+    def test_connection_token_in_an_async_view(self, vault: None, auth0: Auth0Session) -> None:
+        token = async_to_sync(auth0.aconnection_token)("google-oauth2")
+        assert token
+        assert auth0.connection_token("google-oauth2") == token
 
     def test_rotation_on_is_said_in_a_clear_error(self, vault: None, auth0: Auth0Session, tenant: Tenant) -> None:
         tenant.application.rotation = True

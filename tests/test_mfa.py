@@ -443,6 +443,30 @@ def test_the_button_pressed_too_early_says_that_there_is_no_answer_yet(tenant: T
     assert visitor.page["Refresh"]
 
 
+@pytest.mark.parametrize("page", ["mfa/", "mfa/code/", "mfa/enrol/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_page_of_a_login_that_is_over_leads_back_to_the_start(tenant: Tenant, page: str, method: str) -> None:
+    answer = getattr(Client(), method)(f"/auth0/{page}?login=gone&next=%2Fplain%2F")
+    assert (answer.status_code, answer.context["code"]) == (400, "login_expired")
+    assert answer.context["retry_url"] == "/auth0/login/?next=%2Fplain%2F"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_step_that_is_not_there_leads_to_the_choice_of_factors(tenant: Tenant, method: str) -> None:
+    enrol(tenant, PUSH)
+    visitor = begin()
+    visitor.submit("factor", factor="0")
+    path = visitor.path.replace("step=1", "step=7")
+    assert path != visitor.path
+    answer = (
+        visitor.client.get(path)
+        if method == "get"
+        else visitor.client.post(path, visitor.filled("csrfmiddlewaretoken")[1])
+    )
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/auth0/mfa/?")
+
+
 def test_reloading_wildly_asks_no_more_often_than_allowed(tenant: Tenant) -> None:
     enrol(tenant, PUSH)
     visitor = begin()

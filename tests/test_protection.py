@@ -9,8 +9,10 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User as DjangoUser
+from django.core.cache import cache
 from django.test import AsyncClient, Client
 
+from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.decorators import auth0_login_required
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
@@ -153,6 +155,31 @@ class TestTests:
         answer = client.get("/scoped/")
         assert (answer.status_code, code_shown(answer)) == (503, "tenant_unreachable")
         assert client.get("/scoped/", headers=FETCH).status_code == 401
+
+    def test_permissions_that_can_not_be_judged_for_want_of_keys_are_a_503(
+        self, client: Client, tenant: Tenant, settings: Any
+    ) -> None:
+        tenant.api.rbac = True
+        tenant.user.permissions[tenant.api.identifier] = ["write:things"]
+        walk(client, tenant)
+        clear_caches()
+        cache.clear()
+        tenant.fault("drop", endpoint="jwks", times=None)
+        answer = client.get("/permitted/")
+        assert (answer.status_code, code_shown(answer)) == (503, "tenant_unreachable")
+        assert answer["Retry-After"]
+        tenant.clear_faults()
+        clear_caches()
+        assert client.get("/permitted/").content == b"permitted"
+
+    def test_a_better_login_that_can_not_begin_is_a_503(self, client: Client, tenant: Tenant) -> None:
+        walk(client, tenant)
+        clear_caches()
+        cache.clear()
+        tenant.fault("drop", endpoint="metadata", times=None)
+        answer = client.get("/strong/")
+        assert (answer.status_code, code_shown(answer)) == (503, "tenant_unreachable")
+        assert is_logged_in(client)
 
     def test_a_test_costs_nothing_more_once_it_is_satisfied(self, client: Client, tenant: Tenant) -> None:
         tenant.api.scopes.append("read:things")

@@ -48,6 +48,18 @@ def test_L8_numbers_that_the_column_does_not_take_are_left_out(client: Client, t
     assert all(member.logins in (None, 1) for member in members.objects.all())
 
 
+def test_a_value_that_another_user_has_is_left_out_and_the_login_goes_on(
+    client: Client, tenant: Tenant, configured: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    configured(USER_FIELDS={"badge": "https://example.com/badge"})
+    walk(client, tenant)
+    members.objects.create(handle="grace", badge="17")
+    tenant.user.claims["https://example.com/badge"] = "17"
+    assert walk(Client(), tenant).status_code == 302
+    assert members.objects.get(auth0_identities__subject=tenant.user.sub).badge is None
+    assert "user_not_updated" in caplog.text
+
+
 def test_L7_a_long_subject_gives_a_username_that_fits_and_stays_unique(client: Client, tenant: Tenant) -> None:
     for ending in ("a", "b"):
         user = tenant.add_user(sub="auth0|" + "x" * 60 + ending, email="same@example.com")

@@ -13,6 +13,7 @@ class Member(AbstractBaseUser):
     handle = models.CharField(max_length=30, unique=True)
     contact = models.CharField(max_length=50, blank=True)
     logins = models.PositiveSmallIntegerField(null=True)
+    badge = models.CharField(max_length=20, unique=True, null=True)  # noqa: DJ001  # NULL is not unique
     born = models.DateField(null=True)
 
     USERNAME_FIELD = "handle"

@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                 ("handle", models.CharField(max_length=30, unique=True)),
                 ("contact", models.CharField(blank=True, max_length=50)),
                 ("logins", models.PositiveSmallIntegerField(null=True)),
+                ("badge", models.CharField(max_length=20, unique=True, null=True)),
                 ("born", models.DateField(null=True)),
             ],
             options={
