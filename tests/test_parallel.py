@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,8 +20,9 @@ from django.test import Client
 from django_auth0_flow.backends import Auth0Backend
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from tests.walk import come_back, is_logged_in, start, walk
+from tests.walk import FETCH, come_back, is_logged_in, start, walk
 
+DAY = 86400
 meeting: threading.Barrier
 
 
@@ -120,6 +122,55 @@ def test_F5_a_double_click_exchanges_the_code_once(tenant: Tenant) -> None:
     assert [answer.status_code for answer in answers] == [302, 302]
     assert tenant.count("/oauth/token") == 1
     assert LoginSession.objects.count() == 1
+
+
+def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable[[], Any]) -> list[Any]:
+    """Let one request refresh at a slow tenant, and the jobs begin meanwhile; return all results, its own first."""
+    tenant.clock.advance(DAY)
+    tenant.fault("slow", seconds=1, endpoint="token")
+    leader = same_browser(client)
+
+    def waiting_for_the_leader(job: Callable[[], Any]) -> Callable[[], Any]:
+        def begin() -> Any:
+            give_up = time.monotonic() + 10
+            while "slow" in tenant.faults.pending():
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
+            return job()
+
+        return begin
+
+    return at_once(lambda: leader.get("/token/"), *map(waiting_for_the_leader, jobs))
+
+
+def test_R3_requests_of_one_process_share_the_answer_to_one_refresh(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tabs = [same_browser(client) for _ in range(3)]
+    answers = while_a_refresh_is_under_way(client, tenant, *[lambda tab=tab: tab.get("/token/") for tab in tabs])
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+def test_R3_requests_of_one_process_share_a_failure(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tenant.revoke_refresh_tokens(tenant.user.sub)
+    tab = same_browser(client)
+    answers = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/token/"))
+    assert [answer["Location"] for answer in answers] == ["/auth0/login/?next=%2Ftoken%2F"] * 2
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+def test_waiting_for_another_request_of_this_process_is_bounded(tenant: Tenant, auth0_settings: Any) -> None:
+    client = Client()
+    walk(client, tenant)
+    auth0_settings(REFRESH_WAIT=0)
+    tab = same_browser(client)
+    served, turned_away = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/token/", headers=FETCH))
+    assert served.status_code == 200
+    assert (turned_away.status_code, turned_away.json()["code"]) == (503, "refresh_busy")
+    assert turned_away["Retry-After"]
 
 
 @pytest.mark.parametrize("round_", range(3))

@@ -407,7 +407,7 @@ class TestTransactions:
         assert client.get("/token/").status_code == 200
         assert tenant.families_revoked == 0
 
-    def test_waiters_in_one_process_share_one_answer_without_asking_the_database(
+    def test_leader_in_one_process_leaves_its_answer_and_nothing_behind(
         self, client: Client, log_in: Callable[..., Any], tenant: Tenant
     ) -> None:
         if connection.vendor == "sqlite" and "mode=memory" in str(connection.settings_dict["NAME"]):
