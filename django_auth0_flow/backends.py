@@ -189,7 +189,7 @@ class Auth0PasswordBackend(ModelBackend):
     ``AUTH0["PASSWORD_REALM"]`` switches it on. The tokens travel with the user: ``login()`` stores them.
     """
 
-    @sensitive_variables("password")
+    @sensitive_variables()
     def authenticate(  # type: ignore[override]  # Django hands each backend only the credentials that it names
         self,
         request: HttpRequest | None,

@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, urlencode
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from . import answers, flow, silent, site_urls, transaction_cookie, transactions
 from .conf import get_settings
@@ -73,7 +74,7 @@ class CallbackView(_Auth0View):
             response = posted
         return self._complete(request, response, transaction)
 
-    @sensitive_variables()
+    @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if get_settings(self.configuration).response_mode == "fragment":
             answer: HttpResponse = csrf_protect(self._post_from_fragment)(request)

@@ -72,9 +72,12 @@ class DirectView(_Auth0View):
         wanted = self.request.POST.get("next") or self.request.GET.get("next")
         return site_urls.safe_next(self.request, wanted)
 
-    @method_decorator(sensitive_post_parameters())
+    @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Check the CSRF token here, where the answer to a bad one can lead on."""
+        """Check the CSRF token here, where the answer to a bad one can lead on.
+
+        Nothing of what follows shows its variables in an error report: they are passwords, codes and secrets.
+        """
         if not self.is_enabled():
             raise Http404("This login is switched off.")
         if demands_organization(request, get_settings(self.configuration)):
@@ -223,7 +226,6 @@ class PasswordlessCodeView(PasswordlessView):
             return self.gone(request, start_url=self.start_url)
         return self.show(request, CodeForm(), **self.context(waiting))
 
-    @sensitive_variables("form")
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         waiting = self.waiting(request)
         form = CodeForm(request.POST)
@@ -284,7 +286,6 @@ class PasswordView(DirectView):
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return self.show(request, PasswordForm())
 
-    @sensitive_variables("form")
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         form = PasswordForm(request.POST)
         if not form.is_valid():

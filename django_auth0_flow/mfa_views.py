@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.debug import sensitive_variables
 
 from . import answers, mfa_flow, pending, site_urls
 from .direct_errors import FINAL_CODES, mfa_code
@@ -151,7 +150,6 @@ class MfaCodeView(MfaStepView):
             return self.poll(request, waiting, step)
         return self.show(request, self.form(step), **self.context(waiting, step))
 
-    @sensitive_variables("form", "step")
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         waiting, step_id = self.waiting(request), request.GET.get("step", "")
         form = CodeForm(request.POST)

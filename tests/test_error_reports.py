@@ -1,0 +1,150 @@
+"""W5: what Django tells the site's administrators of an exception has no password, code or token of the visitor's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.models import Session
+from django.core.signals import got_request_exception
+from django.db.models.signals import pre_save
+from django.views.debug import ExceptionReporter
+
+from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.factors import totp
+from django_auth0_flow.testing.tenant.model import Authenticator
+from tests.person import Person
+from tests.visitor import Visitor
+
+pytestmark = pytest.mark.django_db
+
+REALM = "Username-Password-Authentication"
+PASSWORD = "correct horse"
+TOTP_SECRET = "JBSWY3DPEHPK3PXP"
+BACKENDS = ["django_auth0_flow.backends.Auth0PasswordBackend", "django_auth0_flow.backends.Auth0Backend"]
+
+
+class Breakdown(Exception):
+    """A fault of the site's own, in the middle of a login."""
+
+
+def break_down(**kwargs: Any) -> None:
+    raise Breakdown
+
+
+@contextmanager
+def collected_reports() -> Iterator[list[str]]:
+    """Collect the reports that ``AdminEmailHandler`` would send."""
+    found: list[str] = []
+
+    def report(request: Any, **kwargs: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        found.append(reporter.get_traceback_html() + reporter.get_traceback_text())
+
+    got_request_exception.connect(report)
+    try:
+        yield found
+    finally:
+        got_request_exception.disconnect(report)
+
+
+@pytest.fixture
+def reports() -> Iterator[list[str]]:
+    """Have every login end in an exception, and collect the reports."""
+    user_logged_in.connect(break_down)
+    with collected_reports() as found:
+        yield found
+    user_logged_in.disconnect(break_down)
+
+
+@pytest.fixture
+def direct(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any) -> None:
+    settings.AUTHENTICATION_BACKENDS = BACKENDS
+    tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
+    auth0_settings(PASSWORDLESS=["email-code"], PASSWORD_REALM=REALM)
+
+
+def submit(visitor: Visitor, *names: str, **values: Any) -> None:
+    visitor.client.raise_request_exception = False
+    visitor.submit(*names, **values)
+
+
+def secrets_of_requests(tenant: Tenant) -> set[str]:
+    """Return what the site proved to the tenant: nothing of it belongs in a report."""
+    names = ("password", "code", "code_verifier", "otp", "mfa_token", "client_secret", "recovery_code")
+    return {value for request in tenant.requests for name in names for value in request.form.get(name, [])}
+
+
+def assert_clean(reports: list[str], tenant: Tenant, *secrets: str) -> None:
+    assert len(reports) == 1
+    assert "Breakdown" in reports[0]
+    found = [secret for secret in {*secrets, *secrets_of_requests(tenant)} if secret in reports[0]]
+    assert found == []
+
+
+@pytest.mark.urls("tests.direct_urls")
+@pytest.mark.usefixtures("direct")
+class TestDirectLogins:
+    @pytest.mark.parametrize("page", ["/auth0/password/", "/accounts/login/"])
+    def test_W5_a_password(self, tenant: Tenant, reports: list[str], page: str) -> None:
+        visitor = Visitor()
+        visitor.open(page)
+        submit(visitor, "username", "password", username="ada@example.com", password=PASSWORD)
+        assert_clean(reports, tenant, PASSWORD)
+
+    def test_W5_a_code_from_a_message(self, tenant: Tenant, reports: list[str]) -> None:
+        visitor = Visitor()
+        visitor.open("/auth0/passwordless/")
+        visitor.submit("address", address="mary@example.com")
+        code = str(tenant.last_message().code)
+        submit(visitor, "code", code=code)
+        assert_clean(reports, tenant, code)
+
+    def test_W5_a_second_factor(self, tenant: Tenant, reports: list[str]) -> None:
+        tenant.user.mfa_required, tenant.user.authenticators = True, [Authenticator("otp", secret=TOTP_SECRET)]
+        visitor = Visitor()
+        visitor.open("/auth0/password/")
+        visitor.submit("username", "password", username="ada@example.com", password=PASSWORD)
+        code = totp(TOTP_SECRET, tenant.clock.now())
+        submit(visitor, "code", code=code)
+        assert_clean(reports, tenant, code)
+
+    @pytest.mark.parametrize("page", ["/auth0/password/", "/accounts/login/"])
+    def test_W5_a_password_while_the_tenant_is_asked(
+        self, tenant: Tenant, auth0_settings: Callable[..., Any], reports: list[str], page: str
+    ) -> None:
+        def broken_clock() -> float:
+            if tenant.count("/oauth/token"):
+                raise Breakdown
+            return tenant.clock.now()
+
+        auth0_settings(PASSWORD_REALM=REALM, CLOCK=broken_clock)
+        visitor = Visitor()
+        visitor.open(page)
+        submit(visitor, "username", "password", username="ada@example.com", password=PASSWORD)
+        assert_clean(reports, tenant, PASSWORD)
+
+
+@pytest.mark.urls("tests.front_urls")
+class TestPostedAnswers:
+    @pytest.mark.parametrize("mode", ["form_post", "fragment"])
+    def test_W5_tokens(self, tenant: Tenant, auth0_settings: Callable[..., Any], reports: list[str], mode: str) -> None:
+        tenant.application.callbacks = ["https://testserver/auth0/callback/"]
+        tenant.application.grant_types |= {"implicit"}
+        auth0_settings(RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode)
+        person = Person(tenant)
+        answer = person.at_tenant(person.start("/auth0/login/"))
+        fields = answer.fields or dict(parse_qsl(urlsplit(answer.url).fragment))
+        person.client.raise_request_exception = False
+        pre_save.connect(break_down, sender=Session)
+        try:
+            person.bring(answer)
+        finally:
+            pre_save.disconnect(break_down, sender=Session)
+        assert_clean(reports, tenant, fields["access_token"], fields["id_token"])
