@@ -13,8 +13,11 @@ from collections.abc import Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+import requests
 from django.db import connections, router
+from django.views.decorators.debug import sensitive_variables
 
 from .conf import get_client, get_settings
 from .exchange import DEFAULT_TARGET, Target
@@ -52,6 +55,14 @@ class TargetSource:
 def api_session_for(row: LoginSession) -> ApiSession:
     """Return the outbound session of a login session, for use outside requests."""
     return StoredTokenSource(row.pk).api_session(get_settings(row.configuration).api_origins)
+
+
+class _DiscreetApiSession(ApiSession):
+    """Shows no variables of a call that failed in Django's error reports: its headers hold the access token."""
+
+    @sensitive_variables()
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        return super().send(request, **kwargs)
 
 
 class StoredTokenSource:
@@ -106,7 +117,7 @@ class StoredTokenSource:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
         name = self.row.configuration
         timeout, prover = get_settings(name).http_timeout, get_client(name).prover
-        session = ApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        session = _DiscreetApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
         send(api_session_created, ApiSession, session=session, configuration=name)
         return session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +14,17 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
 from django.core.signals import got_request_exception
 from django.db.models.signals import pre_save
+from django.test import Client
 from django.views.debug import ExceptionReporter
 
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.person import Person
 from tests.visitor import Visitor
+from tests.walk import walk
 
 pytestmark = pytest.mark.django_db
 
@@ -148,3 +152,21 @@ class TestPostedAnswers:
         finally:
             pre_save.disconnect(break_down, sender=Session)
         assert_clean(reports, tenant, fields["access_token"], fields["id_token"])
+
+
+@pytest.mark.usefixtures("auth0_settings")
+def test_W5_an_access_token_on_its_way_to_an_api_that_does_not_answer(
+    client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        api = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    auth0_settings(API_ORIGINS=[api])
+    walk(client, tenant)
+    token = LoginSession.objects.get().grant.tokens.access_token
+    assert token
+    client.raise_request_exception = False
+    with collected_reports() as reports:
+        client.get("/call/", {"url": f"{api}/things"})
+    assert "ConnectionError" in reports[0]
+    assert token not in reports[0]
