@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from .admission import FreshLogin, attach_login, check_organization_allowed, direct_logins, with_userinfo
-from .conf import DEFAULT, get_settings
+from .conf import DEFAULT, get_settings, unlinked_issuers
 from .direct_errors import note_setup_mistake, password_code
 from .mapping import ClaimsMapper, remember_identity
 from .models import Identity
@@ -73,7 +73,8 @@ class Auth0Backend(ModelBackend):
     def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Return an existing user for an identity seen for the first time, or None to create one.
 
-        Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user whose e-mail equals the verified one to the letter.
+        Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user whose e-mail equals the verified one to the letter, unless
+        somebody logs in as that user from a tenant whose word for an address is not taken.
         """
         email = mapper.verified_email(claims) if mapper.conf.link_by_verified_email else None
         if email is None:
@@ -82,7 +83,10 @@ class Auth0Backend(ModelBackend):
         name = model.get_email_field_name()
         # The database may compare without case or accents: look again.
         users = [user for user in model._default_manager.filter(**{name: email})[:50] if getattr(user, name) == email]
-        return users[0] if len(users) == 1 else None
+        if len(users) != 1:
+            return None
+        strangers = Identity.objects.filter(user=users[0], issuer__in=unlinked_issuers() or ())
+        return None if strangers.exists() else users[0]
 
     def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Create and return a user without a usable password.

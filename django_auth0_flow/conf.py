@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -256,20 +257,28 @@ def configuration_names() -> list[str]:
     return list(configurations(getattr(django_settings, "AUTH0", None)))
 
 
+def readable_settings() -> Iterator[Auth0Settings]:
+    """Yield every configuration that can be read."""
+    for name in configuration_names():
+        with suppress(ImproperlyConfigured):
+            yield get_settings(name)
+
+
 def names_of_client(name: str) -> list[str]:
     """Return the names of the configurations that are the same client of the same issuer as ``name``, itself included.
 
     What the tenant says to a client holds for all of them. A configuration that can't be read is left out.
     """
-    conf, names = get_settings(name), []
-    for other in configuration_names():
-        try:
-            found = get_settings(other)
-        except ImproperlyConfigured:
-            continue
-        if (found.issuer, found.client_id) == (conf.issuer, conf.client_id):
-            names.append(other)
-    return names
+    conf = get_settings(name)
+    same = (conf.issuer, conf.client_id)
+    return [found.name for found in readable_settings() if (found.issuer, found.client_id) == same]
+
+
+def unlinked_issuers() -> set[str] | None:
+    """Return the issuers that nobody's verified e-mail address is taken from; None if no configuration links by one."""
+    found = list(readable_settings())
+    linked = {conf.issuer for conf in found if conf.link_by_verified_email}
+    return {conf.issuer for conf in found} - linked if linked else None
 
 
 def clear_caches(*, setting: str = "AUTH0", **kwargs: object) -> None:

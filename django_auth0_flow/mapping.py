@@ -11,7 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 
-from .conf import Auth0Settings
+from .conf import Auth0Settings, unlinked_issuers
 from .models import Identity
 
 
@@ -34,8 +34,9 @@ class ClaimsMapper:
             except (ValidationError, ValueError, TypeError, OverflowError):
                 continue
         email = self._email_field()
-        if self.conf.link_by_verified_email and email in values and self.verified_email(claims) != values[email]:
+        if email in values and self.verified_email(claims) != values[email] and unlinked_issuers() is not None:
             # Where a verified address finds a user, an unverified one is not stored: its owner would be led to a stranger.
+            # All configurations share the users.
             del values[email]
         return values
 

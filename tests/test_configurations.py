@@ -190,6 +190,39 @@ class TestMixUp:
         assert LoginSession.objects.count() == 1
 
 
+class TestLinking:
+    """The partners' tenant is not asked whom an address belongs to: only the default configuration links by it."""
+
+    @pytest.fixture(autouse=True)
+    def linking(self, both: dict[str, Any], settings: Any) -> None:
+        settings.AUTH0 = {**both, "default": {**both["default"], "LINK_BY_VERIFIED_EMAIL": True}}
+
+    @pytest.mark.parametrize("verified", [False, True])
+    @pytest.mark.parametrize("later", [False, True], ids=["at first", "changed later"])
+    def test_L3_an_address_planted_through_another_configuration_leads_nobody_to_its_planter(
+        self, tenant: Tenant, other: Tenant, verified: bool, later: bool
+    ) -> None:
+        planter = other.add_user(sub="auth0|planter", email="planter@example.com", email_verified=True)
+        if later:
+            self.log_in("/partners/login/", tenant, other, planter)
+        planter.email, planter.email_verified = tenant.user.email, verified
+        self.log_in("/partners/login/", tenant, other, planter)
+        self.log_in("/auth0/login/", tenant, other, tenant.user)
+        assert Identity.objects.values("user").distinct().count() == 2
+
+    def test_a_user_of_a_tenant_that_is_not_configured_any_more_is_found(self, tenant: Tenant, other: Tenant) -> None:
+        user = get_user_model().objects.create_user("ada", email=str(tenant.user.email))
+        gone = "https://former.example/"
+        Identity.objects.create(key=Identity.key_for(gone, "auth0|1"), issuer=gone, subject="auth0|1", user=user)
+        self.log_in("/auth0/login/", tenant, other, tenant.user)
+        assert Identity.objects.get(issuer=tenant.issuer).user == user
+
+    def log_in(self, path: str, tenant: Tenant, other: Tenant, user: Any) -> None:
+        visitor = Person(tenant, site=SITE, user=user)
+        visitor.knows(other)
+        visitor.visit(f"{path}?next=/show/")
+
+
 class TestFailures:
     def test_one_tenant_being_down_leaves_the_other_alone(
         self, person: Person, partner: Person, tenant: Tenant, other: Tenant
