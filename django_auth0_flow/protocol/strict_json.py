@@ -20,7 +20,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 #: Levels of nesting that are read. Python's own limit is no help: in a thread with a small stack the interpreter dies.
 MAX_DEPTH = 200
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_STRING = re.compile(r'"[^"]*"?')
 _BRACKET = re.compile(r"[\[\]{}]")
 
 #: What may stand around a value. RFC 8259 §2.
@@ -49,8 +49,10 @@ def parse_json_array(data: bytes) -> list[Any]:
 
 
 def _refuse_depth(text: str) -> None:
+    # Escapes go first: an expression that knows them keeps a hundred bytes for each character of a text.
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+    for bracket in _BRACKET.findall(_STRING.sub("", unescaped)):
         depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError("nested too deeply")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -60,6 +61,32 @@ def test_what_is_no_array(data: bytes) -> None:
 
 def test_an_array() -> None:
     assert parse_json_array(b'[1, {"a": []}]') == [1, {"a": []}]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 300, '"' + "[" * 300, "\\" + "[" * 300, '\\"' + "{" * 300 + "\\"], ids=lambda text: text[:3]
+)
+def test_brackets_in_texts_are_no_nesting(text: str) -> None:
+    assert parse_json_object(json.dumps({"a": text, "b": text}).encode()) == {"a": text, "b": text}
+
+
+@pytest.mark.parametrize("text", ["", '"', "\\", '\\"', '\\\\"'], ids=ascii)
+def test_T5_no_text_hides_nesting(text: str) -> None:
+    deep = "[" * 300 + "]" * 300
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json_object(b'{"a":%s,"b":%s}' % (json.dumps(text).encode(), deep.encode()))
+
+
+@pytest.mark.parametrize("text", ["[" * 500_000, "[" * 300 + '"' * 300_000], ids=["plain", "escapes"])
+def test_T6_a_long_text_takes_no_more_memory_than_a_few_copies(text: str) -> None:
+    data = json.dumps({"a": text}).encode()
+    tracemalloc.start()
+    try:
+        parse_json_object(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(data)
 
 
 @pytest.mark.parametrize(
