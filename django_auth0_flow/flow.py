@@ -144,7 +144,8 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
         client,
         transaction.request(response.state),
         response,
-        max_age=int(max_age) if max_age.isdigit() else None,
+        # A visitor may have chosen it: see FORWARDED_PARAMS.
+        max_age=int(max_age) if max_age.isascii() and max_age.isdigit() and len(max_age) < 12 else None,
         organization=transaction.parameters.get("organization"),
     )
 

@@ -120,6 +120,14 @@ class TestGoodLogin:
 
 
 class TestAuthorizationRequest:
+    @pytest.mark.parametrize("value", ["\u00b2", "9" * 400, "-1", "soon"], ids=ascii)
+    def test_F11_a_max_age_that_a_visitor_made_up_is_no_crash(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], value: str
+    ) -> None:
+        auth0_settings(FORWARDED_PARAMS=["max_age"])
+        assert walk(client, tenant, max_age=value).status_code == 302
+        assert is_logged_in(client)
+
     def test_W6_only_allow_listed_parameters_of_the_login_page_go_on(self, client: Client, tenant: Tenant) -> None:
         wanted = {"login_hint": "ada@example.com", "screen_hint": "signup", "ui_locales": "ja", "organization": "org_1"}
         foreign = {
