@@ -145,7 +145,7 @@ def check_login(request: HttpRequest, requirement: Requirement, *, may_be_nobody
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
     requirement = requirement.for_request(request)
     if login.is_logged_in and not _is_elsewhere(request, login):
-        if requirement.organization is None and (bound := organization_for(request, login.configuration)):
+        if not requirement.organization and (bound := organization_for(request, login.configuration)):
             # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
             requirement = replace(requirement, organization=bound)
         return _test_login(request, login, requirement)

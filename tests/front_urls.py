@@ -73,6 +73,7 @@ urlpatterns += [
     path("any-organization/", auth0_login_required(organization=True)(show)),
     path("of/<str:organization>/", auth0_login_required(organization=organization_in_path)(show)),
     path("perhaps/", auth0_login_required(organization=lambda request: None)(show)),
+    path("empty/", auth0_login_required(organization=lambda request: "")(show)),
     path("strong/", auth0_login_required(acr_values=MULTI_FACTOR)(show)),
     path("recent/", auth0_login_required(max_age=300)(show)),
     path("strong-and-recent/", auth0_login_required(acr_values=MULTI_FACTOR, max_age=300)(show)),

@@ -129,6 +129,14 @@ class TestDecorator:
         assert "None" in person.visit("/perhaps/").content.decode()
         assert "organization" not in person.asked()[0]
 
+    @pytest.mark.parametrize("path", ["/watched/", "/perhaps/", "/empty/"])
+    def test_one_that_says_nothing_leaves_the_setting_in_force(
+        self, person: Person, acme: Organization, auth0_settings: Configure, path: str
+    ) -> None:
+        person.visit("/watched/")
+        auth0_settings(ORGANIZATION=acme.id)
+        assert acme.id in person.visit(path).content.decode()
+
     def test_any_organization_will_do(self, person: Person, tenant: Tenant, acme: Organization) -> None:
         """The tenant asks for one by itself where the application says so; nobody here names it."""
         tenant.application.organization_prompt = True
