@@ -14,5 +14,6 @@ def give_back_connection() -> None:
     (``DATABASES[…]["OPTIONS"]["pool"]``) the connection is the thread's own, and nobody gains by closing it.
     """
     connection = connections[router.db_for_write(LoginSession)]
-    if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
+    # Without autocommit there is a transaction all the time, which closing would roll back.
+    if connection.settings_dict["OPTIONS"].get("pool") and connection.autocommit and not connection.in_atomic_block:
         connection.close()

@@ -268,6 +268,27 @@ print(browser.get("/token/").status_code, len(failures))
             assert asks(plain, cookie)[0] == 200
             assert tenant.families_revoked == 0
 
+    def test_work_that_its_owner_commits_by_hand_is_not_given_back_with_the_connection(
+        self, postgres: Postgres
+    ) -> None:
+        with Tenant() as tenant:
+            site = Site(tenant, {**postgres.django_database("by_hand"), "OPTIONS": {"pool": True}})
+            site.migrate()
+            found = site.run(
+                """
+from django.contrib.auth.models import User
+from django.db import transaction
+from django_auth0_flow.connection_pool import give_back_connection
+transaction.set_autocommit(False)
+User.objects.create_user("ada")
+give_back_connection()
+transaction.commit()
+transaction.set_autocommit(True)
+print(User.objects.count())
+"""
+            )
+            assert found.strip() == "1"
+
     @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
     def test_rotation_inside_a_rolled_back_transaction_stays(self, request: pytest.FixtureRequest, engine: str) -> None:
         """The refresh runs on a connection of its own, holds no lock in the caller's transaction and commits by itself."""
