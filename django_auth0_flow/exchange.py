@@ -10,6 +10,8 @@ import logging
 import time
 from dataclasses import dataclass
 
+from django.views.decorators.debug import sensitive_variables
+
 from .conf import get_client, get_settings
 from .models import Grant
 from .protocol.deadline import http_deadline
@@ -54,6 +56,7 @@ def network_seconds(configuration: str) -> float:
     return get_settings(configuration).http_timeout * 1.5
 
 
+@sensitive_variables()
 def fetch_grant(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:
     """Ask the tenant for the target's token and return the grant with it.
 
@@ -124,6 +127,7 @@ def _not_granted() -> NoAccessToken:
     )
 
 
+@sensitive_variables()
 def try_to_revoke(configuration: str, refresh_token: str, *, seconds: float = 3) -> Auth0Error | None:
     """Revoke a refresh token within ``seconds``; None if the tenant has confirmed it, else what went wrong."""
     try:

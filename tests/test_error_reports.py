@@ -81,7 +81,7 @@ def submit(visitor: Visitor, *names: str, **values: Any) -> None:
 
 def secrets_of_requests(tenant: Tenant) -> set[str]:
     """Return what the site proved to the tenant: nothing of it belongs in a report."""
-    names = ("password", "code", "code_verifier", "otp", "mfa_token", "client_secret", "recovery_code")
+    names = "password code code_verifier otp mfa_token client_secret recovery_code refresh_token".split()
     return {value for request in tenant.requests for name in names for value in request.form.get(name, [])}
 
 
@@ -170,3 +170,20 @@ def test_W5_an_access_token_on_its_way_to_an_api_that_does_not_answer(
         client.get("/call/", {"url": f"{api}/things"})
     assert "ConnectionError" in reports[0]
     assert token not in reports[0]
+
+
+def test_W5_what_a_refresh_sends(client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]) -> None:
+    walk(client, tenant)
+    tenant.clock.advance(90000)
+    tenant.clear_log()
+
+    def broken_clock() -> float:
+        if tenant.count("/oauth/token"):
+            raise Breakdown
+        return tenant.clock.now()
+
+    auth0_settings(CLOCK=broken_clock)
+    client.raise_request_exception = False
+    with collected_reports() as reports:
+        client.get("/bare/")
+    assert_clean(reports, tenant)
