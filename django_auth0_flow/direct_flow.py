@@ -143,16 +143,18 @@ def finish_once(
 ) -> tuple[str, Granted | None]:
     """Submit to the tenant and log in, or share the login that an equal submit of this browser makes just now.
 
-    A form that is sent twice is one wish: the tenant is asked once, and both answers lead on.
+    A form that is sent twice is one wish: the tenant is asked once, and both answers lead on. One with another code waits
+    for its turn.
     """
     share = (request, waiting.id, proof, waiting.configuration)
     landing = site_urls.landing_url(site_urls.safe_next(request, waiting.next_url))
-    if not pending.claim(request, waiting):
+    if not pending.claim(request, waiting, proof):
         if pending.await_twin(*share):
             return landing, None
         if successor := pending.find_successor(request, waiting.id, proof):
             raise AlreadyWaiting(successor)
-        raise InvalidGrant("invalid_grant")
+        if not (pending.is_untried(request, waiting, proof) and pending.claim(request, waiting, proof)):
+            raise InvalidGrant("invalid_grant")
     give_back_connection()
     try:
         granted = submit()

@@ -97,14 +97,14 @@ def remove(request: HttpRequest, pending: Pending) -> None:
     change_stored(request, SESSION_KEY, lambda stored: stored.pop(pending.id, None), only_if=pending.id)
 
 
-def claim(request: HttpRequest, pending: Pending) -> bool:
+def claim(request: HttpRequest, pending: Pending, proof: str) -> bool:
     """Win the right to submit this login to the tenant; False while another request of this browser does so."""
     now, seconds = time.time(), _twin_seconds(pending.configuration)
 
     def change(entry: dict[str, Any]) -> bool:
         if entry.get("busy", 0) > now:
             return False
-        entry["busy"] = now + seconds
+        entry["busy"], entry["tried"] = now + seconds, _digest(pending.id, proof)
         return True
 
     return bool(_change(request, pending, change))
@@ -113,6 +113,12 @@ def claim(request: HttpRequest, pending: Pending) -> bool:
 def release(request: HttpRequest, pending: Pending) -> None:
     """Give that right back: the tenant said no, and the visitor may try again."""
     _change(request, pending, lambda entry: entry.update(busy=0))
+
+
+def is_untried(request: HttpRequest, pending: Pending, proof: str) -> bool:
+    """Tell whether this login still waits and what was submitted for it last is something else than ``proof``."""
+    digest = _digest(pending.id, proof)
+    return bool(_change(request, pending, lambda entry: not hmac.compare_digest(str(entry.get("tried")), digest)))
 
 
 def _change(request: HttpRequest, pending: Pending, change: Callable[[dict[str, Any]], T]) -> T | None:

@@ -75,6 +75,26 @@ def test_a_wrong_code_sent_twice_costs_one_attempt_and_can_be_corrected(tenant: 
     assert browsers[1].post(path, data)["Location"] == "/plain/"
 
 
+@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+def test_a_code_that_corrects_one_which_is_still_being_refused_is_tried_too(tenant: Tenant, form: Any) -> None:
+    visitor, code = form(tenant)
+    tenant.clear_log()
+    tenant.fault("slow", endpoint="token", seconds=0.5)
+    path, data = visitor.filled("code", code=code)
+    hasty, corrected = visitor.twin(), visitor.twin()
+
+    def correct() -> Any:
+        while not tenant.count("/oauth/token"):
+            threading.Event().wait(0.01)
+        return corrected.post(path, data)
+
+    wrong = {**data, "code": f"{(int(code) + 7) % 1_000_000:06d}"}
+    answers = at_once(lambda: hasty.post(path, wrong), correct)
+    assert answers[0].context["code"] == "wrong_code"
+    assert answers[1].headers.get("Location") == "/plain/"
+    assert is_logged_in(corrected)
+
+
 def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_twice(tenant: Tenant) -> None:
     visitor, code = code_form(tenant)
     visitor.submit("code", code=code)
