@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from typing import Any
 
 from django.http import HttpRequest
@@ -25,6 +26,8 @@ logger = logging.getLogger("django_auth0_flow.transactions")
 #: So many logins of this kind may be under way in one browser; cookies beyond them are deleted, oldest first.
 MAX_COOKIES = 8
 _NAME = "auth0_login_"
+_DIGITS = 16
+_DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 #: A browser takes a cookie of this name from https and this host only, so that no neighbour can plant one.
 _HOST = "__Host-"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -42,9 +45,10 @@ def issue(request: HttpRequest, state: str, configuration: str) -> None:
         keys=secrets_of(configuration),
         context=_context(state, configuration),
     )
-    waiting = _waiting(request)
-    waiting[_names(state)[not _is_https(request, configuration)]] = f"{int(now)}.{value}"
-    known = [name for name in request.COOKIES if name.removeprefix(_HOST).startswith(_NAME)]
+    waiting, own = _waiting(request), _names(state)[not _is_https(request, configuration)]
+    waiting[own] = f"{int(now)}.{value}"
+    # Only what this site has set: a neighbour may plant other names, also such as no answer can delete.
+    known = [name for name in request.COOKIES if name[:-_DIGITS] == own[:-_DIGITS] and _DIGEST.match(name[-_DIGITS:])]
     for name in sorted(known, key=lambda name: _age_of(request.COOKIES[name]))[: max(0, len(known) - MAX_COOKIES + 1)]:
         waiting.setdefault(name, None)
 
@@ -103,7 +107,7 @@ def _waiting(request: HttpRequest) -> dict[str, str | None]:
 
 def _names(state: str) -> tuple[str, str]:
     """Return the cookie's name for https, and for plain http on loopback, where browsers refuse the prefix."""
-    name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     return _HOST + name, name
 
 

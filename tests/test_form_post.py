@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http.cookies import Morsel
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -220,6 +221,22 @@ class TestCookie:
 
 
 class TestAttacks:
+    @pytest.mark.parametrize("name", ["auth0_login_(%d", "auth0_login_\u00e9%d", "auth0_login_%016x"], ids=ascii)
+    def test_F12_cookies_that_a_neighbour_planted_keep_nobody_from_logging_in(self, person: Person, name: str) -> None:
+        for number in range(2 * MAX_COOKIES):
+            dict.__setitem__(person.client.cookies, name % number, self.planted(name % number))
+        first, _second_tab = answer_for(person), answer_for(person)
+        person.follow(person.bring(first))
+        assert is_logged_in(person.client)
+        assert len(person.asked()) == 2
+
+    def planted(self, name: str) -> Morsel[str]:
+        """Return a cookie as it comes with a request, whatever its name."""
+        morsel: Morsel[str] = Morsel()
+        for attribute, text in {"_key": name, "_value": f"{10**12}.x", "_coded_value": f"{10**12}.x"}.items():
+            setattr(morsel, attribute, text)
+        return morsel
+
     def test_F2_a_foreign_answer_does_not_log_a_fresh_browser_in(
         self, person: Person, tenant: Tenant, grace: User
     ) -> None:
