@@ -77,6 +77,34 @@ class TestIdToken:
         assert (page.status_code, code_shown(page)) == (400, code)
         assert_nothing_stored(person.client)
 
+    @pytest.mark.parametrize("response_type", ["id_token", "id_token token"])
+    @pytest.mark.parametrize("fault", ["org-id-other", "org-id-missing"])
+    def test_C10_a_token_of_another_organization_is_refused(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
+    ) -> None:
+        acme = tenant.add_organization("acme")
+        tenant.user.orgs = [acme.id]
+        auth0_settings(RESPONSE_TYPE=response_type, RESPONSE_MODE="form_post", ORGANIZATION=acme.id)
+        tenant.fault(fault)
+        assert code_shown(person.visit("/bare/")) == "token_org_id"
+        assert_nothing_stored(person.client)
+        assert person.visit("/bare/").status_code == 200
+        assert LoginSession.objects.get().grant.claims["org_id"] == acme.id
+
+    @pytest.mark.parametrize("response_type", ["id_token", "id_token token"])
+    @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
+    def test_C9_an_answer_that_is_too_old_is_refused(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
+    ) -> None:
+        auth0_settings(
+            RESPONSE_TYPE=response_type, RESPONSE_MODE="form_post", AUTHORIZATION_PARAMS={"max_age": "300"}
+        )
+        tenant.fault(fault)
+        page = person.visit("/bare/")
+        assert (page.status_code, code_shown(page)) == (400, "token_auth_time")
+        assert_nothing_stored(person.client)
+        assert person.visit("/bare/").status_code == 200
+
     def test_C6_the_token_of_another_login_is_refused(self, person: Person, tenant: Tenant, grace: User) -> None:
         """Its state is the victim's own: only the nonce tells."""
         attacker = Person(tenant, user=grace)
