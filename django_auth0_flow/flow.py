@@ -145,7 +145,7 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
         transaction.request(response.state),
         response,
         # A visitor may have chosen it: see FORWARDED_PARAMS.
-        max_age=int(max_age) if max_age.isascii() and max_age.isdigit() and len(max_age) < 12 else None,
+        max_age=int(max_age) if max_age.isascii() and max_age.isdigit() and len(max_age) < 10 else None,
         organization=transaction.parameters.get("organization"),
     )
 

@@ -125,6 +125,13 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             f"{where}['AUTHORIZATION_PARAMS'] can't set {', '.join(reserved)}.",
             "The login flow sets these itself.",
         )
+    max_age = values.get("AUTHORIZATION_PARAMS", {}).get("max_age", "0")
+    if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+        yield Problem(
+            "E016",
+            f"{where}['AUTHORIZATION_PARAMS']['max_age'] must be a whole number of seconds.",
+            "Anything else would never be checked.",
+        )
     forbidden = sorted((RESERVED_PARAMETERS | {"scope", "audience"}).intersection(values.get("FORWARDED_PARAMS", ())))
     if forbidden:
         yield Problem(

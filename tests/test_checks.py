@@ -76,6 +76,7 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E015", changed(BASE_URL="https://www.example.com/app"), "https origin"),
     ("W002", changed(AUDIENCE="my-api"), "API_ORIGINS"),
     ("E016", changed(AUTHORIZATION_PARAMS={"state": "x", "nonce": "y"}), "nonce, state"),
+    ("E016", changed(AUTHORIZATION_PARAMS={"max_age": "5m"}), "never be checked"),
     ("E016", changed(FORWARDED_PARAMS=["scope", "redirect_uri"]), "redirect_uri, scope"),
     ("E017", changed(ENCRYPTION_KEYS=["short"]), "secrets.token_urlsafe"),
     ("E018", changed(STAFF_GROUPS=["staff"]), "GROUPS_CLAIM"),

@@ -96,9 +96,7 @@ class TestIdToken:
     def test_C9_an_answer_that_is_too_old_is_refused(
         self, person: Person, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
     ) -> None:
-        auth0_settings(
-            RESPONSE_TYPE=response_type, RESPONSE_MODE="form_post", AUTHORIZATION_PARAMS={"max_age": "300"}
-        )
+        auth0_settings(RESPONSE_TYPE=response_type, RESPONSE_MODE="form_post", AUTHORIZATION_PARAMS={"max_age": "300"})
         tenant.fault(fault)
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, "token_auth_time")

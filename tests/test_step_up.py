@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -12,7 +13,7 @@ from django_auth0_flow.models import Grant, LoginSession
 from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.testing.tenant import Authenticator, Tenant
 from tests.person import Person
-from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in
+from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in, with_query
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
 Configure = Callable[..., dict[str, Any]]
@@ -122,6 +123,17 @@ class TestRecentLogin:
         tenant.fault(fault)
         page = person.visit("/recent/")
         assert (page.status_code, code_shown(page)) == (400, "token_auth_time")
+
+    @pytest.mark.parametrize("value", ["²", "9" * 400, "-1", "soon"])
+    def test_F11_a_visitors_own_max_age_may_be_anything(
+        self, tenant: Tenant, auth0_settings: Configure, value: str
+    ) -> None:
+        """Where ``FORWARDED_PARAMS`` lets visitors name it, which is the project's choice."""
+        auth0_settings(FORWARDED_PARAMS=["max_age"])
+        person = Person(tenant)
+        url = person.start(f"/auth0/login/?{urlencode({'max_age': value, 'next': '/watched/'})}")
+        person.follow(person.bring(person.at_tenant(with_query(url, max_age="300"))))
+        assert is_logged_in(person.client)
 
     def test_both_at_once(self, person: Person, tenant: Tenant) -> None:
         tenant.clock.advance(600)
