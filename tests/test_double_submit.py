@@ -34,6 +34,15 @@ def code_form(tenant: Tenant) -> tuple[Visitor, str]:
     return visitor, str(tenant.last_message().code)
 
 
+def form_that_leads_to_a_second_factor(tenant: Tenant) -> tuple[Visitor, str]:
+    visitor, code = code_form(tenant)
+    visitor.submit("code", code=code)
+    user = next(user for user in tenant.users.values() if user.email == "mary@example.com")
+    user.mfa_required, user.authenticators = True, [Authenticator("otp", secret=SECRET)]
+    tenant.clock.advance(11)
+    return code_form(tenant)
+
+
 def otp_form(tenant: Tenant) -> tuple[Visitor, str]:
     tenant.user.mfa_required, tenant.user.authenticators = True, [Authenticator("otp", secret=SECRET)]
     visitor = Visitor()
@@ -96,29 +105,18 @@ def test_a_code_that_corrects_one_which_is_still_being_refused_is_tried_too(tena
 
 
 def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_twice(tenant: Tenant) -> None:
-    visitor, code = code_form(tenant)
-    visitor.submit("code", code=code)
-    user = next(user for user in tenant.users.values() if user.email == "mary@example.com")
-    user.mfa_required, user.authenticators = True, [Authenticator("otp", secret=SECRET)]
-    tenant.clock.advance(11)
-    visitor, code = code_form(tenant)
+    visitor, code = form_that_leads_to_a_second_factor(tenant)
     browsers, answers = send_twice(visitor, code)
     assert answers[0]["Location"] == answers[1]["Location"]
     assert "/auth0/mfa/" in answers[0]["Location"]
     assert browsers[0].get(answers[0]["Location"], follow=True).status_code == 200
 
 
-@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+@pytest.mark.parametrize("form", [form_that_leads_to_a_second_factor, otp_form], ids=["passwordless", "second-factor"])
 def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, form: Any
 ) -> None:
     """It has found the waiting login before the first submit moved it on, and claims it only afterwards."""
-    if form is code_form:
-        visitor, code = code_form(tenant)
-        visitor.submit("code", code=code)
-        user = next(user for user in tenant.users.values() if user.email == "mary@example.com")
-        user.mfa_required, user.authenticators = True, [Authenticator("otp", secret=SECRET)]
-        tenant.clock.advance(11)
     visitor, code = form(tenant)
     claim, answered, late = pending.claim, threading.Event(), threading.local()
 
@@ -146,3 +144,31 @@ def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
     assert answers[0]["Location"] == answers[1]["Location"]
     assert browsers[0].session.session_key == browsers[1].session.session_key
     assert tenant.count("/oauth/token") == 1
+
+
+def test_W3_whoever_knew_the_old_cookie_gets_nothing_of_the_session_that_goes_on(tenant: Tenant) -> None:
+    """After the first factor the old session only leads equal submits on, for a minute."""
+    visitor, code = form_that_leads_to_a_second_factor(tenant)
+    session = visitor.client.session
+    session["basket"] = ["apples"]
+    session.save()
+    before = str(session.session_key)
+    visitor.submit("code", code=code)
+    assert "/auth0/mfa/" in visitor.path
+    assert visitor.client.session.session_key != before
+    assert visitor.client.session["basket"] == ["apples"]
+    left = type(session)(before)
+    assert left.keys() - {"_session_expiry"} == {pending.SESSION_KEY}
+    assert [entry["kind"] for entry in left[pending.SESSION_KEY].values()] == ["moved"]
+    assert left.get_expiry_age() <= pending.SHARE_SECONDS
+
+
+def test_who_knows_the_old_cookie_can_not_guess_the_code_of_a_login_that_went_on(tenant: Tenant) -> None:
+    visitor, code = form_that_leads_to_a_second_factor(tenant)
+    path, data = visitor.filled("code", code=code)
+    planted = visitor.client.cookies.output()
+    attackers = [visitor.twin(), visitor.twin()]
+    assert "/auth0/mfa/" in visitor.twin().post(path, data)["Location"]
+    for attacker, guess in zip(attackers, (f"{(int(code) + 7) % 1_000_000:06d}", code), strict=True):
+        assert attacker.cookies.output() == planted
+        assert attacker.post(path, {**data, "code": guess}).context["code"] == "login_expired"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -135,6 +135,12 @@ class TestLogin:
         assert (page.status_code, code_shown(page)) == (403, "access_denied")
         assert "User did not authorize the request" in person.text
         assert_nothing_stored(person.client)
+
+    def test_a_refusal_in_the_address_is_told_all_the_same(self, person: Person) -> None:
+        """A tenant that can't judge the request does not know that a POST was asked for."""
+        own = answer_for(person)
+        person.get(f"{SITE}{CALLBACK}?{urlencode({'error': 'access_denied', 'state': own.fields['state']})}")
+        assert (person.page.status_code, code_shown(person.page)) == (403, "access_denied")
 
     def test_a_strict_session_cookie_takes_the_same_site_hop(self, person: Person, settings: Any) -> None:
         settings.SESSION_COOKIE_SAMESITE = "Strict"

@@ -15,12 +15,12 @@ from django.test import Client
 
 from django_auth0_flow import pending
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.direct import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE
+from django_auth0_flow.protocol.direct import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
-from tests.walk import FETCH, assert_nothing_stored, session_of
+from tests.walk import FETCH, assert_nothing_stored, query_of, session_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.direct_urls")]
 
@@ -240,6 +240,21 @@ def test_a_second_factor_without_its_csrf_token_finishes_nothing(tenant: Tenant)
 def test_in_another_browser_the_address_is_worth_nothing(tenant: Tenant) -> None:
     enrol(tenant, OTP)
     assert Visitor().open(begin().path).context["code"] == "login_expired"
+
+
+def test_each_page_takes_its_own_kind_of_waiting_login_only(tenant: Tenant, auth0_settings: Callable[..., Any]) -> None:
+    auth0_settings(PASSWORD_REALM="Username-Password-Authentication", PASSWORDLESS=["email-code"])
+    tenant.application.grant_types.add(PASSWORDLESS_OTP)
+    enrol(tenant, OTP)
+    visitor = begin()
+    mfa = query_of(visitor.path)["login"]
+    visitor.open("/auth0/passwordless/", next="/plain/")
+    visitor.submit("address", address="mary@example.com")
+    code = query_of(visitor.path)["login"]
+    for page, login in (("passwordless/code", mfa), ("mfa", code), ("mfa/code", code), ("mfa/recovery-codes", mfa)):
+        answer = visitor.client.get(f"/auth0/{page}/", {"login": login, "step": "1"})
+        assert answer.status_code == 302 or answer.context["code"] == "login_expired", page
+        assert visitor.client.post(f"/auth0/{page}/?login={login}", {"code": "123456"}).status_code in (302, 400, 403)
 
 
 def test_a_tenant_in_trouble_is_503_and_the_code_can_be_sent_again(tenant: Tenant) -> None:
