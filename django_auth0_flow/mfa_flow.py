@@ -48,11 +48,10 @@ def begin_mfa(
     ``start_url``: where that login began. ``origin`` and ``proof``: the waiting login that it goes on from, if any, and
     what was submitted for it.
     """
-    pending.renew_session(request, error.configuration, origin=origin, proof=proof)
     challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")
     data = {"mfa_token": error.mfa_token, "challenge": challenge, "enroll": enroll, "start_url": start_url, "steps": {}}
     logger.info("mfa_started configuration=%s", error.configuration)
-    return pending.add(request, "mfa", error.configuration, data, next_url=next_url, origin=origin)
+    return pending.move_on(request, "mfa", error.configuration, data, next_url=next_url, origin=origin, proof=proof)
 
 
 def mfa_factors(request: HttpRequest, waiting: Pending) -> tuple[Pending, list[Authenticator]]:

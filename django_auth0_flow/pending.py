@@ -18,12 +18,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from .conf import DEFAULT, get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .models import LoginSession
-from .transactions import change_stored
+from .transactions import change_stored, write_lock
 
 T = TypeVar("T")
 
@@ -187,8 +188,17 @@ def await_twin(request: HttpRequest, pending_id: str, proof: str, configuration:
     return False
 
 
-def renew_session(request: HttpRequest, configuration: str, *, origin: str = "", proof: str = "") -> None:
-    """Give the visitor a session with a new key and the same contents: the first factor was right.
+def move_on(
+    request: HttpRequest,
+    kind: str,
+    configuration: str,
+    data: Mapping[str, Any],
+    *,
+    next_url: str,
+    origin: str = "",
+    proof: str = "",
+) -> Pending:
+    """Store a login that waits in a session with a new key and the same contents: the first factor was right.
 
     Whoever else knew the old key does not come along. An equal submit of the waiting login ``origin`` still does.
     """
@@ -198,23 +208,31 @@ def renew_session(request: HttpRequest, configuration: str, *, origin: str = "",
     if origin:
         new[SESSION_KEY] = {key: entry for key, entry in new.get(SESSION_KEY, {}).items() if key != origin}
     new.create()
+    request.session = new
+    pending = add(request, kind, configuration, data, next_url=next_url, origin=origin)
+    # Only now: an equal submit looks at the old session at any moment, and must find what it leads to.
     if origin and old.session_key:
-        for name in list(old.keys()):
-            del old[name]
-        old[SESSION_KEY] = {
-            origin: {
-                "kind": _MOVED,
-                "configuration": configuration,
-                "at": get_settings(configuration).clock(),
-                "proof": _digest(origin, proof),
-                "sealed": _seal(str(new.session_key), configuration, f"{origin} {_MOVED}"),
-            }
-        }
-        old.set_expiry(SHARE_SECONDS)
-        old.save()
+        _leave_pointer(old, configuration, origin, proof, str(new.session_key))
     else:
         old.flush()
-    request.session = new
+    return pending
+
+
+def _leave_pointer(old: SessionBase, configuration: str, origin: str, proof: str, key: str) -> None:
+    for name in list(old.keys()):
+        del old[name]
+    old[SESSION_KEY] = {
+        origin: {
+            "kind": _MOVED,
+            "configuration": configuration,
+            "at": get_settings(configuration).clock(),
+            "proof": _digest(origin, proof),
+            "sealed": _seal(key, configuration, f"{origin} {_MOVED}"),
+        }
+    }
+    old.set_expiry(SHARE_SECONDS)
+    with write_lock(str(old.session_key)):
+        old.save()
 
 
 def find_successor(request: HttpRequest, pending_id: str, proof: str) -> Pending | None:

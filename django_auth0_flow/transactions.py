@@ -12,6 +12,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -225,16 +226,18 @@ def change_session(
     """As ``change_stored``, for a session that need not be the visitor's."""
     key = session.session_key
     if key is not None:
-        with _write_locks[hash(key) % len(_write_locks)]:
+        with write_lock(key):
             # Not read in this request yet: reading it now is as fresh as a copy, and one query less.
             fresh = session if not session.accessed else type(session)(key)
             pending = _stored(fresh, name)
             if fresh.session_key == key:  # else the session is gone and this is an empty one
                 if only_if and only_if not in pending:
                     return None
+                before = deepcopy(pending)
                 result = change(pending)
                 fresh[name] = pending
-                if _save(fresh):
+                # Nothing new is not written: it would undo what another request writes just now.
+                if pending == before or _save(fresh):
                     if fresh is session:
                         session.modified = False
                     else:
@@ -246,6 +249,11 @@ def change_session(
             # Another request logged in or out just now, which ended this session: nothing of it may come back.
             session.flush()
     return _change_unsaved(session, name, change, only_if)
+
+
+def write_lock(key: str) -> threading.Lock:
+    """Return what keeps this process's threads from writing the session with this key at the same moment."""
+    return _write_locks[hash(key) % len(_write_locks)]
 
 
 def _save(session: SessionBase) -> bool:

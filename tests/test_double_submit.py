@@ -6,6 +6,9 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow import pending
 from django_auth0_flow.models import LoginSession
@@ -15,7 +18,7 @@ from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.test_parallel import at_once, database_file  # noqa: F401  # a fixture, for every test here
 from tests.visitor import Visitor
-from tests.walk import is_logged_in
+from tests.walk import is_logged_in, query_of
 
 REALM = "Username-Password-Authentication"
 SECRET = "JBSWY3DPEHPK3PXP"
@@ -172,3 +175,34 @@ def test_who_knows_the_old_cookie_can_not_guess_the_code_of_a_login_that_went_on
     for attacker, guess in zip(attackers, (f"{(int(code) + 7) % 1_000_000:06d}", code), strict=True):
         assert attacker.cookies.output() == planted
         assert attacker.post(path, {**data, "code": guess}).context["code"] == "login_expired"
+
+
+def test_a_second_submit_that_looks_while_the_first_moves_on_follows_it(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, code = form_that_leads_to_a_second_factor(tenant)
+    add, looks = pending.add, threading.Event()
+
+    def add_slowly(request: Any, kind: str, *arguments: Any, **options: Any) -> Any:
+        if kind == "mfa":
+            looks.wait(0.5)  # nothing sets it: several looks of the other submit
+        return add(request, kind, *arguments, **options)
+
+    monkeypatch.setattr(pending, "add", add_slowly)
+    browsers, answers = send_twice(visitor, code)
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert answers[0]["Location"] == answers[1]["Location"]
+    assert browsers[0].session.session_key == browsers[1].session.session_key
+
+
+def test_a_claim_that_is_refused_writes_nothing(tenant: Tenant, rf: RequestFactory) -> None:
+    """It would write an old copy of the session over what the other submit has just left there."""
+    visitor, _ = code_form(tenant)
+    key, request = visitor.client.session.session_key, rf.get("/")
+    request.session = type(visitor.client.session)(key)
+    waiting = pending.find(request, query_of(visitor.path)["login"], "code")
+    assert waiting is not None
+    assert pending.claim(request, waiting)
+    with CaptureQueriesContext(connection) as queries:
+        assert not pending.claim(request, waiting)
+    assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
