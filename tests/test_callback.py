@@ -76,6 +76,15 @@ class TestState:
         assert answer.context["retry_url"] == "/auth0/login/?next=%2Fbare%2F"
         assert_nothing_stored(client)
 
+    def test_a_state_from_the_future_is_no_fresh_one(self, client: Client, tenant: Tenant) -> None:
+        """The clock was wrong when the login began: how old it is, nobody knows."""
+        tenant.clock.advance(7200)
+        url = tenant.login(start(client))
+        tenant.clock.advance(-7200)
+        answer = come_back(client, url)
+        assert (answer.status_code, code_shown(answer)) == (400, "state_expired")
+        assert_nothing_stored(client)
+
     def test_F2_login_csrf_does_not_log_a_fresh_browser_in(self, client: Client, tenant: Tenant, grace: User) -> None:
         attack = tenant.login(start(Client()), user=grace)
         answer = come_back(client, attack)

@@ -274,6 +274,15 @@ class TestAccessTokenForALogin:
         assert visitor.visit("/with-token/").content.decode() != first
         assert [asked["response_type"] for asked in visitor.asked()] == ["token", "token"]
 
+    def test_one_that_dies_on_the_way_is_not_fetched_without_end(self, visitor: Person, tenant: Tenant) -> None:
+        answer = visitor.at_tenant(visitor.start("/with-token/"))
+        posted = visitor.post_from_elsewhere(answer.url, {**answer.fields, "expires_in": "10"})
+        landed = visitor.get(f"{SITE}{posted['Location']}")
+        tenant.clock.advance(11)
+        page = visitor.follow(landed)
+        assert (page.status_code, code_shown(page)) == (403, "no_access_token")
+        assert len(visitor.asked()) == 1
+
     def test_U1_userinfo_of_somebody_else_refuses_it(self, visitor: Person, tenant: Tenant) -> None:
         for fault in ("userinfo-sub-other", "userinfo-sub-missing"):
             tenant.fault(fault)

@@ -219,6 +219,15 @@ class TestOrganizations:
         walk(client, tenant)
         assert is_logged_in(client)
 
+    def test_C11_a_name_that_looks_like_an_allowed_id_is_none(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        """Whoever may name an organization at the tenant must not choose what this site trusts."""
+        auth0_settings(ALLOWED_ORGANIZATIONS=["org_9ybsu1dn2dkfdkbi"])
+        tenant.user.claims.update(org_id="org_stranger", org_name="org_9ybsu1dn2dkfdkbi")
+        assert code_shown(walk(client, tenant)) == "organization_not_allowed"
+        assert_nothing_stored(client)
+
     def test_C11_the_allow_list_also_judges_what_a_visitor_asks_for(
         self, client: Client, tenant: Tenant, org: str, auth0_settings: Callable[..., Any]
     ) -> None:

@@ -126,6 +126,15 @@ def test_the_session_key_changes_and_an_old_session_is_worthless(tenant: Tenant)
     assert not is_logged_in(thief)
 
 
+@pytest.mark.parametrize("page", [PAGE, *DJANGO_LOGINS])
+def test_C11_an_organization_that_nobody_asked_for_is_refused(tenant: Tenant, page: str) -> None:
+    tenant.user.claims["org_id"] = "org_9ybsU1dN2dKfDkBi"
+    visitor = Visitor()
+    log_in(visitor, page)
+    assert visitor.path.startswith(page)
+    assert_nothing_stored(visitor.client)
+
+
 def test_a_login_replaces_the_one_that_this_browser_had(tenant: Tenant) -> None:
     visitor = Visitor()
     log_in(visitor)

@@ -11,6 +11,7 @@ from django.contrib.sessions.models import Session
 
 from django_auth0_flow import silent
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.testing.tenant import Tenant, User
 from tests.person import Person
 from tests.walk import FETCH, code_shown, is_logged_in, session_of
@@ -131,6 +132,11 @@ class TestAdopting:
         person.visit("/auth0/login/?next=/quiet-strong/")
         assert tenant.user.sub in person.text
         assert "acr_values" in person.asked()[-1]
+
+    def test_it_asks_for_what_the_page_wants_as_well(self, person: Person, tenant: Tenant) -> None:
+        log_in_elsewhere(person, tenant)
+        person.visit("/quiet-strong/")
+        assert (person.asked()[0]["prompt"], person.asked()[0]["acr_values"]) == ("none", MULTI_FACTOR)
 
     def test_it_replaces_no_login_made_meanwhile(self, person: Person, tenant: Tenant, grace: User) -> None:
         person.client.cookies["any"] = "1"
@@ -357,10 +363,12 @@ class TestRecheck:
         tenant.clock.advance(HOUR)
         url = visitor.start("/watched/")
         visitor.visit("/auth0/login/?next=/show/")
+        login = LoginSession.objects.get().pk
         log_out_elsewhere(tenant)
         visitor.follow(visitor.bring(visitor.at_tenant(url)))
         assert tenant.user.sub in visitor.text
         assert is_logged_in(visitor.client)
+        assert LoginSession.objects.get().pk == login
 
     @pytest.mark.parametrize("headers", [FETCH, {"Sec-Purpose": "prefetch"}, {"Sec-Fetch-Dest": "iframe"}], ids=str)
     def test_only_a_persons_view_of_a_page_is_interrupted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ import pytest
 from django.test import Client
 
 from django_auth0_flow.models import Grant, LoginSession
-from django_auth0_flow.requirements import MULTI_FACTOR
+from django_auth0_flow.requirements import MULTI_FACTOR, Requirement
 from django_auth0_flow.testing.tenant import Authenticator, Tenant
 from tests.person import Person
 from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in, with_query
@@ -76,6 +77,12 @@ class TestSecondFactor:
     def test_other_amr_do_not_do(self, person: Person, amr: object) -> None:
         change_claims(acr=None, amr=amr)
         assert "/authorize" in person.start("/strong/")
+
+    def test_a_second_factor_is_no_other_acr(self) -> None:
+        """``amr`` stands in for Auth0's own ``acr`` only."""
+        wanted = Requirement(acr_values="urn:example:gold urn:example:silver")
+        for found, failed in (({"amr": ["mfa"]}, "acr_values"), ({"acr": "urn:example:silver"}, None)):
+            assert wanted.failed_test(SimpleNamespace(claims=found)) == failed  # type: ignore[arg-type]  # claims will do
 
     @pytest.mark.parametrize("acr", ["", "urn:other", MULTI_FACTOR.upper(), [MULTI_FACTOR], 1], ids=repr)
     def test_other_acr_do_not_do(self, person: Person, acr: object) -> None:

@@ -11,6 +11,8 @@ from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
 from django_auth0_flow.backends import Auth0Backend
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import assert_nothing_stored, code_shown, is_logged_in, walk
@@ -89,6 +91,16 @@ class TestLinking:
         tenant.user.email = "mi\u212ae@example.org"
         walk(client, tenant)
         assert user_of(tenant.user.sub) != victim
+
+    @pytest.mark.parametrize(
+        "address",
+        ["mi\u212ae@example.org", "mike\uff20example.org", "a@b@example.org", "\uff4dike@example.org"],
+        ids=ascii,
+    )
+    def test_L3_what_a_database_might_fold_is_not_even_looked_for(self, address: str) -> None:
+        """MariaDB's usual collation takes a fullwidth letter for the plain one."""
+        mapper = ClaimsMapper(get_settings(), DjangoUser)
+        assert mapper.verified_email({"email": address, "email_verified": True}) is None
 
     def test_two_users_of_one_address_are_not_guessed_between(
         self, client: Client, tenant: Tenant, local: DjangoUser, auth0_settings: Configure

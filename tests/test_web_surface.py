@@ -149,6 +149,16 @@ class TestSessions:
         client.cookies["sessionid"] = fixed
         assert client.get("/").content == b"home of nobody"
 
+    def test_W3_the_session_key_changes_at_a_second_login_of_the_same_user(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        first = logged_in_client.cookies["sessionid"].value
+        walk(logged_in_client, tenant)
+        assert logged_in_client.cookies["sessionid"].value != first
+        assert not Session.objects.filter(session_key=first).exists()
+        row = LoginSession.objects.get()
+        assert row.session_key == logged_in_client.cookies["sessionid"].value
+
     def test_W3_switching_the_user_flushes_the_session(self, logged_in_client: Client, tenant: Tenant) -> None:
         session = logged_in_client.session
         session["basket"] = "of Ada"
