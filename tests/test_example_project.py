@@ -6,9 +6,11 @@ import html
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import requests
 
+from django_auth0_flow.testing.tenant import Tenant
 from tests.client_keys import client_key
 
 PROJECT = Path(__file__).resolve().parent.parent / "example_project"
@@ -78,6 +81,52 @@ def test_a_real_tenant_needs_nothing_but_environment_variables() -> None:
         BASE_URL="https://clinic.example.com",
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_site_runs_at_a_tenant_that_only_the_environment_names(tenant: Tenant, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        site = f"http://127.0.0.1:{found.getsockname()[1]}"
+    tenant.application.callbacks = [f"{site}/auth0/callback/"]
+    tenant.api.scopes = ["read:appointments", "write:appointments"]
+    given = {
+        "AUTH0_ISSUER": tenant.issuer,
+        "AUTH0_CLIENT_ID": tenant.application.client_id,
+        "AUTH0_CLIENT_SECRET": tenant.application.client_secret,
+        "AUTH0_AUDIENCE": tenant.api.identifier,
+        "SECRET_KEY": "x" * 60,
+        "BASE_URL": site,
+        "DATABASE": str(tmp_path / "clinic.sqlite3"),
+    }
+    done = manage("migrate", "--verbosity", "0", **given)
+    assert done.returncode == 0, done.stderr
+    with running_site(site, given) as person:
+        assert person.session.get(f"{site}/static/clinic/clinic.css", timeout=10).status_code == 200
+        assert 'id="refreshes">0<' in person.log_in("/appointments/", *ADA)
+        assert "<strong>200</strong>" in person.page.text  # what the API answered
+        assert "ada@example.com" in person.open("/profile/")
+
+
+@contextmanager
+def running_site(site: str, given: dict[str, str]) -> Iterator[Person]:
+    """Run the example as its README says, and yield a visitor."""
+    command = [sys.executable, str(PROJECT / "manage.py"), "runserver", "--noreload", urlsplit(site).netloc]
+    with subprocess.Popen(
+        command, env=environment(**given), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            person, deadline = Person(site), time.monotonic() + SECONDS
+            while True:
+                try:
+                    person.open("/")
+                    break
+                except requests.ConnectionError:
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            yield person
+        finally:
+            process.kill()
 
 
 def test_checks_with_every_way_to_log_in() -> None:
