@@ -164,7 +164,7 @@ def walk() -> subprocess.CompletedProcess[str]:
 def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
     assert walk.returncode == 0, walk.stdout + walk.stderr
     assert walk.stderr == ""
-    assert "All 20 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
+    assert "All 21 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
     assert len(walk.stdout.splitlines()) <= 200
 
 
@@ -175,6 +175,7 @@ def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
         ("An organization", "organization=org_"),
         ("An organization", "invitation=…("),
         ("A silent login", "GET /authorize prompt=none"),
+        ("Step-up", "acr_values=http://schemas.openid.net/pape/policies/2007/06/multi-factor"),
         ("form_post", "response_mode=form_post"),
         ("id_token", "GET /authorize response_type=id_token"),
         ("Hybrid", "POST /ways/hybrid/callback/"),
@@ -225,8 +226,8 @@ def test_the_walk_shows_no_secret(walk: subprocess.CompletedProcess[str]) -> Non
     [
         ("nonce-invalid", 3, "expected 302, found 400"),
         ("drop-after", 3, "expected 302, found 503"),
-        ("c-hash-invalid@15", 15, "expected '/profile/', found '/ways/hybrid/callback/'"),
-        ("rate-limit@18", 18, "expected '/appointments/', found '/ways/strong/callback/'"),
+        ("c-hash-invalid@16", 16, "expected '/profile/', found '/ways/hybrid/callback/'"),
+        ("rate-limit@19", 19, "expected '/appointments/', found '/ways/strong/callback/'"),
     ],
 )
 def test_the_walk_notices_a_step_that_fails(fault: str, step: int, said: str) -> None:

@@ -21,6 +21,7 @@ VISITOR = "visitor@example.com"
 #: Logins that follow each other faster would look like a loop, which the site stops.
 PAUSE = 60
 _GRANT = "http://auth0.com/oauth/grant-type/"
+_SECOND_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
 class WaysWalk(Walk):
@@ -31,6 +32,7 @@ class WaysWalk(Walk):
             *super().steps(),
             self.join_an_organization,
             self.be_known_already,
+            self.bring_a_second_factor,
             self.be_answered_by_post,
             self.bring_an_id_token,
             self.bring_code_and_id_token,
@@ -70,6 +72,20 @@ class WaysWalk(Walk):
             self.expect("name on the page", "Ada Lovelace", self.shown("known-as"))
             self.expect("login pages shown", 0, self.seen("/u/login") - pages)
             done("prompt=none; adopted without a page")
+
+    def bring_a_second_factor(self) -> None:
+        with self.step("Step-up: the test results want a second factor") as done:
+            clock.put_forward(PAUSE)
+            self.open("/results/")
+            self.browser.follow()
+            self.browser.submit(self.form(with_field="code"), code="123456")
+            self.browser.follow()
+            self.expect("acr_values", _SECOND_FACTOR, self.asked().get("acr_values"))
+            self.expect("address", "/results/", self.path())
+            self.expect("status", 200, self.browser.answer.status_code)
+            self.open("/results/")
+            self.expect("status once more", 200, self.browser.answer.status_code)
+            done("asked for, proved at the tenant, checked in the new ID token; back at the page, which asks no more")
 
     def be_answered_by_post(self) -> None:
         with self.step("form_post: the answer comes in the body of a POST") as done:
