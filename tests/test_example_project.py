@@ -432,6 +432,17 @@ def test_the_outbox_shows_the_code_that_the_page_asks_for(person: Person) -> Non
 
 
 @pytest.mark.slow
+def test_the_outbox_holds_the_link_that_logs_in(person: Person) -> None:
+    person.open("/ways/direct/passwordless/?next=/profile/")
+    assert 'name="code"' not in person.send_to_this_page(address="link@example.com", kind="email-link")
+    row = re.search(r'link@example\.com</th>.*?<a href="([^"]*)"', person.open("/ways/outbox/"), re.DOTALL)
+    assert row is not None
+    person.page = person.session.get(html.unescape(row[1]), timeout=20)
+    assert urlsplit(person.page.url).path == "/profile/"
+    assert 'id="configuration">direct<' in person.page.text
+
+
+@pytest.mark.slow
 def test_the_silent_page_is_for_everybody(person: Person) -> None:
     assert "Welcome, whoever you are." in person.open("/ways/silent/")
 

@@ -22,7 +22,7 @@ def configurations(default: Mapping[str, Any], env: Callable[[str], str]) -> dic
         "id-token": without_tokens(default),
         "direct": {
             **default,
-            "PASSWORDLESS": ["email-code", "sms"],
+            "PASSWORDLESS": ["email-code", "email-link", "sms"],
             "PASSWORD_REALM": "Username-Password-Authentication",
         },
     }
