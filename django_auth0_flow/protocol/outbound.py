@@ -46,7 +46,8 @@ class TokenAuth(AuthBase):
         origin = origin_of(request.url or "")
         if not origin or origin not in self._origins:
             raise OriginNotAllowed(
-                "The access token only goes to the origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
+                f"The access token does not go to {origin or 'an address without an origin'}, "
+                "only to the origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
             )
         used = self._authorize(request)
         position = _body_position(request)
