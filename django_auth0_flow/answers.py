@@ -23,6 +23,7 @@ from .protocol.errors import (
     AuthorizationError,
     LoginRequired,
     MfaRequired,
+    NoAccessToken,
     OAuthError,
     TokenRequestError,
     TransportError,
@@ -90,6 +91,8 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         return unavailable(request, error)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
+    if isinstance(error, NoAccessToken):
+        return without_access_token(request, error)
     return failed(request, error)
 
 
@@ -213,6 +216,15 @@ def failed(
         else "",
     }
     return page(request, "login_failed.html", context, status)
+
+
+def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResponse:
+    """Answer 400 for a view that wants a token which this login lacks; another login would not bring one either."""
+    logger.warning("no_access_token code=%s: %s", error.code, error)
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": error.code, "message": words_for(error.code)}, status=400))
+    context = {"code": error.code, "words": words_for(error.code), "no_access_token": True}
+    return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
 
 
 def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:

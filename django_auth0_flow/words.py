@@ -10,6 +10,7 @@ _UNUSABLE_ANSWER = _("The login service gave an answer that this site can't use.
 _UNUSABLE_ADDRESS = _("The address that led here is incomplete or damaged.")
 _WRONG_TOKEN = _("What the login service sent did not pass this site's security checks.")
 _TROUBLE = _("The login service reports trouble of its own.")
+_USELESS_HERE = _("This login can't be used for what this page does.")
 _ENDED = _("Your login on this site has ended.")
 
 _WORDS: dict[str, Promise] = {
@@ -113,7 +114,9 @@ _WORDS: dict[str, Promise] = {
     "organization": _("This page belongs to an organization that you are not logged in to."),
     "max_age": _("This page needs a login from a moment ago."),
     "acr_values": _("This page needs a stronger login, for example with a second factor."),
-    "no_access_token": _("This login can't be used for what this page does."),
+    "no_access_token": _USELESS_HERE,
+    "audience_not_granted": _USELESS_HERE,
+    "connection_token_refused": _USELESS_HERE,
 }
 _LOGIN_FAILED = _("Something went wrong while you were being logged in.")
 

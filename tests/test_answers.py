@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -151,6 +152,35 @@ class TestOfflineAccess:
         assert client.get("/token/").status_code == 200
         tenant.clock.advance(86401)
         assert client.get("/token/")["Location"] == f"{LOGIN}?next=%2Ftoken%2F"
+
+
+class TestNoAccessToken:
+    """A token that no further login would bring."""
+
+    URL = "/unmarked-token/?audience=https%3A%2F%2Funknown.example.com"
+
+    def test_the_page_says_so_and_the_log_how_to_get_one(
+        self, logged_in_client: Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.answers"):
+            answers = [logged_in_client.get(self.URL, headers=NAVIGATE) for _ in range(4)]
+        for answer in answers:
+            assert (answer.status_code, code_shown(answer)) == (400, "audience_not_granted")
+            assert "This page can" in answer.content.decode()
+            assert LOGIN.encode() not in answer.content
+        assert "no_access_token code=audience_not_granted" in caplog.text
+        assert "Multi-Resource Refresh Token" in caplog.text
+        assert is_logged_in(logged_in_client)
+
+    def test_it_counts_as_no_failed_login(self, logged_in_client: Client, tenant: Tenant) -> None:
+        for _ in range(4):
+            logged_in_client.get(self.URL, headers=NAVIGATE)
+        answer = come_back(logged_in_client, tenant.login(start(logged_in_client), deny=True))
+        assert answer.context["retry_url"]
+
+    def test_a_script_is_told(self, logged_in_client: Client) -> None:
+        answer = logged_in_client.get(self.URL, headers=FETCH)
+        assert (answer.status_code, answer.json()["error"]) == (400, "audience_not_granted")
 
 
 class TestCallingApis:

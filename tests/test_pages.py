@@ -31,7 +31,7 @@ LANGUAGES = ["en", "ja"]
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
     "login failed for good": ("login_failed", {"code": "login_loop", "retry_url": ""}),
-    "no access token": ("login_failed", {"code": "no_access_token", "retry_url": ""}),
+    "no access token": ("login_failed", {"code": "no_access_token", "no_access_token": True}),
     "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
     "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),

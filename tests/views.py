@@ -90,7 +90,7 @@ def token(request: Request) -> HttpResponse:
 
 
 def unmarked_token(request: Request) -> HttpResponse:
-    return HttpResponse(request.auth0.access_token())
+    return HttpResponse(request.auth0.access_token(audience=request.GET.get("audience", "")))
 
 
 def wants_login(request: Request) -> HttpResponse:
