@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -18,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 
 from . import flow, logout_flow, mfa_flow, site_urls
 from .conf import get_settings
+from .direct_errors import note_setup_mistake
 from .protocol.errors import (
     Auth0Error,
     AuthorizationError,
@@ -30,6 +32,9 @@ from .protocol.errors import (
 )
 from .session import FACTS_KEY
 from .words import words_for
+
+if TYPE_CHECKING:
+    from .doctor.catalogue import Mistake
 
 logger = logging.getLogger("django_auth0_flow.answers")
 
@@ -200,6 +205,7 @@ def failed(
     ``retry_url``: where to try again, if not at the login view.
     """
     code = public_code(error)
+    mistake = _setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
@@ -214,6 +220,7 @@ def failed(
         "tenant_says": error.error_description
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
+        "mistake": mistake,
     }
     return page(request, "login_failed.html", context, status)
 
@@ -244,6 +251,17 @@ def public_code(error: Auth0Error) -> str:
     if isinstance(error, TokenRequestError) and (error.status == 401 or error.error == "unauthorized_client"):
         return "client_rejected"
     return error.code
+
+
+def _setup_mistake(error: Auth0Error) -> Mistake | None:
+    """Tell the log what is wrong with the set-up, and return it for the page of a site under development.
+
+    Anybody can write an error into an authorization response: in production those are no alarm.
+    """
+    if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
+        return None
+    mistake = note_setup_mistake(error)
+    return mistake if django_settings.DEBUG else None
 
 
 def _is_refusal(error: Auth0Error, code: str) -> bool:

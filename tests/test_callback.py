@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -197,6 +198,47 @@ class TestForgedErrors:
         answer = come_back(client, tenant.login(start(client), deny=True))
         assert (answer.status_code, code_shown(answer)) == (403, "access_denied")
         assert_nothing_stored(client)
+
+
+class TestMistakesInTheSetUp:
+    """Operators read in the log how to mend them, and on the page while ``DEBUG`` is on; visitors read a code."""
+
+    @pytest.mark.parametrize("debug", [True, False], ids=["DEBUG", "production"])
+    def test_a_wrong_secret(
+        self,
+        client: Client,
+        tenant: Tenant,
+        auth0_settings: Callable[..., Any],
+        settings: Any,
+        caplog: pytest.LogCaptureFixture,
+        debug: bool,
+    ) -> None:
+        settings.DEBUG = debug
+        auth0_settings(CLIENT_SECRET="wrong")
+        with caplog.at_level(logging.ERROR, "django_auth0_flow"):
+            answer = walk(client, tenant)
+        assert (answer.status_code, code_shown(answer)) == (400, "client_rejected")
+        assert "setup_mistake name=" in caplog.text
+        assert "Authentication Method" in caplog.text
+        assert ("Authentication Method" in answer.content.decode()) is debug
+
+    @pytest.mark.parametrize("debug", [True, False], ids=["DEBUG", "production"])
+    def test_an_error_that_anybody_can_write_into_an_address_alarms_nobody_in_production(
+        self,
+        client: Client,
+        tenant: Tenant,
+        auth0_settings: Callable[..., Any],
+        settings: Any,
+        caplog: pytest.LogCaptureFixture,
+        debug: bool,
+    ) -> None:
+        settings.DEBUG = debug
+        auth0_settings(AUDIENCE="https://typo.example.com")
+        with caplog.at_level(logging.ERROR, "django_auth0_flow"):
+            answer = come_back(client, tenant.login(start(client)))
+        assert answer.status_code in (400, 403)
+        assert ("setup_mistake" in caplog.text) is debug
+        assert ("copy its Identifier to the letter" in answer.content.decode()) is debug
 
 
 class TestParameters:
