@@ -421,3 +421,10 @@ def test_importing_the_kit_imports_nothing_else() -> None:
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert not {"django", "flask", "requests", "jwt"} & set(done.stdout.split())
+
+
+def test_without_flask_the_local_tenant_says_what_to_install() -> None:
+    code = "import sys; sys.modules['flask'] = None; import django_auth0_flow.testing.tenant"
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
+    assert done.stderr.endswith('pip install "django-auth0-flow[tenant]"\n')

@@ -13,6 +13,11 @@ Not here: device flow, CIBA, custom token exchange, rich authorization requests,
 ``/dbconnections/*``, and the Management API.
 """
 
+from importlib.util import find_spec
+
+if find_spec("flask") is None:
+    raise ModuleNotFoundError('The local tenant runs on Flask: pip install "django-auth0-flow[tenant]"', name="flask")
+
 from .browser import AuthorizationAnswer, Browser, TenantPage
 from .log import LoggedRequest
 from .model import ALL_GRANTS, Api, Application, Authenticator, Invitation, Organization, User
