@@ -118,6 +118,9 @@ def test_command_line_serves_until_it_is_stopped() -> None:
         issuer = process.stdout.readline().split()[-1]
         with urllib.request.urlopen(issuer + ".well-known/openid-configuration", timeout=10) as answer:
             assert json.load(answer)["issuer"] == issuer
+        outbox = next(line.split()[-1] for line in process.stdout if line.startswith("Messages sent:"))
+        with urllib.request.urlopen(outbox, timeout=10) as answer:
+            assert json.load(answer) == []
         process.terminate()
 
 

@@ -81,6 +81,7 @@ def main(argv: list[str] | None = None) -> None:
         print("Logout URLs:   " + ", ".join(tenant.application.logout_urls))
         people = (f"{user.email} / {user.password}" for user in tenant.users.values())
         print("Users:         " + ", ".join(people))
+        print(f"Messages sent: {tenant.issuer}_tenant/outbox")
         print("\nStop it with Ctrl-C.", flush=True)
         try:
             threading.Event().wait()
