@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import get_commands
+from django.template import Context, Template
+from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from django_auth0_flow import settings_problems, signals
@@ -79,6 +82,27 @@ def test_signals_are_those_of_the_code() -> None:
 def test_log_events_are_those_of_the_code(event: str) -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "django_auth0_flow").glob("*.py"))
     assert f'"{event} ' in sources or f'"{event}:' in sources or f"code={event}" in sources
+
+
+@pytest.mark.parametrize("path", ["/auth0/logout/", "/auth0/logged-out/", "/auth0/callback/"])
+def test_the_frame_works(client: Client, settings: Any, path: str) -> None:
+    (frame,) = re.findall(r"<!-- frame -->\n```html\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    loaders = [
+        ("django.template.loaders.locmem.Loader", {"auth0/base.html": frame}),
+        "django.template.loaders.app_directories.Loader",
+    ]
+    (engine,) = settings.TEMPLATES
+    options = {**engine.get("OPTIONS", {}), "loaders": loaders}
+    settings.TEMPLATES = [{**engine, "APP_DIRS": False, "OPTIONS": options}]
+    text = client.get(path).content.decode()
+    assert "<header>Harbour Clinic</header>" in text
+    assert "auth0/auth0.css" in text
+    assert 'class="auth0-title"' in text.partition('class="auth0-card"')[2]
+
+
+@pytest.mark.parametrize("tag", sorted(set(re.findall(r"{% (auth0_\w+[^%]*) %}", README))))
+def test_template_tags_work(rf: RequestFactory, tag: str) -> None:
+    Template("{% load auth0 %}{% " + tag + " %}").render(Context({"request": rf.get("/")}))
 
 
 def test_table_of_contents_leads_somewhere() -> None:
