@@ -137,7 +137,7 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
     """
     facts = request.session.get(FACTS_KEY) or {}
     configuration = flow.configuration_of(request)
-    looping = flow.is_looping(facts, get_settings(configuration).clock())
+    looping = flow.is_looping(facts, configuration, get_settings(configuration).clock())
     logout_flow.forget_dead_login(request, error)
     next_url = return_url(request) if next_url is None else next_url
     if not is_navigation(request):

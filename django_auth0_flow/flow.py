@@ -217,7 +217,7 @@ def store_login(
         "key": request.session.session_key,
         "at": conf.clock(),
         "asked": requirement,
-        "rounds": _rounds_so_far(before, conf.clock()),
+        "rounds": _rounds_so_far(before, conf.name, conf.clock()),
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
@@ -230,15 +230,22 @@ def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: An
         store_login(request, user, fresh)
 
 
-def _rounds_so_far(before: object, now: float) -> int:
+def _rounds_so_far(before: object, configuration: str, now: float) -> int:
     if not isinstance(before, dict) or not isinstance(before.get("at"), (int, float)):
+        return 0
+    if before.get("configuration") != configuration:
         return 0
     return int(before.get("rounds", 0)) + 1 if abs(now - before["at"]) < LOOP_SECONDS else 0
 
 
-def is_looping(facts: Mapping[str, Any], now: float) -> bool:
-    """Tell whether this browser has logged in again and again within seconds: another login would not help."""
+def is_looping(facts: Mapping[str, Any], configuration: str, now: float) -> bool:
+    """Tell whether this browser has logged in again and again within seconds: another login would not help.
+
+    A login with another configuration than the last is none of a loop: a person chose it.
+    """
     at = facts.get("at")
+    if facts.get("configuration") != configuration:
+        return False
     return isinstance(at, (int, float)) and abs(now - at) < LOOP_SECONDS and facts.get("rounds", 0) >= LOOP_ROUNDS - 1
 
 

@@ -95,7 +95,8 @@ class LoginView(_Auth0View):
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         # permission_required and the like may send a visitor here for ever. Asked last: the session has been read by now.
-        looping = flow.is_looping(request.session.get(FACTS_KEY) or {}, get_settings(self.configuration).clock())
+        facts = request.session.get(FACTS_KEY) or {}
+        looping = flow.is_looping(facts, self.configuration, get_settings(self.configuration).clock())
         if looping or self.is_sent_back_again(request):
             return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return answers.finish_answer(HttpResponseRedirect(url))

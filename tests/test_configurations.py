@@ -118,6 +118,15 @@ class TestByPrefix:
         assert query_of(left)["post_logout_redirect_uri"] == f"{SITE}/partners/logged-out/"
         assert other.count("/oauth/revoke") == 1
 
+    def test_going_from_one_to_the_other_in_haste_is_no_loop(self, person: Person) -> None:
+        for _ in range(3):
+            assert person.visit("/auth0/login/?next=/show/").content.decode().endswith("default")
+            assert person.visit("/partners/login/?next=/show/").content.decode().endswith("partners")
+        for _ in range(2):
+            assert person.visit("/partners/login/?next=/show/").status_code == 200
+        assert code_shown(person.visit("/partners/login/?next=/show/")) == "login_loop"
+        assert person.visit("/auth0/login/?next=/show/").status_code == 200
+
     def test_a_login_that_died_starts_again_at_its_own_tenant(self, person: Person) -> None:
         person.visit("/partners/login/?next=/bare/")
         LoginSession.objects.all().delete()
