@@ -53,10 +53,11 @@ def _users_with(field: str) -> Iterator[tuple[Any, Any]]:
     model = get_user_model()
     users = model._base_manager.using(router.db_for_read(model)).order_by("pk")
     try:
-        rows = users.values_list("pk", field)
+        rows = users.values_list("pk", *({field} - {"pk"}))  # Django 5.2.0 gives a field named twice once
     except FieldError as error:
         raise CannotRead(f"{model._meta.label} has no field {field!r}.") from error
-    yield from rows.iterator(chunk_size=_BATCH)
+    for row in rows.iterator(chunk_size=_BATCH):
+        yield row[0], row[-1]
 
 
 # -- tables of accounts ----------------------------------------------------------------------------------------------------
