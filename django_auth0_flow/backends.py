@@ -182,7 +182,10 @@ class Auth0Backend(ModelBackend):
                     raise
             if identity := self._identity(claims):
                 return identity
-        logger.error("login_refused reason=user_not_created: the user model refuses the mapped fields")
+        logger.error(
+            "login_refused reason=user_not_created: the user model refuses the mapped fields. One that must be filled has "
+            "no claim, or one that must be unique has another user's value (LINK_BY_VERIFIED_EMAIL joins them)"
+        )
         return None
 
 

@@ -34,12 +34,17 @@ def test_L7_without_an_address_there_can_be_no_user_and_no_crash(client: Client,
     assert_nothing_stored(client)
 
 
-def test_L2_the_same_address_under_another_subject_is_refused(client: Client, tenant: Tenant) -> None:
+def test_L2_the_same_address_under_another_subject_is_refused(
+    client: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
     walk(client, tenant)
     twin = tenant.add_user(sub="google-oauth2|1", email="ada@example.com", email_verified=True)
     answer = walk(Client(), tenant, user=twin)
     assert (answer.status_code, code_shown(answer)) == (403, "user_not_allowed")
     assert people.objects.count() == Identity.objects.count() == 1
+    assert "reason=user_not_created" in caplog.text
+    assert "LINK_BY_VERIFIED_EMAIL" in caplog.text
+    assert "ada@example.com" not in caplog.text
 
 
 def test_the_same_address_is_linked_where_the_policy_says_so(
