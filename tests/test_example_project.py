@@ -381,7 +381,7 @@ def next_saturday() -> str:
 @pytest.mark.slow
 def test_whoever_lacks_the_scope_sees_that_the_api_refused(person: Person) -> None:
     assert "The API answered 403." in person.log_in("/appointments/", *ALAN)
-    person.open("/admin/")
+    assert "not_staff" in person.open("/admin/")
     assert person.page.status_code == 403
 
 

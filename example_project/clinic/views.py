@@ -11,11 +11,10 @@ from typing import Any
 
 import requests
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_POST
 from site_config import clock
 
 from django_auth0_flow.conf import get_settings
@@ -118,14 +117,6 @@ def results(request: ClinicRequest) -> HttpResponse:
 def rota(request: ClinicRequest) -> HttpResponse:
     coming = Appointment.objects.filter(starts_at__gte=timezone.now())[:100]
     return render(request, "clinic/rota.html", {"appointments": coming})
-
-
-@require_safe
-def admin_login(request: ClinicRequest) -> HttpResponse:
-    """Send visitors of the admin to Auth0; whoever is logged in and still comes here is not staff."""
-    if request.user.is_authenticated:
-        return render(request, "403.html", status=403)
-    return redirect_to_login(request.GET.get("next", "/admin/"))
 
 
 # -- what the pages show -------------------------------------------------------------------------------------------------

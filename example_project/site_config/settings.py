@@ -60,7 +60,8 @@ ALLOWED_HOSTS = [
 INSTALLED_APPS = [
     "clinic",
     "django_auth0_flow",
-    "django.contrib.admin",
+    # In the place of "django.contrib.admin": staff comes and goes through Auth0.
+    "django_auth0_flow.admin_config.Auth0AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

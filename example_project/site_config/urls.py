@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.urls import include, path
 
 from django_auth0_flow.conf import DEFAULT, configuration_names
-from django_auth0_flow.views import LogoutView
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -20,9 +19,6 @@ urlpatterns = [
     path("profile/", views.profile, name="profile"),
     path("api/appointments/", api.appointments, name="api_appointments"),
     path("auth0/", include("django_auth0_flow.urls")),
-    # The admin's own password form and logout step aside: people come and go through Auth0.
-    path("admin/login/", views.admin_login),
-    path("admin/logout/", LogoutView.as_view()),
     path("admin/", admin.site.urls),
 ]
 if has_ways():
