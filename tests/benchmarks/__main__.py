@@ -1,4 +1,7 @@
-"""``python -m tests.benchmarks [--peers]``: measure everything, print the table, write table and plot into a folder."""
+"""``python -m tests.benchmarks [--peers]``: measure everything, print the table, write table and plot into a folder.
+
+Below the table stands what each figure that missed its budget is made of.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Row, read_rows
 from tests.benchmarks.names import LOGIN_PATHS
-from tests.benchmarks.report import plot, table
+from tests.benchmarks.report import plot, profiles, table
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What we ourselves need, in the versions that are installed here, so that all sites run on the same.
@@ -55,7 +58,7 @@ def main() -> None:
         for part in arguments.only:
             sys.stderr.write(f"{part} …\n")
             rows += run(part, [*PARTS[part][arguments.quick], *(peers if part == "login" else [])])
-    text = f"{conditions()}\n\n{table(rows)}\n"
+    text = f"{conditions()}\n\n{table(rows)}\n\n{profiles(rows)}"
     (out / "benchmarks.md").write_text(text)
     (out / "benchmarks.svg").write_text(plot(rows, "django-auth0-flow, as shares of the budgets (less is better)"))
     sys.stdout.write(text)

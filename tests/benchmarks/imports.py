@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.measure import Row, Spread, write_rows
+from tests.benchmarks.profiles import largest, shares
 
 GROUP = "Import"
 BUDGET_MIB = 2
@@ -22,10 +24,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _PROJECT = """
 import json, sys, time
+if sys.argv[1] == "profile":
+    from collections import Counter
+    from tests.benchmarks.profiles import memory_of_modules
+    kept = Counter()
+    watching = memory_of_modules("django_auth0_flow", kept)
+    watching.__enter__()
 started = time.process_time()
 import django
 from django.conf import settings
-ours = sys.argv[1] == "ours"
+ours = sys.argv[1] in ("ours", "profile")
 settings.configure(
     SECRET_KEY="x" * 50,
     ALLOWED_HOSTS=["testserver"],
@@ -56,19 +64,27 @@ get_wsgi_application(), get_backends(), get_resolver().url_patterns
 import django.contrib.auth.views, django.forms, django.template.loader
 spent = time.process_time() - started
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-print(json.dumps([spent * 1e3, int(status["VmHWM"].split()[0]) / 1024]))
+print(json.dumps(kept if sys.argv[1] == "profile" else [spent * 1e3, int(status["VmHWM"].split()[0]) / 1024]))
 """
 
 
-def start(kind: str, bytecode: str) -> tuple[float, float]:
-    """Return CPU milliseconds and peak MiB of one process; compiled modules are in the folder ``bytecode``."""
+def start(kind: str, bytecode: str) -> Any:
+    """Return CPU milliseconds and peak MiB of one process; compiled modules are in the folder ``bytecode``.
+
+    Of the kind ``profile``: the bytes that each of our modules keeps.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": bytecode}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, "-c", _PROJECT, kind], env=environment, capture_output=True, text=True, check=True
     )
-    milliseconds, mebibytes = json.loads(done.stdout)
-    return milliseconds, mebibytes
+    return json.loads(done.stdout)
+
+
+def made_of(kept: dict[str, float]) -> list[tuple[str, str]]:
+    total = sum(kept.values())
+    parts = largest(shares({f"`{name}`": size for name, size in kept.items()}))
+    return [(name, f"{share * total / 1024:.0f} KiB ({share:.0%})") for name, share in parts]
 
 
 def main(rounds: int) -> None:
@@ -81,6 +97,7 @@ def main(rounds: int) -> None:
             random.shuffle(kinds)
             for kind in kinds:
                 found[kind].append(start(kind, bytecode))
+        kept = start("profile", bytecode)
 
     def over(kind: str, base: str, index: int) -> Spread:
         return Spread.of([a[index] - b[index] for a, b in zip(found[kind], found[base], strict=True)])
@@ -95,6 +112,7 @@ def main(rounds: int) -> None:
                 "MiB",
                 BUDGET_MIB,
                 f"plain Django {plain.median:.1f} MiB",
+                made_of(kept),
             ),
             Row(GROUP, "peak memory of requests and PyJWT over plain Django", over("libraries", "plain", 1), "MiB"),
             Row(

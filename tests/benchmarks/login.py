@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BUDGET = 0.7
 #: Logins before anything is measured: they make the user, fill the caches, open the connections.
 WARM_UP = 5
+#: Logins that a profile is made of.
+PROFILED = 30
+#: Seconds of a login from which on a package is named in it.
+SHOWN = 5e-5
 
 
 @dataclass
@@ -66,30 +70,36 @@ class Contestant:
             text=True,
         )
 
-    def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
+    def ask(self, method: str, address: str, cookie: str, mode: str) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps([method, address, cookie, counting]) + "\n")
+        self.process.stdin.write(json.dumps([method, address, cookie, mode]) + "\n")
         self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
+        return json.loads(self.process.stdout.readline())
 
-    def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    def log_in(self, mode: str = "time") -> tuple[dict[str, Any], dict[str, Any]]:
         """Log a fresh browser in; return what its two requests cost."""
-        start = self.ask(self.paths.method, self.paths.login, "", counting=counting)
+        start = self.ask(self.paths.method, self.paths.login, "", mode)
         assert start["status"] == 302, (self.name, start)
         back = self.browser.authorize(start["location"]).url
-        done = self.ask("GET", back.removeprefix(SITE), start["cookie"], counting=counting)
+        done = self.ask("GET", back.removeprefix(SITE), start["cookie"], mode)
         assert done["status"] == 302, (self.name, done)
         assert done["user"], (self.name, "nobody is logged in")
         return start, done
 
     def count(self) -> None:
         self.tenant.clear_log()
-        start, done = self.log_in(counting=True)
+        start, done = self.log_in("count")
         self.cost.sql = (start["sql"], done["sql"])
         asked = [entry.path for entry in self.tenant.requests if not entry.path.startswith(("/authorize", "/u/"))]
         self.cost.http = Counter(asked)
+
+    def shares(self, logins: int) -> dict[str, float]:
+        """Return where the CPU time of a login goes, in seconds by package."""
+        for _ in range(logins):
+            self.log_in("profile")
+        total = statistics.median(self.cost.total)
+        return {name: share * total for name, share in self.ask("", "", "", "shares")}
 
     def measure(self, logins: int) -> None:
         costs = [self.log_in() for _ in range(logins)]
@@ -100,9 +110,9 @@ class Contestant:
 class Quiet(Contestant):
     """A quiet site: the tenant has closed the connection since the login before."""
 
-    def log_in(self, *, counting: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    def log_in(self, mode: str = "time") -> tuple[dict[str, Any], dict[str, Any]]:
         self.tenant.hang_up()
-        return super().log_in(counting=counting)
+        return super().log_in(mode)
 
 
 @contextmanager
@@ -144,8 +154,20 @@ def rows_of(contestants: list[Contestant], group: str) -> list[Row]:
         leanest = min(peers, key=lambda peer: statistics.median(peer.cost.total))
         for peer in sorted(peers, key=lambda peer: statistics.median(peer.cost.total)):
             spread = ratios(mine.cost.total, peer.cost.total)
-            rows.append(Row(group, f"ours against {peer.name}", spread, budget=BUDGET if peer is leanest else None))
+            against = Row(group, f"ours against {peer.name}", spread, budget=BUDGET if peer is leanest else None)
+            rows.append(replace(against, profile=side_by_side(mine, peer)) if against.is_met is False else against)
     return rows
+
+
+def side_by_side(mine: Contestant, peer: Contestant) -> list[tuple[str, str]]:
+    """Say where the one and the other spend the time of a login."""
+    ours, theirs = mine.shares(PROFILED), peer.shares(PROFILED)
+    names = sorted({**ours, **theirs}, key=lambda name: -max(ours.get(name, 0), theirs.get(name, 0)))
+    shown = [name for name in names if max(ours.get(name, 0), theirs.get(name, 0)) >= SHOWN]
+    figures = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in shown]
+    own, other = (sum(value for name, value in found.items() if name not in shown) for found in (ours, theirs))
+    figures.append(("others", own, other))
+    return [(name, f"ours {own * 1e3:.2f} ms, {peer.name} {other * 1e3:.2f} ms") for name, own, other in figures]
 
 
 def _cost_row(group: str, contestant: Contestant) -> Row:

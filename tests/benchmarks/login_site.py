@@ -1,19 +1,22 @@
 """A site in a process of its own that logs one browser after another in and tells what that cost.
 
 ``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads one line of JSON per request on standard input, ``["GET",
-"/path?query", "cookie header", false]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU
+"/path?query", "cookie header", "time"]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU
 seconds, number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to the browser.
+Instead of ``time``, ``count`` counts SQL statements, which costs time, and ``profile`` notes where the time goes;
+``["", "", "", "shares"]`` prints what was noted, by package.
 """
 
 from __future__ import annotations
 
+import cProfile
 import gc
 import io
 import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.cookies import SimpleCookie
 from types import ModuleType
 from typing import Any
@@ -25,6 +28,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tests.benchmarks.peers import PEERS, Account, Peer
+from tests.benchmarks.profiles import by_package
 
 #: As in a new project.
 MIDDLEWARE = [
@@ -91,9 +95,10 @@ class Site:
         from django.core.wsgi import get_wsgi_application
 
         self._handler: Any = get_wsgi_application()
+        self.profile = cProfile.Profile(time.process_time)
 
-    def ask(self, method: str, address: str, cookie: str, *, counting: bool) -> dict[str, Any]:
-        """Send one request; ``counting`` counts SQL statements, which costs time, instead of time."""
+    def ask(self, method: str, address: str, cookie: str, mode: str) -> dict[str, Any]:
+        """Send one request."""
         environ = environ_for(method, address, cookie)
         answer: dict[str, Any] = {}
 
@@ -101,7 +106,9 @@ class Site:
             answer["status"] = int(status[:3])
             answer["headers"] = headers
 
-        with counted() if counting else nothing_counted() as statements:
+        watching: Any = self.profile if mode == "profile" else nullcontext()
+        counting: AbstractContextManager[list[str]] = counted() if mode == "count" else nullcontext([])
+        with counting as statements, watching:
             started = time.process_time()
             response = self._handler(environ, start_response)
             for _ in response:
@@ -136,11 +143,6 @@ def counted() -> Iterator[list[str]]:
 
     with connection.execute_wrapper(note):
         yield statements
-
-
-@contextmanager
-def nothing_counted() -> Iterator[list[str]]:
-    yield []
 
 
 def environ_for(method: str, address: str, cookie: str) -> dict[str, Any]:
@@ -189,8 +191,9 @@ def main() -> None:
     site = Site()
     gc.freeze()
     for line in sys.stdin:
-        method, address, cookie, counting = json.loads(line)
-        sys.stdout.write(json.dumps(site.ask(method, address, cookie, counting=counting)) + "\n")
+        method, address, cookie, mode = json.loads(line)
+        answer = by_package(site.profile) if mode == "shares" else site.ask(method, address, cookie, mode)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 

@@ -34,7 +34,8 @@ class Spread:
 class Row:
     """One line of the table. ``budget``: what ``spread.median`` may be at most, None for a line that informs only.
 
-    ``group``: the heading it stands under; ``detail``: what else is to be said about it.
+    ``group``: the heading it stands under; ``detail``: what else is to be said about it; ``profile``: what it is made of,
+    part by part, shown where the budget is missed.
     """
 
     group: str
@@ -43,6 +44,7 @@ class Row:
     unit: str = TIMES
     budget: float | None = None
     detail: str = ""
+    profile: Sequence[tuple[str, str]] = ()
 
     @property
     def is_met(self) -> bool | None:

@@ -26,6 +26,16 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def profiles(rows: Sequence[Row]) -> str:
+    """Say what each missed figure is made of."""
+    parts = []
+    for row in rows:
+        if row.is_met is False:
+            lines = [f"| {name} | {figure} |" for name, figure in row.profile]
+            parts += [f"Missed: {row.group}, {row.measure}. It is made of:", "", "| part | |", "|---|---|", *lines, ""]
+    return "\n".join(parts)
+
+
 def _number(value: float, unit: str) -> str:
     return f"{value:.3f}" if unit == TIMES and value < 1.2 else f"{value:.2f}".removesuffix(".00")
 
