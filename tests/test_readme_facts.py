@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from django.core.management import get_commands
-from django.template import Context, Template
+from django.template import Context, RequestContext, Template
 from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from django_auth0_flow import settings_problems, signals
 from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.testing.tenant import Tenant
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,6 +38,29 @@ def test_settings_table_gives_the_default(row: str) -> None:
     if isinstance(default, (bool, int, float, str)):
         shown = f'"{default}"' if isinstance(default, str) else f"{default}"
         assert f"`{shown}`" in kind
+
+
+def test_every_template_is_documented_as_replaceable() -> None:
+    table = README.partition("<!-- templates table -->")[2].strip().partition("\n\n")[0]
+    templates = ROOT / "django_auth0_flow/templates/auth0"
+    assert sorted(re.findall(r"`(\w+\.html)`", "\n".join(row.split("|")[1] for row in table.splitlines()))) == sorted(
+        path.name for path in templates.iterdir()
+    )
+
+
+@pytest.mark.django_db
+def test_template_tags_do_what_the_example_shows(rf: RequestFactory, logged_in_client: Client, tenant: Tenant) -> None:
+    example = README.partition("<!-- template tags -->\n```html\n")[2].partition("\n```")[0]
+    template = Template(example)
+    anonymous = rf.get("/welcome/")
+    shown = template.render(RequestContext(anonymous))
+    assert '<a class="button" href="/auth0/login/?next=%2Fwelcome%2F" rel="nofollow">Come in</a>' in shown
+    assert 'href="/auth0/login/?next=%2Fwelcome%2F&amp;screen_hint=signup"' in shown
+    request = logged_in_client.get("/").wsgi_request
+    shown = template.render(RequestContext(request))
+    assert str(tenant.user.email) in shown
+    assert ">Bye</button>" in shown
+    assert "Come in" not in shown
 
 
 def test_both_commands_come_first_and_create_their_environment() -> None:
