@@ -182,8 +182,7 @@ class SingleFlight:
         lease = secrets.token_hex(16)
         while True:
             tokens = self.tokens(row, wish.target)
-            wait = (row.retry_at or 0) - self._now(row)
-            if 0 < wait <= MAX_RETRY_SECONDS:
+            if wait := self._pause(row):
                 if self._usable_now(tokens, wish.rejected):
                     return row
                 raise TransportError(code=row.refresh_failure or TransportError.code, retry_after=math.ceil(wait))
@@ -193,6 +192,9 @@ class SingleFlight:
                 if claimed:
                     yield Database(partial(row.release, lease))
                 return row
+            if claimed and self._pause(row):  # a failure that was noted after this copy of the row had been read
+                yield Database(partial(row.release, lease, retry_at=row.retry_at, failure=row.refresh_failure))
+                continue
             if claimed:
                 return (yield from self._refresh_under_lease(wish, row, lease))
             if self._usable_now(tokens, wish.rejected):
@@ -337,6 +339,11 @@ class SingleFlight:
 
     def _usable_now(self, tokens: TokenSet, rejected: str | None) -> bool:
         return tokens.access_token != rejected and not tokens.is_expired(self._now(self.row))
+
+    def _pause(self, row: LoginSession) -> float:
+        """Return the seconds for which nobody asks again after a failure; clocks that step back don't prolong them."""
+        wait = (row.retry_at or 0) - self._now(row)
+        return wait if 0 < wait <= MAX_RETRY_SECONDS else 0
 
     def _conf(self, row: LoginSession | None) -> Auth0Settings:
         return get_settings(row.configuration if row is not None else "default")

@@ -156,6 +156,22 @@ class TestFailures:
         tenant.clock.advance(31)
         assert token_of(StoredTokenSource(row.pk))
 
+    def test_failure_that_another_worker_met_meanwhile_counts(self, row: LoginSession, tenant: Tenant) -> None:
+        tenant.clock.advance(DAY)
+        late = StoredTokenSource(row.pk)
+        assert late.row.retry_at is None
+        tenant.fault("rate-limit", times=None, retry_after=30)
+        for source in (StoredTokenSource(row.pk), late):
+            with pytest.raises(TransportError) as caught:
+                token_of(source)
+            assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 30)
+        assert refreshes(tenant) == 1
+        stored = LoginSession.objects.get()
+        assert (stored.lease, stored.refresh_failure) == ("", "rate_limited")
+        tenant.clear_faults()
+        tenant.clock.advance(31)
+        assert token_of(late)
+
     def test_R4_lost_answer_is_asked_for_once_more_at_once(self, row: LoginSession, tenant: Tenant) -> None:
         tenant.clock.advance(DAY)
         tenant.fault("drop")
@@ -433,6 +449,14 @@ class TestTransactions:
 
 
 class TestWithinOneRequest:
+    @pytest.mark.parametrize("fault", ["rate-limit", "html", "status"])
+    def test_a_tenant_in_trouble_is_asked_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
+        """Not by the middleware and by the view: a tenant that is slow would be waited for twice."""
+        tenant.clock.advance(DAY)
+        tenant.fault(fault, times=None)
+        assert logged_in_client.get("/token/").status_code == 503
+        assert refreshes(tenant) == 1
+
     @pytest.mark.parametrize("fault", ["mfa-required", "access-denied"])
     def test_a_refusal_is_asked_for_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
         """The middleware refreshes before the view; the view that wants the token gets the same answer."""
