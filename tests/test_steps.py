@@ -1,0 +1,83 @@
+"""Procedures of steps: the same outcome by thread and by event loop, and an event loop that is never held up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from django.test import Client, RequestFactory
+
+from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.steps import Network, Step, Steps, Wait, arun, run
+from django_auth0_flow.testing.tenant import Tenant
+
+DAY = 86400
+LASTING = 0.4
+
+
+async def ticks_during(work: Coroutine[Any, Any, Any]) -> tuple[Any, int]:
+    """Return what ``work`` returns, and how often the event loop came round to something else meanwhile."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    result = await work
+    ticking.cancel()
+    return result, ticks
+
+
+def never_done() -> Future[None]:
+    return Future()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Network(lambda: time.sleep(LASTING)), lambda: Wait(LASTING), lambda: Wait(LASTING, never_done())],
+    ids=["network", "wait", "wait-for-a-leader"],
+)
+def test_event_loop_runs_on_during_a_step(make: Callable[[], Step]) -> None:
+    def procedure() -> Steps[str]:
+        yield make()
+        return "done"
+
+    result, ticks = asyncio.run(ticks_during(arun(procedure())))
+    assert result == "done"
+    assert ticks > 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_loop_runs_on_during_a_refresh(logged_in_client: Client, tenant: Tenant, rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.session = logged_in_client.session
+    tenant.clock.advance(DAY)
+    tenant.fault("slow", seconds=LASTING)
+    token, ticks = asyncio.run(ticks_during(Auth0Session(request).aaccess_token()))
+    assert token
+    assert ticks > 5
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+def test_both_ways_hand_errors_to_the_procedure() -> None:
+    def failing() -> None:
+        raise OSError("no route")
+
+    def procedure() -> Steps[list[str]]:
+        seen = []
+        for step in (Network(failing), Network(threading.get_ident)):
+            try:
+                yield step
+            except OSError as error:
+                seen.append(str(error))
+        return seen
+
+    assert run(procedure()) == asyncio.run(arun(procedure())) == ["no route"]
