@@ -16,6 +16,7 @@ from django.utils import translation
 
 import django_auth0_flow
 from django_auth0_flow import words
+from django_auth0_flow.forms import CodeForm, EnrolForm, PasswordForm, PasswordlessForm
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.words import words_for
 from tests.programs import require, require_module
@@ -27,6 +28,8 @@ POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'no
 MARKUP = "\"'><script>alert(1)</script><b>"
 LANGUAGES = ["en", "ja"]
 
+WAYS = ["email-code", "email-link", "sms"]
+STEPS = ["otp", "sms", "voice"]
 #: name -> template, its context except ``words``
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
@@ -41,6 +44,32 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "logged out here only": ("logged_out", {"tenant_left": True}),
     "still logged in": ("logged_out", {"still_logged_in": True}),
 }
+REFUSED = {"code": "wrong_code"}
+#: The pages on which people type or choose, as they first are, filled in wrongly, and refused by the tenant.
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "passwordless": ("passwordless", {"form": lambda: PasswordlessForm(kinds=WAYS), "kinds": WAYS}),
+    "passwordless, wrong": (
+        "passwordless",
+        {"form": lambda: PasswordlessForm({"address": "a"}, kinds=WAYS), "kinds": WAYS},
+    ),
+    "code": ("passwordless_code", {"form": CodeForm, "kind": "sms", "address": "+81901", "start_url": "/a/"}),
+    "code, wrong": ("passwordless_code", {"form": lambda: CodeForm({"code": "?"}), "kind": "sms", "start_url": "/a/"}),
+    "code, refused": ("passwordless_code", {"form": CodeForm, "kind": "sms", "start_url": "/a/", **REFUSED}),
+    "link": ("passwordless_code", {"kind": "email-link", "address": "a@example.com", "start_url": "/a/"}),
+    "password": ("password", {"form": PasswordForm}),
+    "password, wrong": ("password", {"form": lambda: PasswordForm({})}),
+    "password, refused": ("password", {"form": lambda: PasswordForm({"username": "a", "password": "b"}), **REFUSED}),
+    "second step": ("mfa", {"factors": [{"kind": "otp"}, {"kind": "sms", "name": "34"}]}),
+    "second step, code": (
+        "mfa_code",
+        {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/"},
+    ),
+    "second step, approval": ("mfa_code", {"factors_url": "/a/"}),
+    "set up": ("mfa_enrol", {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS}),
+    "set up, wrong": ("mfa_enrol", {"form": lambda: EnrolForm({"kind": "voice"}, kinds=STEPS), "kinds": STEPS}),
+    "recovery codes": ("mfa_recovery_codes", {"codes": ["1234"]}),
+}
+PAGES |= FORMS
 every_page = pytest.mark.parametrize("name", PAGES)
 every_language = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -55,6 +84,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, dict[str, str]]] = []
         self.text: dict[str, str] = {}
         self._open: list[str] = []
+        self._texts: list[tuple[str, str]] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -72,10 +102,14 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if data.strip():
             inside = self._open[-1] if self._open else ""
+            self._texts.append((inside, data.strip()))
             self.text[inside] = f"{self.text.get(inside, '')} {data.strip()}".strip()
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.attributes if name == tag]
+
+    def texts(self, tag: str) -> list[str]:
+        return [text for inside, text in self._texts if inside == tag]
 
     @property
     def links(self) -> list[str]:
@@ -85,7 +119,8 @@ class Page(HTMLParser):
 def show(name: str, language: str = "en", **changes: Any) -> Page:
     template, context = PAGES[name]
     with translation.override(language):
-        context = {"words": words_for(context.get("code", "")), **context, **changes}
+        form = {"form": context["form"]()} if "form" in context else {}  # anew: it remembers its errors in one language
+        context = {"words": words_for(context["code"]) if "code" in context else "", **context, **form, **changes}
         html = get_template(f"auth0/{template}.html").render(context, RequestFactory().get("/auth0/logout/"))
     return Page(html)
 
@@ -119,14 +154,15 @@ class TestEveryPage:
     @every_page
     def test_offers_a_way_on(self, name: str) -> None:
         page = show(name)
-        assert page.links
+        assert page.links or page.tags["button"]
         assert all(urlsplit(link).path.startswith("/") for link in page.links)
 
     @every_page
     def test_leaves_no_english_in_japanese(self, name: str) -> None:
         text = dict(show(name, "ja").text)
-        text.pop("code", None)
-        assert re.findall(r"[A-Za-z]{2,}", " ".join(text.values())) == []
+        for tag in ("code", "strong"):  # what is the visitor's own
+            text.pop(tag, None)
+        assert set(re.findall(r"[A-Za-z]{2,}", " ".join(text.values()))) <= {"SMS"}
 
     @every_page
     def test_uses_only_classes_that_the_style_sheet_knows(self, name: str) -> None:
@@ -160,6 +196,40 @@ class TestEveryPage:
         page = show("login failed")
         assert page.text["h1"] == "Login failed"
         assert page.all("link") == []
+
+    @every_page
+    def test_labels_every_field_and_button(self, name: str) -> None:
+        page = show(name)
+        labels = [label["for"] for label in page.all("label")]
+        fields = [field for field in page.all("input") if field["type"] != "hidden"]
+        assert [field["id"] for field in fields] == labels
+        assert len(set(labels)) == len(labels)
+        assert page.texts("label") == [text for text in page.texts("label") if text]
+        assert len([text for text in page.texts("button") if text]) == page.tags["button"]
+
+
+class TestForms:
+    @pytest.mark.parametrize("name", [name for name in FORMS if name.endswith("wrong")])
+    @every_language
+    def test_what_is_wrong_is_announced_and_told_at_its_field(self, name: str, language: str) -> None:
+        page = show(name, language)
+        announced = [problem["id"] for problem in page.all("span") if problem.get("role") == "alert"]
+        wrong = [field for field in page.all("input") if field.get("aria-invalid") == "true"]
+        assert wrong
+        assert [field["aria-describedby"] for field in wrong] == announced
+        assert any("autofocus" in field for field in wrong)
+
+    @pytest.mark.parametrize("name", [name for name in FORMS if name.endswith("refused")])
+    def test_a_refusal_is_announced_with_its_words_and_code(self, name: str) -> None:
+        page = show(name)
+        assert [part["role"] for part in page.all("div") if "role" in part] == ["alert"]
+        assert words_for("wrong_code") in page.text["p"]
+        assert page.text["code"] == "wrong_code"
+
+    @pytest.mark.parametrize("name", ["passwordless", "code", "password", "second step, code"])
+    def test_the_first_field_has_the_focus(self, name: str) -> None:
+        fields = [field for field in show(name).all("input") if field["type"] != "hidden"]
+        assert ["autofocus" in field for field in fields] == [True, *[False] * (len(fields) - 1)]
 
 
 class TestWhatEachPageSays:
@@ -331,6 +401,9 @@ class TestLooks:
                     continue
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
                 assert page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == "16px"
+                if "autofocus" in html:
+                    page.wait_for_function("document.activeElement.autofocus")
+                    continue
                 page.keyboard.press("Tab")
                 focused = "document.activeElement"
                 assert page.evaluate(f"{focused}.classList.contains('auth0-button')"), address
