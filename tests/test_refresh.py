@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from django_auth0_flow import single_flight
 from django_auth0_flow.conf import get_client
+from django_auth0_flow.exchange import network_seconds
 from django_auth0_flow.models import Grant, LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
 from django_auth0_flow.refresh import StoredTokenSource
@@ -171,6 +172,16 @@ class TestFailures:
         tenant.clear_faults()
         tenant.clock.advance(31)
         assert token_of(late)
+
+    def test_the_pause_that_a_tenant_asks_for_is_bounded(self, row: LoginSession, tenant: Tenant) -> None:
+        tenant.clock.advance(DAY)
+        tenant.fault("rate-limit", times=None, retry_after=86400)
+        for passing, expected in ((0, 1), (60, 1), (61, 2)):
+            tenant.clock.advance(passing)
+            with pytest.raises(TransportError) as caught:
+                token_of(StoredTokenSource(row.pk))
+            assert 0 < (caught.value.retry_after or 0) <= 120
+            assert refreshes(tenant) == expected
 
     def test_R4_lost_answer_is_asked_for_once_more_at_once(self, row: LoginSession, tenant: Tenant) -> None:
         tenant.clock.advance(DAY)
@@ -340,6 +351,21 @@ class TestLease:
         assert token_of(StoredTokenSource(row.pk))
         assert refreshes(tenant) == 1
 
+    def test_lease_outlasts_the_call_with_its_repetition(self, row: LoginSession, tenant: Tenant) -> None:
+        tenant.clock.advance(DAY)
+        client = get_client(row.configuration)
+        original, left = client.refresh, []
+
+        def looking(*arguments: Any, **keywords: Any) -> Any:
+            ends = LoginSession.objects.get().lease_expires_at
+            assert ends is not None
+            left.append((ends - timezone.now()).total_seconds())
+            return original(*arguments, **keywords)
+
+        client.refresh = looking  # type: ignore[method-assign]
+        assert token_of(StoredTokenSource(row.pk))
+        assert left[0] > network_seconds(row.configuration)
+
     def test_lease_of_another_worker_does_not_hold_up_a_live_token(self, row: LoginSession, tenant: Tenant) -> None:
         row.claim("other", 30)
         tenant.clock.advance(DAY - 30)
@@ -449,6 +475,22 @@ class TestTransactions:
 
 
 class TestWithinOneRequest:
+    def test_tokens_go_to_their_owner_only(self, row: LoginSession, django_user_model: Any) -> None:
+        """A session that names the login session of somebody else has none."""
+        owner, stranger = row.identity.user, django_user_model.objects.create_user("stranger")
+        assert StoredTokenSource(row.pk, user_id=str(owner.pk)).access_token().access_token
+        with pytest.raises(LoginRequired) as caught:
+            StoredTokenSource(row.pk, user_id=str(stranger.pk)).access_token()
+        assert caught.value.code == "login_session_ended"
+
+    def test_session_that_names_the_login_of_somebody_else_gets_no_token(
+        self, logged_in_client: Client, row: LoginSession, django_user_model: Any
+    ) -> None:
+        row.identity.user = django_user_model.objects.create_user("stranger")
+        row.identity.save()
+        response = logged_in_client.get("/unmarked-token/")
+        assert (response.status_code, response["Location"][:13]) == (302, "/auth0/login/")
+
     @pytest.mark.parametrize("fault", ["rate-limit", "html", "status"])
     def test_a_tenant_in_trouble_is_asked_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
         """Not by the middleware and by the view: a tenant that is slow would be waited for twice."""
