@@ -85,6 +85,7 @@ class Auth0Settings:
     client_certificate: str | Mapping[str, str] = ""
     dpop: bool = False
     resource: str = ""
+    release_connections: bool = False
     clock: Callable[[], float] = time.time
 
     @property

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from django.db import connections, router
 
+from .conf import get_settings
 from .models import LoginSession
 
 
-def give_back_connection() -> None:
-    """Return this thread's database connection to its pool, if it has one and no transaction is open.
+def give_back_connection(configuration: str) -> None:
+    """With ``RELEASE_CONNECTIONS``, return this thread's database connection to its pool, unless a transaction is open.
 
-    Only for moments when nobody reads from a cursor. The next query takes a connection again. Without a pool
+    Only for moments when nobody reads from a cursor. The next query takes another connection, which is why the setting is
+    off by default: what a middleware has set on this one, for row-level security say, stays behind. Without a pool
     (``DATABASES[…]["OPTIONS"]["pool"]``) the connection is the thread's own, and nobody gains by closing it.
     """
+    if not get_settings(configuration).release_connections:
+        return
     connection = connections[router.db_for_write(LoginSession)]
     # Without autocommit there is a transaction all the time, which closing would roll back.
     if connection.settings_dict["OPTIONS"].get("pool") and connection.autocommit and not connection.in_atomic_block:

@@ -129,7 +129,7 @@ def finish_password(
 ) -> str:
     """Log in with a password; return where to go. Raises as ``finish_passwordless``."""
     realm = get_settings(configuration).password_realm
-    give_back_connection()
+    give_back_connection(configuration)
     logins = direct_logins(configuration, request)
     granted = logins.log_in_with_password(username, password, realm=realm if isinstance(realm, str) else "")
     return _finish(request, granted, configuration, next_url)
@@ -155,7 +155,7 @@ def finish_once(
             raise AlreadyWaiting(successor)
         if not (pending.is_untried(request, waiting, proof) and pending.claim(request, waiting, proof)):
             raise InvalidGrant("invalid_grant")
-    give_back_connection()
+    give_back_connection(waiting.configuration)
     try:
         granted = submit()
     except Auth0Error as error:

@@ -138,7 +138,7 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
     """Return the token set and the validated ID token claims that a response brings. Raises as ``complete_login``."""
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)
-    give_back_connection()
+    give_back_connection(transaction.configuration)
     max_age = transaction.parameters.get("max_age", "")
     return front_channel.complete(
         client,

@@ -97,7 +97,7 @@ def _revoke(configuration: str, refresh_token: str | None) -> bool:
     """
     if not refresh_token:
         return True
-    give_back_connection()
+    give_back_connection(configuration)
     try:
         with http_deadline(REVOCATION_SECONDS):
             get_client(configuration).revoke(refresh_token)

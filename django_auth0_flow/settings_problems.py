@@ -264,5 +264,6 @@ KEYS: dict[str, Callable[[object], str | None]] = {
     "CLIENT_CERTIFICATE": certificate,
     "DPOP": _flag,
     "RESOURCE": _text,
+    "RELEASE_CONNECTIONS": _flag,
     "CLOCK": a_callable,
 }

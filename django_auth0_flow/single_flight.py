@@ -310,8 +310,8 @@ class SingleFlight:
 
     def _apart(self, step: Step) -> Steps[Any]:
         """Take a step that may last; a connection that others wait for is not kept meanwhile, if the caller allows that."""
-        if self.may_disconnect:
-            yield Database(give_back_connection)
+        if self.may_disconnect and self.row is not None:
+            yield Database(partial(give_back_connection, self.row.configuration))
         return (yield step)
 
     # -- looking -----------------------------------------------------------------------------------------------------

@@ -123,10 +123,10 @@ def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
     visitor, code = form(tenant)
     claim, answered, late = pending.claim, threading.Event(), threading.local()
 
-    def claim_late(*arguments: Any) -> bool:
+    def claim_late(*arguments: Any, **options: Any) -> bool:
         if getattr(late, "yes", False):
             assert answered.wait(10)
-        return claim(*arguments)
+        return claim(*arguments, **options)
 
     monkeypatch.setattr(pending, "claim", claim_late)
     path, data = visitor.filled("code", code=code)
@@ -202,7 +202,7 @@ def test_a_claim_that_is_refused_writes_nothing(tenant: Tenant, rf: RequestFacto
     request.session = type(visitor.client.session)(key)
     waiting = pending.find(request, query_of(visitor.path)["login"], "code")
     assert waiting is not None
-    assert pending.claim(request, waiting)
+    assert pending.claim(request, waiting, "1")
     with CaptureQueriesContext(connection) as queries:
-        assert not pending.claim(request, waiting)
+        assert not pending.claim(request, waiting, "1")
     assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []

@@ -113,6 +113,8 @@ def test_pooled_connection_is_not_held_while_the_tenant_answers(postgres: Postgr
         cookies = plain.log_in(8)
         plain.expire()
         pooled = Site(tenant, {**database, "OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 30}}})
+        auth0 = {**json.loads(pooled.environment["TEST_AUTH0"]), "RELEASE_CONNECTIONS": True}
+        pooled.environment["TEST_AUTH0"] = json.dumps(auth0)
         tenant.fault("slow", times=None, seconds=2, endpoint="token")
         with serving(pooled, ONE_PROCESS) as address:
             outcome = http_storm(pooled, address, cookies, requests_at_once=16, path="/token/")
