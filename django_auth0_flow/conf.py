@@ -105,7 +105,13 @@ def configurations(setting: object) -> Mapping[str, object]:
 
 def find_chooser_problems(setting: object) -> Iterator[Problem]:
     """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
-    if not isinstance(setting, Mapping) or CHOOSER not in setting:
+    if not isinstance(setting, Mapping):
+        return
+    if CHOOSER not in setting:
+        if DEFAULT not in (named := configurations(setting)):
+            names = ", ".join(map(repr, named))
+            hint = f"Rename one of them, or choose by request with AUTH0[{CHOOSER!r}]."
+            yield Problem("E033", f"AUTH0 has no configuration called {DEFAULT!r}; it has {names}.", hint)
         return
     if DEFAULT in configurations(setting).keys() - setting:
         return  # a plain configuration: its unknown keys are reported with it

@@ -36,6 +36,7 @@ def reports(setting: object, settings: Any) -> list[CheckMessage]:
 SETTINGS: list[tuple[str, object, str]] = [
     ("E001", None, "must be a dict"),
     ("E001", "example.eu.auth0.com", "must be a dict"),
+    ("E033", {"partners": GOOD}, "'default'; it has 'partners'"),
     ("E002", changed(CLIENT_SECRT="x"), "CLIENT_SECRET"),
     ("E002", changed(client_id="x"), "CLIENT_ID"),
     ("E002", changed(SCOPES="openid"), "SCOPE"),
