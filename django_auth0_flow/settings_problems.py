@@ -22,7 +22,10 @@ def find_problems(setting: object, *, name: str = "default") -> Iterator[Problem
     """Yield every mistake in one configuration that can be seen without network."""
     where = "AUTH0" if name == "default" else f"AUTH0[{name!r}]"
     if not isinstance(setting, Mapping):
-        yield Problem("E001", f"{where} must be a dict.", "See the settings table of django-auth0-flow's README.")
+        hint = (
+            'AUTH0 = {"DOMAIN": …, "CLIENT_ID": …, "CLIENT_SECRET": …}; all keys: django-auth0-flow, README, Settings.'
+        )
+        yield Problem("E001", f"{where} must be a dict.", hint)
         return
     wrong_type = set()
     for key, value in setting.items():
