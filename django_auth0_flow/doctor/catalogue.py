@@ -39,7 +39,7 @@ _ALL = (
         "tenant_unreachable",
         "The tenant's host does not answer from this machine.",
         "No Dashboard setting. Check the way out of this machine: firewall, proxy (HTTPS_PROXY), "
-        "https://status.auth0.com; then the spelling of AUTH0['DOMAIN'].",
+        "https://status.auth0.com; then the spelling of AUTH0['DOMAIN']. A local tenant has to be started.",
     ),
     Mistake(
         "D03",
