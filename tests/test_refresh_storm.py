@@ -1,6 +1,7 @@
 """R3: any number of threads and processes on an expired login make one token request, and nobody is logged out.
 
-Each row is an engine, a session store and a worker model; ``pytest tests/test_refresh_storm.py -rP`` prints the table.
+Each row is a session store and a worker model, each column an engine; ``pytest tests/test_refresh_storm.py`` ends with the
+table: refresh calls / requests served / refresh token families revoked.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 ENGINES = ["sqlite", "postgresql", "mariadb"]
 SiteFactory = Callable[..., Site]
+Judge = Callable[[Outcome, int], None]
 
 
 @pytest.fixture
@@ -62,19 +64,45 @@ def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SiteFa
         yield make
 
 
-def assert_one_refresh(outcome: Outcome, requests: int) -> None:
-    print(  # noqa: T201  # the row of the table
-        f"refreshes {outcome.refreshes}, served {outcome.served}/{requests}, families revoked {outcome.families_revoked}"
-    )
-    assert [answer["status"] for answer in outcome.answers] == [200] * requests
-    assert outcome.refreshes == 1
-    assert len(outcome.tokens) == 1
-    assert outcome.families_revoked == 0
+@pytest.fixture(scope="module", autouse=True)
+def table(request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, str]]]:
+    """The figures by row and engine; shown when all tests have run."""
+    rows: dict[str, dict[str, str]] = {}
+    yield rows
+    plugins: Any = request.config.pluginmanager
+    reporter, capture = (plugins.get_plugin(name) for name in ("terminalreporter", "capturemanager"))
+    if rows and reporter and capture:
+        lines = [["", *ENGINES], ["---"] * (1 + len(ENGINES))]
+        lines += [[name, *(row.get(engine, "") for engine in ENGINES)] for name, row in rows.items()]
+        with capture.global_and_fixture_disabled():
+            reporter.write_line("")
+            for line in lines:
+                reporter.write_line(f"| {' | '.join(line)} |")
+
+
+@pytest.fixture
+def assert_one_refresh(request: pytest.FixtureRequest, table: dict[str, dict[str, str]]) -> Judge:
+    """Return what judges a storm; each one of a test, if several, has its figures in the table."""
+    parameters: dict[str, Any] = dict(request.node.callspec.params)
+    engine = parameters.pop("engine")
+    row = table.setdefault(", ".join(f"{name} {value}" for name, value in parameters.items()), {})
+
+    def judge(outcome: Outcome, requests: int) -> None:
+        figures = f"{outcome.refreshes} / {outcome.served} of {requests} / {outcome.families_revoked}"
+        row[engine] = "; ".join(dict.fromkeys([*filter(None, [row.get(engine)]), figures]))
+        assert [answer["status"] for answer in outcome.answers] == [200] * requests
+        assert outcome.refreshes == 1
+        assert len(outcome.tokens) == 1
+        assert outcome.families_revoked == 0
+
+    return judge
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("threads", "processes"), [(1, 1), (8, 1), (8, 4)], ids=["1x1", "8x1", "8x4"])
-def test_R3_one_refresh_for_all(make_site: SiteFactory, engine: str, threads: int, processes: int) -> None:
+def test_R3_one_refresh_for_all(
+    make_site: SiteFactory, assert_one_refresh: Judge, engine: str, threads: int, processes: int
+) -> None:
     site = make_site(engine)
     cookies = site.log_in()
     for _expiry in range(2):
@@ -84,7 +112,9 @@ def test_R3_one_refresh_for_all(make_site: SiteFactory, engine: str, threads: in
 
 @pytest.mark.parametrize("sessions", ["cache", "cached_db"])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_R3_with_sessions_in_redis(make_site: SiteFactory, engine: str, sessions: str) -> None:
+def test_R3_with_sessions_in_redis(
+    make_site: SiteFactory, assert_one_refresh: Judge, engine: str, sessions: str
+) -> None:
     site = make_site(engine, sessions)
     cookies = site.log_in()
     site.expire()
@@ -94,7 +124,9 @@ def test_R3_with_sessions_in_redis(make_site: SiteFactory, engine: str, sessions
 @pytest.mark.parametrize("path", ["/token/", "/unmarked-token/", "/async-token/"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_R3_under_real_servers(make_site: SiteFactory, engine: str, model: str, path: str) -> None:
+def test_R3_under_real_servers(
+    make_site: SiteFactory, assert_one_refresh: Judge, engine: str, model: str, path: str
+) -> None:
     site = make_site(engine)
     cookies = site.log_in()
     with serving(site, model) as address:
