@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -513,3 +515,72 @@ class TestWithinOneRequest:
         session["_auth0"] = {**session["_auth0"], "configuration": "removed"}
         session.save()
         assert logged_in_client.get("/bare/").status_code == 302
+
+
+class TestLog:
+    """Who is paged at night sees which of tenant, database and user it is."""
+
+    @pytest.fixture
+    def said(self, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+        caplog.set_level(logging.INFO, "django_auth0_flow")
+
+        def said() -> list[str]:
+            return [record.getMessage() for record in caplog.records if record.name.startswith("django_auth0_flow")]
+
+        return said
+
+    def test_refresh_says_how_long_the_tenant_took(
+        self, row: LoginSession, tenant: Tenant, said: Callable[[], list[str]]
+    ) -> None:
+        tenant.clock.advance(DAY)
+        tenant.fault("slow", seconds=0.2)
+        heard: list[float] = []
+
+        def receiver(duration: float, **values: Any) -> None:
+            heard.append(duration)
+
+        tokens_refreshed.connect(receiver)
+        token_of(StoredTokenSource(row.pk))
+        (event,) = [line for line in said() if line.startswith("tokens_refreshed")]
+        found = re.fullmatch(rf"tokens_refreshed login_session={row.pk} duration_ms=(\d+)", event)
+        assert found
+        assert 200 <= int(found[1]) < 10_000
+        assert heard[0] == pytest.approx(int(found[1]) / 1000, abs=0.01)
+
+    def test_tenant_in_trouble(
+        self, logged_in_client: Client, row: LoginSession, tenant: Tenant, said: Callable[[], list[str]]
+    ) -> None:
+        tenant.clock.advance(DAY)
+        tenant.fault("rate-limit", times=None, retry_after=30)
+        logged_in_client.get("/token/")
+        assert said()[-2:] == [
+            f"refresh_failed login_session={row.pk} code=rate_limited retry_in=30",
+            "tenant_unavailable code=rate_limited retry_after=30",
+        ]
+
+    def test_database_in_trouble(
+        self,
+        logged_in_client: Client,
+        row: LoginSession,
+        tenant: Tenant,
+        said: Callable[[], list[str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def full(*arguments: Any) -> bool:
+            raise OperationalError("database or disk is full")
+
+        tenant.clock.advance(DAY)
+        monkeypatch.setattr(LoginSession, "claim", full)
+        assert logged_in_client.get("/unmarked-token/").status_code == 503
+        assert said()[-2:] == [
+            f"refresh_not_begun login_session={row.pk} error=OperationalError",
+            "database_unavailable code=database_unavailable retry_after=1",
+        ]
+
+    def test_user_whose_grant_was_revoked(
+        self, logged_in_client: Client, row: LoginSession, tenant: Tenant, said: Callable[[], list[str]]
+    ) -> None:
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        tenant.clock.advance(DAY)
+        logged_in_client.get("/token/")
+        assert f"login_session_ended login_session={row.pk} reason=invalid_grant" in said()
