@@ -14,11 +14,13 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.http import HttpRequest
 
 from .conf import DEFAULT, get_settings
@@ -159,7 +161,8 @@ def share_login(request: HttpRequest, pending_id: str, proof: str, configuration
     known = made.get(MADE_BY_KEY)
     if not isinstance(known, str) or not hmac.compare_digest(known, _digest(pending_id, proof)):
         if proof and made.pop(MADE_BY_KEY, None) is not None:
-            made.save()  # an honest second submit is equal to the first: one that differs is the last to be looked at
+            with suppress(UpdateError):  # logged out just now
+                made.save()  # an honest second submit is equal to the first: one that differs is the last to be looked at
         return False
     made.modified = True
     request.session = made
@@ -200,18 +203,21 @@ def move_on(
 ) -> Pending:
     """Store a login that waits in a session with a new key and the same contents: the first factor was right.
 
-    Whoever else knew the old key does not come along. An equal submit of the waiting login ``origin`` still does.
+    Whoever else knew the old key does not come along. An equal submit of the waiting login ``origin`` still does. Nor does
+    a logged-in session come back that was ended while the tenant answered.
     """
     old = request.session
     new = type(old)()
-    new.update(dict(old.items()))
+    ended = old.session_key is not None and not old.exists(old.session_key)
+    if not (ended and USER_SESSION_KEY in old):
+        new.update(dict(old.items()))
     if origin:
         new[SESSION_KEY] = {key: entry for key, entry in new.get(SESSION_KEY, {}).items() if key != origin}
     new.create()
     request.session = new
     pending = add(request, kind, configuration, data, next_url=next_url, origin=origin)
     # Only now: an equal submit looks at the old session at any moment, and must find what it leads to.
-    if origin and old.session_key:
+    if origin and old.session_key and not ended:
         _leave_pointer(old, configuration, origin, proof, str(new.session_key))
     else:
         old.flush()
@@ -231,7 +237,7 @@ def _leave_pointer(old: SessionBase, configuration: str, origin: str, proof: str
         }
     }
     old.set_expiry(SHARE_SECONDS)
-    with write_lock(str(old.session_key)):
+    with write_lock(str(old.session_key)), suppress(UpdateError):  # ended just now
         old.save()
 
 

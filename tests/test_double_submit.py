@@ -6,11 +6,13 @@ import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth import SESSION_KEY as USER_KEY
 from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow import pending
+from django_auth0_flow.django_sessions import session_store
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
@@ -206,3 +208,22 @@ def test_a_claim_that_is_refused_writes_nothing(tenant: Tenant, rf: RequestFacto
     with CaptureQueriesContext(connection) as queries:
         assert not pending.claim(request, waiting, "1")
     assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
+
+
+@pytest.mark.parametrize("origin", ["", "waiting-login"], ids=["password", "code"])
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_W3_a_login_that_ended_meanwhile_does_not_come_back_with_the_second_factor(
+    origin: str, logged_in: bool
+) -> None:
+    """Its owner logged out in another tab while the tenant looked at the first factor; others keep what they had."""
+    session = session_store()()
+    session.update({"basket": ["apples"], pending.SESSION_KEY: {origin: {}}, **({USER_KEY: "1"} if logged_in else {})})
+    session.create()
+    request = RequestFactory().post("/")
+    request.session = session_store()(session.session_key)
+    assert request.session["basket"]
+    session.flush()
+    pending.move_on(request, "mfa", "default", {}, next_url="", origin=origin, proof="123456")
+    assert request.session.session_key
+    assert USER_KEY not in request.session
+    assert ("basket" in request.session) is not logged_in
