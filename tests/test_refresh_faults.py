@@ -24,6 +24,7 @@ from django.test import Client
 
 from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.testing.tenant import Tenant
 from tests.servers.postgres import Postgres
@@ -439,6 +440,33 @@ class TestSurroundings:
     def test_row_that_was_deleted_is_a_login(self, logged_in_client: Client) -> None:
         LoginSession.objects.all().delete()
         assert visit(logged_in_client) == LOGIN
+
+    @pytest.mark.parametrize(("status", "calls"), [(503, 1), (429, 1), (None, 2)], ids=["503", "429", "answer-lost"])
+    def test_only_a_lost_answer_is_asked_for_once_more(
+        self, logged_in_client: Client, tenant: Tenant, status: int | None, calls: int
+    ) -> None:
+        tenant.clock.advance(DAY + 1)
+        tenant.fault("status" if status else "drop-after", times=None, **({"status": status} if status else {}))
+        tenant.clear_log()
+        assert logged_in_client.get("/token/").status_code == 503
+        assert tenant.count("/oauth/token") == calls
+
+    def test_who_waited_for_a_refresh_that_failed_does_not_fail_it_again(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        """Another worker has read the row before, and gets the lease as soon as it is free."""
+        pk = LoginSession.objects.get().pk
+        sources = [StoredTokenSource(pk), StoredTokenSource(pk)]
+        assert all(source.row.pk == pk for source in sources)
+        tenant.clock.advance(DAY + 1)
+        tenant.fault("status", status=503)
+        tenant.clear_log()
+        for source in sources:
+            with pytest.raises(TransportError):
+                source.access_token()
+        assert tenant.count("/oauth/token") == 1
+        tenant.clock.advance(2)
+        assert sources[1].access_token().access_token
 
     def test_tenant_down_then_up(self, logged_in_client: Client, tenant: Tenant) -> None:
         tenant.clock.advance(DAY)
