@@ -20,7 +20,7 @@ from tests.servers.redis import Redis
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITE = ["tests/test_refresh.py", "tests/test_users.py", "tests/test_backchannel.py", "tests/test_logins.py"]
+SUITE = [f"tests/test_{name}.py" for name in ("refresh", "users", "groups", "backchannel", "logins")]
 
 
 def run_suite(environment: dict[str, str], *suite: str) -> None:

@@ -39,6 +39,11 @@ class TestGroups:
         assert self.log_in_with(client, tenant, []) == {"by hand"}
         assert not Group.objects.filter(name="nonexistent").exists()
 
+    def test_names_compare_to_the_letter(self, client: Client, tenant: Tenant) -> None:
+        """Some databases would find the group."""
+        Group.objects.create(name="Admins")
+        assert self.log_in_with(client, tenant, ["admins", "\uff21dmins", "\u00c1dmins"]) == set()
+
     def test_a_group_given_by_hand_stays_though_the_claim_names_it_for_a_while(
         self, client: Client, tenant: Tenant
     ) -> None:
