@@ -147,6 +147,19 @@ class TestLoops:
         assert answer.context["retry_url"] == ""
         assert tenant.count("/oauth/token") <= 4
 
+    def test_grants_that_die_at_once_end_in_a_page(self, logged_in_client: Client, tenant: Tenant) -> None:
+        """Each login is ended by its first refresh, which logs the browser out: the count of rounds survives that."""
+        tenant.api.lifetime, rounds = 1, 0
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        tenant.clock.advance(90000)
+        while (answer := logged_in_client.get("/token/", headers=NAVIGATE)).status_code == 302:
+            rounds += 1
+            assert rounds < 10
+            come_back(logged_in_client, tenant.login(logged_in_client.get(answer["Location"])["Location"]))
+            tenant.revoke_refresh_tokens(tenant.user.sub)
+            tenant.clock.advance(2)
+        assert (answer.status_code, code_shown(answer)) == (403, "login_loop")
+
     def test_permission_required_without_raise_exception_ends_in_a_page(
         self, logged_in_client: Client, tenant: Tenant
     ) -> None:

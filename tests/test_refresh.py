@@ -213,6 +213,15 @@ class TestFailures:
         assert response["Location"].startswith("/auth0/login/?next=")
         assert not LoginSession.objects.exists()
 
+    def test_a_tenant_that_wants_to_see_the_user_ends_nothing_here(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        tenant.clock.advance(DAY)
+        tenant.fault("mfa-required")
+        assert logged_in_client.get("/token/")["Location"] == "/auth0/login/?next=%2Ftoken%2F"
+        assert logged_in_client.get("/").content != b"home of nobody"
+        assert LoginSession.objects.exists()
+
     def test_R4_invalid_grant_ends_the_login_session(self, logged_in_client: Client, tenant: Tenant) -> None:
         tenant.revoke_refresh_tokens(tenant.user.sub)
         tenant.clock.advance(DAY)
