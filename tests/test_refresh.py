@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.auth import SESSION_KEY as USER_KEY
 from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
@@ -285,6 +287,17 @@ class TestFailures:
         tenant.clock.advance(DAY)
         assert token_of(StoredTokenSource(row.pk))
         assert tenant.families_revoked == 0
+
+    def test_W8_a_session_that_became_somebody_elses_gets_no_token(
+        self, logged_in_client: Client, django_user_model: Any
+    ) -> None:
+        """As with packages that let staff act as another user: they change who is logged in, and nothing else."""
+        other = django_user_model.objects.create_user("other")
+        session = logged_in_client.session
+        session[USER_KEY], session[HASH_SESSION_KEY] = str(other.pk), other.get_session_auth_hash()
+        session.save()
+        assert logged_in_client.get("/").content == b"home of other"
+        assert logged_in_client.get("/token/").status_code == 302
 
     def test_row_that_can_not_be_unsealed_means_log_in_again(self, logged_in_client: Client, settings: Any) -> None:
         LoginSession.objects.update(sealed="AAAA")

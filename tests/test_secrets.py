@@ -11,6 +11,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 
+from django_auth0_flow.crypto import UnsealError, seal, unseal
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import LOGIN, LOGOUT, SLOW, come_back, query_of, session_of, start, walk
@@ -161,3 +162,27 @@ def test_no_secret_in_reprs(client: Client, tenant: Tenant, settings: Any) -> No
     for secret in (row.grant.tokens.access_token, row.grant.tokens.refresh_token, tenant.application.client_secret):
         assert secret
         assert all(secret not in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [
+        ("purpose", "logout_state"),
+        ("context", "partners"),
+        ("keys", ["another key"]),
+    ],
+)
+def test_W7_a_sealed_value_opens_only_for_what_it_was_sealed_for(changed: str, value: Any) -> None:
+    """The state of a logout is no state of a login, one configuration's is not another's."""
+    sealed_for: dict[str, Any] = {"purpose": "state", "context": "default", "keys": ["a key"]}
+    sealed = seal(b"{}", **sealed_for)
+    assert unseal(sealed, **{**sealed_for, "keys": ["a newer key", "a key"]}) == b"{}"
+    with pytest.raises(UnsealError):
+        unseal(sealed, **{**sealed_for, changed: value})
+
+
+def test_W7_a_logouts_state_starts_no_login_again(client: Client, tenant: Tenant) -> None:
+    client.post(LOGOUT)
+    state = query_of(client.post(LOGOUT)["Location"])["state"]
+    answer = client.get("/auth0/callback/", {"state": state, "code": "x"})
+    assert (answer.status_code, answer.context["code"]) == (400, "state_unknown")
