@@ -136,8 +136,8 @@ def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
         # Deleted already, unless the view's transaction was rolled back by this very error.
         LoginSession.objects.filter(pk=facts["id"]).delete()
     logout(request)
-    # What guards against loops survives: how often this browser logged in within the last seconds.
-    request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds") if name in facts}
+    # What guards against loops survives: how often this browser logged in within the last seconds, and by what.
+    request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds", "configuration") if name in facts}
 
 
 _DEAD = frozenset(
