@@ -289,6 +289,8 @@ print(browser.get("/token/").status_code, len(failures))
     ) -> None:
         with Tenant() as tenant:
             site = Site(tenant, {**postgres.django_database("by_hand"), "OPTIONS": {"pool": True}})
+            auth0 = {**json.loads(site.environment["TEST_AUTH0"]), "RELEASE_CONNECTIONS": True}
+            site.environment["TEST_AUTH0"] = json.dumps(auth0)
             site.migrate()
             found = site.run(
                 """
@@ -297,7 +299,7 @@ from django.db import transaction
 from django_auth0_flow.connection_pool import give_back_connection
 transaction.set_autocommit(False)
 User.objects.create_user("ada")
-give_back_connection()
+give_back_connection("default")
 transaction.commit()
 transaction.set_autocommit(True)
 print(User.objects.count())
