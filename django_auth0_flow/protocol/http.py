@@ -178,6 +178,16 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
     return None
 
 
+def rate_limited(answer: HttpAnswer, now: float) -> TransportError:
+    """Return the error for an answer by which the tenant asks to wait."""
+    return TransportError(
+        "The tenant limits the rate of requests.",
+        code="rate_limited",
+        retry_after=retry_after(answer.headers, now),
+        status=answer.status,
+    )
+
+
 def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
     """Return the JSON object of a successful answer, or raise what the answer means.
 
@@ -202,12 +212,7 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
     if "too_many_attempts" not in (error, body.get("code")) and (
         answer.status == 429 or error == "too_many_requests" or "global limit has been reached" in description.lower()
     ):
-        raise TransportError(
-            "The tenant limits the rate of requests.",
-            code="rate_limited",
-            retry_after=retry_after(answer.headers, now),
-            status=answer.status,
-        )
+        raise rate_limited(answer, now)
     if error == "mfa_required":
         mfa_token, requirements = body.get("mfa_token"), body.get("mfa_requirements")
         raise MfaRequired(

@@ -15,7 +15,7 @@ from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWTError
 
 from .errors import SigningKeyNotFound, TransportError
-from .http import Http, HttpAnswer
+from .http import Http, HttpAnswer, rate_limited
 
 logger = logging.getLogger("django_auth0_flow.issuer")
 
@@ -275,6 +275,8 @@ class KeyClient(PyJWKClient):
 
 
 def _json_of(answer: HttpAnswer) -> dict[str, Any]:
+    if answer.status == 429:
+        raise rate_limited(answer, time.time())
     if answer.status != 200:
         raise TransportError("The tenant failed to answer.", status=answer.status)
     return answer.json_object()

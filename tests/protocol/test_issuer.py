@@ -225,6 +225,14 @@ def test_j3_failures_are_handled_and_not_cached(
     assert issuer.signing_keys(tenant.keys.current.kid)
 
 
+@pytest.mark.parametrize("endpoint", ["metadata", "jwks"])
+def test_j3_the_tenants_wish_to_wait_is_passed_on(endpoint: str, tenant: Tenant, issuer: Issuer) -> None:
+    tenant.fault("rate-limit", endpoint=endpoint, retry_after=42)
+    with pytest.raises(TransportError) as caught:
+        issuer.signing_keys(tenant.keys.current.kid)
+    assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 42)
+
+
 @pytest.mark.parametrize(("fault", "options"), FAULTS)
 @pytest.mark.parametrize("endpoint", ["metadata", "jwks"])
 def test_j7_what_was_fetched_is_kept_when_a_refetch_fails(
