@@ -236,6 +236,7 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
 
 def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:
     """Answer 403: the login was made again for this page and still does not satisfy it."""
+    logger.info("page_refused test=%s", test)
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
     context = {

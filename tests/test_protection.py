@@ -104,8 +104,12 @@ class TestTests:
         walk(client, tenant)
         assert client.get("/permitted/").content == b"permitted"
 
-    def test_permissions_that_are_missing(self, client: Client, tenant: Tenant) -> None:
-        self.refuse(client, tenant, "/permitted/", "permissions")
+    def test_permissions_that_are_missing(
+        self, client: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level("INFO", "django_auth0_flow"):
+            self.refuse(client, tenant, "/permitted/", "permissions")
+        assert "page_refused test=permissions" in caplog.text
 
     def test_organization(self, client: Client, tenant: Tenant) -> None:
         tenant.add_organization("Acme", id=ORGANIZATION)
