@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 #: What may be shown of a secret is its length.
 VEILED = re.compile(
     r"\b(code|state|nonce|code_verifier|refresh_token|client_secret|password|token|id_token_hint|otp|binding_code|oob_code"
-    r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token)=(\S+)"
+    r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token|access_token|id_token|response)=(\S+)"
 )
 SECONDS = 60
 
@@ -137,6 +137,12 @@ def test_checks_with_every_way_to_log_in() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_warning_about_tokens_in_the_address_bar_is_silenced_for_the_ways_alone() -> None:
+    code = "from django.conf import settings; print('silenced', settings.SILENCED_SYSTEM_CHECKS)"
+    assert "silenced ['auth0_flow.W011']" in manage("shell", "-c", code, LOGIN_WAYS="1").stdout
+    assert "silenced []" in manage("shell", "-c", code).stdout
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -164,8 +170,8 @@ def walk() -> subprocess.CompletedProcess[str]:
 def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
     assert walk.returncode == 0, walk.stdout + walk.stderr
     assert walk.stderr == ""
-    assert "All 21 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
-    assert len(walk.stdout.splitlines()) <= 200
+    assert "All 23 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
+    assert len(walk.stdout.splitlines()) <= 240
 
 
 @pytest.mark.slow
@@ -178,6 +184,9 @@ def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
         ("Step-up", "acr_values=http://schemas.openid.net/pape/policies/2007/06/multi-factor"),
         ("form_post", "response_mode=form_post"),
         ("id_token", "GET /authorize response_type=id_token"),
+        ("token: ", "site → tenant GET /userinfo"),
+        ("id_token token", "response_type=id_token token"),
+        ("id_token token", "GET /ways/implicit/callback/  [200]"),
         ("Hybrid", "POST /ways/hybrid/callback/"),
         ("Passwordless", "grant_type=http://auth0.com/oauth/grant-type/passwordless/otp"),
         ("Password and MFA", "grant_type=http://auth0.com/oauth/grant-type/mfa-oob"),
@@ -226,8 +235,10 @@ def test_the_walk_shows_no_secret(walk: subprocess.CompletedProcess[str]) -> Non
     [
         ("nonce-invalid", 3, "expected 302, found 400"),
         ("drop-after", 3, "expected 302, found 503"),
-        ("c-hash-invalid@16", 16, "expected '/profile/', found '/ways/hybrid/callback/'"),
-        ("rate-limit@19", 19, "expected '/appointments/', found '/ways/strong/callback/'"),
+        ("userinfo-sub-other@16", 16, "expected '/ways/access-token/', found '/ways/id-token/callback/'"),
+        ("at-hash-invalid@17", 17, "expected 302, found 400"),
+        ("c-hash-invalid@18", 18, "expected '/profile/', found '/ways/hybrid/callback/'"),
+        ("rate-limit@21", 21, "expected '/appointments/', found '/ways/strong/callback/'"),
     ],
 )
 def test_the_walk_notices_a_step_that_fails(fault: str, step: int, said: str) -> None:
@@ -407,7 +418,7 @@ def test_ways_to_log_in_lists_each_kind_without_a_login(person: Person) -> None:
     logins = {html.unescape(card) for card in cards if "/login/" in card}
     assert {login.partition("/login/")[0] for login in logins} == {
         "/auth0",
-        *(f"/ways/{name}" for name in ("form-post", "hybrid", "id-token", "strong", "vault")),
+        *(f"/ways/{name}" for name in ("form-post", "hybrid", "id-token", "implicit", "strong", "vault")),
     }
     assert any("organization=org_" in login for login in logins)
     for card in cards:
@@ -445,6 +456,13 @@ def test_the_outbox_holds_the_link_that_logs_in(person: Person) -> None:
 @pytest.mark.slow
 def test_the_silent_page_is_for_everybody(person: Person) -> None:
     assert "Welcome, whoever you are." in person.open("/ways/silent/")
+
+
+@pytest.mark.slow
+def test_a_login_by_code_has_an_access_token_of_its_own(person: Person) -> None:
+    text = person.log_in("/ways/access-token/", *ADA)
+    assert "none was fetched" in text
+    assert "<code>read:appointments</code>" in text
 
 
 @pytest.mark.slow

@@ -98,10 +98,13 @@ def expire_token(request: ClinicRequest) -> HttpResponse:
     login = request.auth0
     seconds = max(0.0, (login.tokens.expires_at or 0) - clock.now()) + 1
     clock.put_forward(seconds)
+    came_anew = (
+        "It was refreshed by itself before this page called the API."
+        if login.tokens.refresh_token
+        else "There is no refresh token to get another one with, so you were logged in again on the way to this page."
+    )
     messages.info(
-        request,
-        f"The clock was put forward by {minutes(seconds)}, past the end of your access token. "
-        "It was refreshed by itself before this page called the API.",
+        request, f"The clock was put forward by {minutes(seconds)}, past the end of your access token. {came_anew}"
     )
     return redirect("appointments")
 

@@ -38,6 +38,20 @@ def silent(request: ClinicRequest) -> HttpResponse:
 
 
 @require_GET
+@auth0_login_required(access_token=True)
+def access_token(request: ClinicRequest) -> HttpResponse:
+    """Show what an access token that was added to a login without one is good for. It stays here."""
+    login = request.auth0
+    context = {
+        "configuration": login.configuration.name,
+        "length": len(login.access_token()),
+        "scopes": sorted(login.scopes),
+        "audience": login.configuration.api_audience,
+    }
+    return render(request, "clinic/access_token.html", context)
+
+
+@require_GET
 @auth0_login_required
 def invoices(request: ClinicRequest) -> HttpResponse:
     """Call a second API with the same login: its token is another one, fetched with the same refresh token."""

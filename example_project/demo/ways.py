@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BILLING = "https://billing.example.com"
 #: Configurations of the site that are the tenant's first application.
-_SAME_APPLICATION = ("default", "form-post", "hybrid", "id-token", "direct")
+_SAME_APPLICATION = ("default", "form-post", "hybrid", "id-token", "implicit", "direct")
 
 
 def furnish_ways(tenant: Tenant, site: str, hosts: list[str]) -> dict[str, str]:

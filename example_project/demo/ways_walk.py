@@ -35,6 +35,8 @@ class WaysWalk(Walk):
             self.bring_a_second_factor,
             self.be_answered_by_post,
             self.bring_an_id_token,
+            self.add_an_access_token,
+            self.bring_tokens_in_the_fragment,
             self.bring_code_and_id_token,
             self.read_a_code,
             self.type_a_password,
@@ -104,6 +106,47 @@ class WaysWalk(Walk):
             self.expect("token requests", 0, self.token_calls() - calls)
             self.expect("access token", "", self.shown("token-type"))
             done("the ID token was posted and checked; no token request, no access token")
+
+    def add_an_access_token(self) -> None:
+        with self.step("token: a page adds an access token to a login by id_token") as done:
+            calls, looks = self.token_calls(), self.seen("/userinfo")
+            self.start("/ways/id-token/login/", next_url="/ways/access-token/")
+            self.post_answer("id-token", ["id_token", "state"])
+            self.expect("response_type", "token", self.asked().get("response_type"))
+            self.post_answer("id-token", ["access_token", "expires_in", "state", "token_type"])
+            self.expect("address", "/ways/access-token/", self.path())
+            self.expect("looks at /userinfo", 1, self.seen("/userinfo") - looks)
+            self.expect("token requests", 0, self.token_calls() - calls)
+            self.open(PROFILE)
+            self.expect("configuration on the page", "id-token", self.shown("configuration"))
+            self.expect("access token", "Bearer", self.shown("token-type"))
+            done("posted without an ID token; kept with the login once /userinfo had said that it is the same user's")
+
+    def bring_tokens_in_the_fragment(self) -> None:
+        with self.step("id_token token: both behind the #, brought here by a page with a script") as done:
+            calls = self.token_calls()
+            self.start("/ways/implicit/login/", next_url="/appointments/")
+            self.expect("response_type", "id_token token", self.asked().get("response_type"))
+            answer = urlsplit(self.browser.next_url())
+            self.expect("address", "/ways/implicit/callback/", answer.path)
+            self.expect("query of the answer", "", answer.query)
+            self.expect(
+                "tokens behind the #", True, {"id_token", "access_token"} <= dict(parse_qsl(answer.fragment)).keys()
+            )
+            self.browser.open(answer._replace(fragment="").geturl())
+            self.expect("the page's script", True, "/auth0/fragment.js" in self.browser.answer.text)
+            # What the script does.
+            self.browser.submit(self.form(with_field="response"), response=answer.fragment)
+            self.expect("status", 302, self.browser.answer.status_code)
+            self.browser.follow()
+            self.expect("address", "/appointments/", self.path())
+            self.expect("appointments on the page", 3, self.appointments())
+            self.expect("token requests", 0, self.token_calls() - calls)
+            sent = {name for hop in self.hops_to("site") for name in hop.parameters}
+            self.expect(
+                "tokens in addresses that reached the site", set(), sent & {"id_token", "access_token", "response"}
+            )
+            done("no server saw them in an address; at_hash ties the two together; the API took the access token")
 
     def bring_code_and_id_token(self) -> None:
         with self.step("Hybrid: code and ID token together") as done:
@@ -201,13 +244,17 @@ class WaysWalk(Walk):
     def log_in_by_post(self, configuration: str, fields: Iterable[str]) -> None:
         """Log in with a configuration whose answer is a form that the tenant's page posts; the tenant knows her."""
         self.start(f"/ways/{configuration}/login/")
+        self.post_answer(configuration, fields)
+        self.expect("address", PROFILE, self.path())
+        self.expect("configuration on the page", configuration, self.shown("configuration"))
+
+    def post_answer(self, configuration: str, fields: Iterable[str]) -> None:
+        """Send the form that the tenant's page holds, and go where the site sends the browser then."""
         form = self.form(to=f"/ways/{configuration}/callback/")
         self.expect("fields of the answer", sorted(fields), sorted(form.fields))
         self.browser.submit(form)
         self.expect("status", 303, self.browser.answer.status_code)
         self.browser.follow()
-        self.expect("address", PROFILE, self.path())
-        self.expect("configuration on the page", configuration, self.shown("configuration"))
 
     def expect_own_proof(self, sent: LoggedRequest) -> None:
         """Check that the site proved itself by a signature and sent a proof of the key that tokens are bound to."""

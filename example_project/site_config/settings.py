@@ -111,6 +111,9 @@ if DEMO:
     AUTH0["CLOCK"] = "site_config.clock.now"
 if WAYS:
     AUTH0 = {"default": AUTH0, **ways.configurations(AUTH0, env)}
+    # RFC 9700 advises against access tokens in the address bar, and the check is right: a site of yours should heed it.
+    # Here the configuration "implicit" shows that very kind of login, beside the better ones.
+    SILENCED_SYSTEM_CHECKS = ["auth0_flow.W011"]
 ORGANIZATION = env("AUTH0_ORGANIZATION")
 # A second API, called with the same login. It is a part of this site too.
 BILLING_AUDIENCE = env("AUTH0_BILLING", "https://billing.example.com")

@@ -25,6 +25,7 @@ if has_ways():
     urlpatterns += [
         path("ways/", ways.overview, name="ways"),
         path("ways/silent/", ways.silent, name="silent"),
+        path("ways/access-token/", ways.access_token, name="access_token"),
         path("ways/invoices/", ways.invoices, name="invoices"),
         path("ways/calendar/", ways.calendar, name="calendar"),
         path("ways/outbox/", ways.outbox, name="outbox"),

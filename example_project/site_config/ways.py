@@ -20,6 +20,7 @@ def configurations(default: Mapping[str, Any], env: Callable[[str], str]) -> dic
         "form-post": {**default, "RESPONSE_MODE": "form_post"},
         "hybrid": {**default, "RESPONSE_TYPE": "code id_token"},
         "id-token": without_tokens(default),
+        "implicit": without_code(default),
         "direct": {
             **default,
             "PASSWORDLESS": ["email-code", "email-link", "sms"],
@@ -50,3 +51,10 @@ def without_tokens(default: Mapping[str, Any]) -> Configuration:
     left_out = ("AUDIENCE", "API_ORIGINS", "CLIENT_SECRET")
     kept = {key: value for key, value in default.items() if key not in left_out}
     return {**kept, "RESPONSE_TYPE": "id_token", "SCOPE": "openid profile email"}
+
+
+def without_code(default: Mapping[str, Any]) -> Configuration:
+    """Return a configuration whose tokens all come through the address bar: no client secret, no refresh token."""
+    kept = {key: value for key, value in default.items() if key != "CLIENT_SECRET"}
+    scope = " ".join(name for name in default["SCOPE"].split() if name != "offline_access")
+    return {**kept, "RESPONSE_TYPE": "id_token token", "SCOPE": scope}

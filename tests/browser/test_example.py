@@ -67,3 +67,23 @@ def test_the_demo_is_clicked_through(page: Page, pictures: Path) -> None:
     page.wait_for_url("**/")
     page.goto("/profile/")
     assert page.get_by_label("Password").is_visible(), "the tenant's session has ended too"
+
+
+def test_tokens_come_through_the_browser(page: Page, pictures: Path) -> None:
+    page.goto("/ways/")
+    keep_pictures(page, pictures, "ways")
+    choose(page, "Both tokens in the fragment")
+    choose(page, "Ada Lovelace")
+    page.wait_for_url("**/appointments/")
+    assert page.evaluate("location.hash") == ""
+    assert page.locator(".day").count() == 3
+    page.locator("form[action$='/expire-token/'] button").click()
+    page.locator(".messages", has_text="you were logged in again").wait_for()
+    assert page.locator(".day").count() == 3
+    page.goto("/ways/")
+    page.get_by_role("link", name="ID token, then an access token").click()
+    page.wait_for_url("**/ways/access-token/")
+    assert "You logged in by an ID token alone." in page.inner_text("main")
+    keep_pictures(page, pictures, "access-token")
+    page.reload()
+    assert page.url.endswith("/ways/access-token/")
