@@ -86,11 +86,14 @@ class Browser:
         target = self.answer.headers.get("Location", "") if self.answer.is_redirect else ""
         return urljoin(self.answer.url, target) if target else ""
 
-    def form(self, *, to: str = "", with_field: str = "") -> Form | None:
-        """Return the first form of the current page with this address in its action and this field or button."""
+    def form(self, *, to: str = "", with_field: str = "", to_itself: bool = False) -> Form | None:
+        """Return the first form of the current page with this address in its action and this field or button.
+
+        ``to_itself``: one without an action, which is sent to the page's own address.
+        """
         reader = _FormReader()
         reader.feed(self.answer.text)
-        fitting = (form for form in reader.forms if to in form.action)
+        fitting = (form for form in reader.forms if to in form.action and not (to_itself and form.action))
         return next((form for form in fitting if with_field in {"", *form.fields, *form.buttons}), None)
 
     def _send(self, method: str, url: str, form: dict[str, str] | None = None) -> requests.Response:

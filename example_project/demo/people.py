@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 #: Short enough that an expiry is near, long enough to look around in.
 TOKEN_LIFETIME = 300
 PATIENT, MANAGER, NURSE = "ada@example.com", "grace@example.com", "mary@example.com"
+#: Needs a second factor too, and has none yet.
+NEWCOMER = "clara@example.com"
 _MAY = {
     PATIENT: ["read:appointments", "write:appointments"],
     MANAGER: ["read:appointments", "write:appointments", "manage:rota"],
@@ -39,6 +41,15 @@ def furnish_tenant(tenant: Tenant) -> None:
         password="nursing notes",
         mfa_required=True,
         authenticators=[Authenticator("email", name=NURSE)],
+    )
+    tenant.add_user(
+        email=NEWCOMER,
+        name="Clara Barton",
+        nickname="clara",
+        given_name="Clara",
+        family_name="Barton",
+        password="field hospital",
+        mfa_required=True,
     )
     for user in tenant.users.values():
         user.permissions = {tenant.api.identifier: _MAY.get(user.email or "", [])}

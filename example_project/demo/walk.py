@@ -205,10 +205,10 @@ class Walk:
         if found != expected:
             raise StepFailed(what, repr(expected), repr(found))
 
-    def form(self, *, to: str = "", with_field: str = "") -> Form:
-        form = self.browser.form(to=to, with_field=with_field)
+    def form(self, *, to: str = "", with_field: str = "", to_itself: bool = False) -> Form:
+        form = self.browser.form(to=to, with_field=with_field, to_itself=to_itself)
         if form is None:
-            raise StepFailed("the page", f"a form with {to or with_field}", "none")
+            raise StepFailed("the page", f"a form with {to or with_field or 'no action'}", "none")
         return form
 
     def open(self, path: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from site_config import clock
 
-from .people import NURSE, PATIENT, TOKEN_LIFETIME
+from .people import NEWCOMER, NURSE, PATIENT, TOKEN_LIFETIME
 from .walk import StepFailed, Walk
 from .ways import BILLING, invitation_link
 from .wire import Hop
@@ -40,6 +41,7 @@ class WaysWalk(Walk):
             self.bring_code_and_id_token,
             self.read_a_code,
             self.type_a_password,
+            self.set_up_a_second_factor,
             self.sign_push_and_bind,
             self.call_another_api,
             self.fetch_a_foreign_token,
@@ -193,11 +195,7 @@ class WaysWalk(Walk):
 
     def type_a_password(self) -> None:
         with self.step(f"Password and MFA: {NURSE} logs in on a page of the site") as done:
-            self.open(f"/ways/direct/password/?{urlencode({'next': PROFILE})}")
-            password = next(user.password for user in self.stage.tenant.users.values() if user.email == NURSE)
-            self.browser.submit(self.form(with_field="password"), username=NURSE, password=password or "")
-            self.browser.follow()
-            self.expect("status of the password grant", 403, self.last("/oauth/token").status)
+            self.send_password(NURSE)
             pages = [self.browser.answer.text]
             self.browser.submit(self.form(with_field="factor"), factor="0")
             pages.append(self.browser.follow().text)
@@ -209,6 +207,32 @@ class WaysWalk(Walk):
             mfa_token = form_of(self.last("/mfa/challenge"))["mfa_token"]
             self.expect("pages with the mfa_token", 0, sum(mfa_token in page for page in pages))
             done("mfa_required, a challenge by e-mail, then the tokens; the mfa_token stayed on the server")
+
+    def set_up_a_second_factor(self) -> None:
+        from django_auth0_flow.testing.tenant.factors import totp
+
+        with self.step(f"First enrolment: {NEWCOMER} has no second factor yet, and sets one up") as done:
+            self.send_password(NEWCOMER)
+            self.expect("address", "/ways/direct/mfa/enrol/", self.path())
+            self.browser.submit(self.form(with_field="kind"), kind="otp")
+            key = re.search(r'class="auth0-secret"><code[^>]*>([A-Z2-7 ]+)<', self.browser.follow().text)
+            self.expect("a key for her authenticator app", True, key is not None)
+            code = totp(key[1].replace(" ", "") if key else "", clock.now())
+            self.browser.submit(self.form(with_field="code"), code=code)
+            self.browser.follow()
+            self.expect("address", "/ways/direct/mfa/recovery-codes/", self.path())
+            user = next(user for user in self.stage.tenant.users.values() if user.email == NEWCOMER)
+            factors = {factor.kind: factor.secret for factor in user.authenticators}
+            self.expect("factors enrolled", ["otp", "recovery-code"], list(factors))
+            self.expect("recovery code on the page", True, factors["recovery-code"] in self.browser.answer.text)
+            page = self.browser.answer.url
+            self.browser.submit(self.form(to_itself=True))
+            self.browser.follow()
+            self.expect("address", PROFILE, self.path())
+            self.browser.open(page)
+            self.expect("recovery code once more", False, factors["recovery-code"] in self.browser.answer.text)
+            self.expect("MFA grants", 1, self.token_calls(f"{_GRANT}mfa-otp"))
+            done("the first code confirmed the enrolment; the recovery code was shown until she had written it down")
 
     # -- more from one login -------------------------------------------------------------------------------------------
 
@@ -240,6 +264,14 @@ class WaysWalk(Walk):
         self.open(f"{login}?{urlencode({'next': next_url, **parameters})}")
         self.expect("status", 302, self.browser.answer.status_code)
         self.browser.follow(until=f"{self.stage.url}/")
+
+    def send_password(self, username: str) -> None:
+        """Send a password on the site's own page; the tenant wants a second factor, too."""
+        self.open(f"/ways/direct/password/?{urlencode({'next': PROFILE})}")
+        password = next(user.password for user in self.stage.tenant.users.values() if user.email == username)
+        self.browser.submit(self.form(with_field="password"), username=username, password=password or "")
+        self.browser.follow()
+        self.expect("status of the password grant", 403, self.last("/oauth/token").status)
 
     def log_in_by_post(self, configuration: str, fields: Iterable[str]) -> None:
         """Log in with a configuration whose answer is a form that the tenant's page posts; the tenant knows her."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from django_auth0_flow.testing.tenant.factors import totp
 from tests.browser.person import keep_pictures, watch
 from tests.test_example_project import address_in, running_demo
 
@@ -87,3 +89,21 @@ def test_tokens_come_through_the_browser(page: Page, pictures: Path) -> None:
     keep_pictures(page, pictures, "access-token")
     page.reload()
     assert page.url.endswith("/ways/access-token/")
+
+
+def test_a_first_second_factor_is_set_up(page: Page, pictures: Path) -> None:
+    page.goto("/ways/")
+    choose(page, "Password, and a second factor")
+    page.get_by_label("E-mail").fill("clara@example.com")
+    page.get_by_label("Password", exact=True).fill("field hospital")
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Code from an authenticator app").click()
+    key = page.locator(".auth0-secret code").inner_text().replace(" ", "")
+    page.get_by_label("Code").fill(totp(key, time.time()))
+    choose(page, "Continue")
+    assert "Write this down" in page.inner_text("main")
+    assert page.locator(".auth0-secret li").count() == 1
+    keep_pictures(page, pictures, "recovery-code")
+    choose(page, "I have written it down")
+    assert page.url.endswith("/profile/")
+    assert page.locator("#configuration").inner_text() == "direct"
