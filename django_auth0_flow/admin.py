@@ -69,11 +69,11 @@ class _LookAndEndAdmin(_ModelAdmin):
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
         """Return the login sessions that hang on ``rows``."""
-        raise NotImplementedError
+        raise NotImplementedError  # each of the two admins below has its own
 
     def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Write down for the admin's history that the logins of ``rows`` are ended."""
-        raise NotImplementedError
+        raise NotImplementedError  # as above
 
     @admin.action(permissions=["delete"], description=_("End the logins"))
     def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -24,7 +24,7 @@ from .connection_pool import give_back_connection
 from .mapping import identity_of
 from .models import Grant, LoginSession
 from .protocol import front_channel
-from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
+from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of, parse_max_age
 from .protocol.errors import Auth0Error
 from .protocol.tokens import TokenSet
 from .session import FACTS_KEY, login_id_of
@@ -139,13 +139,11 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)
     give_back_connection(transaction.configuration)
-    max_age = transaction.parameters.get("max_age", "")
     return front_channel.complete(
         client,
         transaction.request(response.state),
         response,
-        # A visitor may have chosen it: see FORWARDED_PARAMS.
-        max_age=int(max_age) if max_age.isascii() and max_age.isdigit() and len(max_age) < 10 else None,
+        max_age=parse_max_age(transaction.parameters.get("max_age", "")),
         organization=transaction.parameters.get("organization"),
     )
 

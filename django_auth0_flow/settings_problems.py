@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .problems import Problem, front_channel_problems
-from .protocol.authorization import RESERVED_PARAMETERS
+from .protocol.authorization import RESERVED_PARAMETERS, parse_max_age
 from .protocol.issuer import is_acceptable_endpoint
 from .protocol.outbound import origin_of
 from .protocol.validation import ID_TOKEN_ALGORITHMS
@@ -128,8 +128,7 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             f"{where}['AUTHORIZATION_PARAMS'] can't set {', '.join(reserved)}.",
             "The login flow sets these itself.",
         )
-    max_age = values.get("AUTHORIZATION_PARAMS", {}).get("max_age", "0")
-    if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):
+    if parse_max_age(values.get("AUTHORIZATION_PARAMS", {}).get("max_age", "0")) is None:
         yield Problem(
             "E016",
             f"{where}['AUTHORIZATION_PARAMS']['max_age'] must be a whole number of seconds.",

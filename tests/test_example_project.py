@@ -123,7 +123,7 @@ def running_site(site: str, given: dict[str, str]) -> Iterator[Person]:
                 except requests.ConnectionError:
                     assert process.poll() is None
                     assert time.monotonic() < deadline
-                    time.sleep(0.1)
+                    time.sleep(0.1)  # another process starts: there is no clock to move
             yield person
         finally:
             process.kill()

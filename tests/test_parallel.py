@@ -135,7 +135,7 @@ def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable
             give_up = time.monotonic() + 10
             while "slow" in tenant.faults.pending():
                 assert time.monotonic() < give_up
-                time.sleep(0.01)
+                time.sleep(0.01)  # until the leader has reached the tenant
             return job()
 
         return begin

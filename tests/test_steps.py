@@ -17,6 +17,7 @@ from django_auth0_flow.steps import Network, Step, Steps, Wait, arun, run
 from django_auth0_flow.testing.tenant import Tenant
 
 DAY = 86400
+#: Seconds of really blocking a thread: what is tested is that the event loop runs on meanwhile.
 LASTING = 0.4
 
 

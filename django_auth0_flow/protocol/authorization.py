@@ -33,6 +33,11 @@ def kinds_of(response_type: str) -> frozenset[str]:
     return frozenset(response_type.split())
 
 
+def parse_max_age(text: str) -> int | None:
+    """Return the seconds of a ``max_age`` parameter, None for anything else: a visitor may have chosen it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def response_modes(kinds: frozenset[str]) -> tuple[str, ...]:
     """Return the modes that a response may come in, the default first: tokens never in a query."""
     if kinds == {"code"}:
