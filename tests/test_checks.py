@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, registry
+from django.core.exceptions import ImproperlyConfigured
 
 import django_auth0_flow
 from django_auth0_flow.checks import check_project, check_settings
+from django_auth0_flow.conf import get_settings
 
 GOOD = {
     "DOMAIN": "example.eu.auth0.com",
@@ -100,6 +102,11 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("W011", changed(RESPONSE_TYPE="id_token token", SCOPE="openid"), "RFC 9700"),
     ("W012", changed(RESPONSE_TYPE="id_token", SCOPE="openid"), "no access token"),
     ("W013", changed(RESPONSE_TYPE="id_token", AUDIENCE=NOTHING), "no refresh token"),
+    ("E011", changed(AUTHORIZATION_PARAMS={"scope": "profile"}), "openid"),
+    ("E016", changed(FORWARDED_PARAMS=["resource"]), "could choose"),
+    ("E016", changed(FORWARDED_PARAMS=["claims", "authorization_details"]), "authorization_details, claims"),
+    ("E016", changed(FORWARDED_PARAMS=["connection_scope"]), "could choose"),
+    ("E003", changed(GROUPS_SEPARATOR=7), "a string"),
     ("E002", {"default": GOOD, "partners": changed(CLIENT_SECRT="x")}, "CLIENT_SECRET"),
     ("E008", {"default": GOOD, "partners": changed(CLIENT_ID="")}, "partners"),
 ]
@@ -127,11 +134,150 @@ def test_a_mistake_in_auth0_is_reported(check: str, setting: object, words: str,
         changed(GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["a"], USER_FIELDS={"email": "email"}),
         changed(CLOCK="time.time", ENCRYPTION_KEYS=["x" * 48]),
         {"default": GOOD, "partners": GOOD},
+        {"default": GOOD, "partners": changed(CLIENT_ID="theirs", AUDIENCE="https://theirs.example.com")},
+        # The other's client id means nothing at this issuer.
+        {"default": changed(AUDIENCE="https://x/"), "partners": changed(DOMAIN="b.auth0.com", CLIENT_ID="https://x/")},
+        changed(AUDIENCE="http://api.example.com", API_ORIGINS=["https://api.example.com"]),
+        changed(AUDIENCE="http://127.0.0.1:8000"),
+        changed(AUDIENCE=NOTHING, RESOURCE="https://api.example.com/v1"),
+        changed(AUTHORIZATION_PARAMS={"audience": "https://api.example.com", "scope": "openid", "max_age": "300"}),
+        changed(AUTHORIZATION_PARAMS={"prompt": "login", "connection": "github", "ui_locales": "ja"}),
+        changed(FORWARDED_PARAMS=["prompt", "connection", "login_hint", "ui_locales", "ext-campaign"]),
+        changed(FORWARDED_PARAMS=["ui_locales"], AUTHORIZATION_PARAMS={"ui_locales": "ja"}),
+        changed(USER_FIELDS={"username": "nickname", "first_name": "given_name", "date_joined": "since"}),
+        changed(GROUPS_CLAIM="scope", GROUPS_SEPARATOR=" ", STAFF_GROUPS=["staff"]),
+        changed(GROUPS_CLAIM="permissions", GROUPS={"Content Admin": "Editors"}),
     ],
-    ids=range(9),
+    ids=range(21),
 )
 def test_good_settings_are_not_reported(setting: object, settings: Any) -> None:
     assert reports(setting, settings) == []
+
+
+def ids_of(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id).removeprefix("auth0_flow.") for message in messages]
+
+
+def refused(setting: dict[str, Any], settings: Any) -> bool:
+    """Tell whether the site itself does without these settings, not only its checks."""
+    settings.AUTH0 = setting
+    try:
+        get_settings()
+    except ImproperlyConfigured:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"AUDIENCE": "id"},
+        {"AUDIENCE": NOTHING, "RESOURCE": "id", "API_ORIGINS": []},
+        {"AUTHORIZATION_PARAMS": {"audience": "id"}},
+        {"AUTHORIZATION_PARAMS": {"resource": "id"}},
+    ],
+    ids=["AUDIENCE", "RESOURCE", "audience", "resource"],
+)
+def test_X12_an_audience_that_is_the_client_id_is_refused(keys: dict[str, Any], settings: Any) -> None:
+    setting = changed(**keys)
+    (found,) = [message for message in reports(setting, settings) if message.id == "auth0_flow.E050"]
+    assert found.is_serious()
+    assert "Identifier" in str(found.hint)
+    assert refused(setting, settings)
+    assert not refused(GOOD, settings)
+
+
+@pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
+def test_X13_an_api_identifier_of_plain_http_is_named(key: str, settings: Any) -> None:
+    setting = changed(**{"AUDIENCE": NOTHING, key: "http://api.example.com/v1"})
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W030", False)
+    assert "https://api.example.com" in str(found.hint)
+    assert reports({**setting, "API_ORIGINS": ["https://api.example.com"]}, settings) == []
+
+
+def test_X13_a_plain_http_origin_is_refused(settings: Any) -> None:
+    setting = changed(API_ORIGINS=["http://api.example.com"])
+    assert ids_of(reports(setting, settings)) == ["E014"]
+    assert refused(setting, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("audience", {"AUDIENCE": "https://api.example.com"}),
+        ("audience", {"AUDIENCE": NOTHING}),
+        ("resource", {}),
+    ],
+    ids=["another", "instead", "resource"],
+)
+def test_W031_an_api_that_only_the_request_names(name: str, keys: dict[str, Any], settings: Any) -> None:
+    (found,) = reports(changed(**keys, AUTHORIZATION_PARAMS={name: "https://other.example.com"}), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W031", False)
+    assert name.upper() in str(found.hint)
+
+
+@pytest.mark.parametrize(("name", "value"), [("acr_values", "urn:mfa"), ("max_age", "300")])
+def test_E051_a_demand_of_the_site_that_a_visitor_could_replace(name: str, value: str, settings: Any) -> None:
+    setting = changed(AUTHORIZATION_PARAMS={name: value}, FORWARDED_PARAMS=[name])
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E051", True)
+    assert name in found.msg
+    assert "FORWARDED_PARAMS" in str(found.hint)
+    assert refused(setting, settings)
+    # Each by itself is no mistake of this kind.
+    assert "E051" not in ids_of(reports(changed(FORWARDED_PARAMS=[name]), settings))
+    assert "E051" not in ids_of(reports(changed(AUTHORIZATION_PARAMS={name: value}), settings))
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"FORWARDED_PARAMS": ["max_age", "acr_values", "login_hint"]}, "choose acr_values, max_age."),
+        ({"FORWARDED_PARAMS": ["prompt"], "AUTHORIZATION_PARAMS": {"prompt": "login"}}, "choose prompt."),
+        ({"FORWARDED_PARAMS": ["connection"], "AUTHORIZATION_PARAMS": {"connection": "github"}}, "choose connection."),
+    ],
+    ids=["demands", "prompt", "connection"],
+)
+def test_W032_what_a_visitor_may_weaken(keys: dict[str, Any], named: str, settings: Any) -> None:
+    (found,) = reports(changed(**keys), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W032", False)
+    assert named in found.msg
+    assert "auth0_login_required" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["is_superuser", "is_staff", "is_active", "password", "groups", "user_permissions", "last_login", "id", "pk"],
+)
+def test_X18_a_claim_that_would_fill_rights_or_the_password_is_refused(name: str, settings: Any) -> None:
+    setting = changed(USER_FIELDS={"email": "email", name: "https://example.com/claim"})
+    (found,) = [message for message in reports(setting, settings) if message.id == "auth0_flow.E052"]
+    assert found.is_serious()
+    assert repr(name) in found.msg
+    assert "SUPERUSER_GROUPS" in str(found.hint)
+    assert refused(setting, settings)
+
+
+def test_X20_a_claim_of_text_that_used_to_be_split_is_named(settings: Any) -> None:
+    for claim in ("scope", "scp"):
+        (found,) = reports(changed(GROUPS_CLAIM=claim), settings)
+        assert (found.id, found.is_serious()) == ("auth0_flow.W036", False)
+        assert "GROUPS_SEPARATOR" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"GROUPS": {"Content Admin": "x"}}, {"STAFF_GROUPS": ["Content Admin"]}, {"SUPERUSER_GROUPS": ["Content Admin"]}],
+)
+def test_X20_a_group_that_the_separator_would_cut_is_named(keys: dict[str, Any], settings: Any) -> None:
+    claim = {"GROUPS_CLAIM": "https://example.com/roles"}
+    (found,) = reports(changed(**claim, **keys, GROUPS_SEPARATOR=" "), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W036", False)
+    assert "'Content Admin'" in found.msg
+    assert found.hint
+    assert reports(changed(**claim, **keys, GROUPS_SEPARATOR=","), settings) == []
+    assert reports(changed(**claim, **keys), settings) == []
 
 
 OURS, BACKEND = "django_auth0_flow.middleware.Auth0Middleware", "django_auth0_flow.backends.Auth0Backend"
