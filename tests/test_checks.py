@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,16 @@ def test_X12_an_audience_that_is_the_client_id_is_refused(keys: dict[str, Any], 
 
 
 @pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
+def test_X12_nor_may_it_be_the_client_id_of_another_configuration(key: str, settings: Any) -> None:
+    theirs = changed(CLIENT_ID="https://theirs.example.com")
+    setting = {"default": changed(**{key: "https://theirs.example.com"}), "partners": theirs}
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E050", True)
+    assert "of another one" in found.msg
+    assert found.hint
+
+
+@pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
 def test_X13_an_api_identifier_of_plain_http_is_named(key: str, settings: Any) -> None:
     setting = changed(**{"AUDIENCE": NOTHING, key: "http://api.example.com/v1"})
     (found,) = reports(setting, settings)
@@ -259,6 +270,14 @@ def test_X18_a_claim_that_would_fill_rights_or_the_password_is_refused(name: str
     assert refused(setting, settings)
 
 
+def test_X18_a_primary_key_of_another_name_is_refused_as_well(settings: Any) -> None:
+    settings.AUTH_USER_MODEL = "sessions.Session"  # a model whose key has a name of its own
+    found = reports(changed(USER_FIELDS={"session_key": "sub"}), settings)
+    assert ids_of(found) == ["E052"]
+    assert "the primary key" in found[0].msg
+    assert reports(changed(USER_FIELDS={"session_data": "sub"}), settings) == []
+
+
 def test_X20_a_claim_of_text_that_used_to_be_split_is_named(settings: Any) -> None:
     for claim in ("scope", "scp"):
         (found,) = reports(changed(GROUPS_CLAIM=claim), settings)
@@ -292,6 +311,10 @@ def last(settings: Any, name: str) -> list[str]:
     return [*[found for found in settings.MIDDLEWARE if found != name], name]
 
 
+def cache(backend: str) -> dict[str, Any]:
+    return {"default": {"BACKEND": backend}}
+
+
 #: id, what is wrong in the project
 PROJECT: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("E020", lambda settings: {"MIDDLEWARE": without_ours(settings)}),
@@ -303,6 +326,14 @@ PROJECT: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("E023", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
     ("W003", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.cache", "DEBUG": False}),
     ("W003", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db", "DEBUG": False}),
+    ("W003", lambda settings: {"SESSION_ENGINE": "tests.session_engines.shared", "DEBUG": False}),
+    (
+        "W003",
+        lambda settings: {
+            "SESSION_ENGINE": "django.contrib.sessions.backends.cache",
+            "CACHES": cache("tests.caches_of_ours.OfOneProcess"),
+        },
+    ),
     ("W004", lambda settings: {"SESSION_SERIALIZER": "django.contrib.sessions.serializers.PickleSerializer"}),
     ("E024", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.nothing"}),
     ("W005", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.shadowed"}),
@@ -330,6 +361,147 @@ def test_a_subclass_of_middleware_and_backend_will_do(settings: Any) -> None:
     settings.AUTH0 = GOOD
     settings.AUTHENTICATION_BACKENDS = ["tests.test_users.ChoosyBackend"]
     assert "auth0_flow.E022" not in [message.id for message in check_project()]
+
+
+def in_project(settings: Any, **values: Any) -> list[CheckMessage]:
+    for name, value in values.items():
+        setattr(settings, name, value)
+    return check_project()
+
+
+def test_X18_sessions_that_derive_from_signed_cookies_are_an_error(settings: Any) -> None:
+    settings.AUTH0 = GOOD
+    (found,) = in_project(settings, SESSION_ENGINE="tests.session_engines.cookies")
+    assert (found.id, found.is_serious()) == ("auth0_flow.E023", True)
+    assert found.hint
+    for engine in ("tests.session_engines.stored", "no.such.engine", "tests.urlconfs.nothing"):
+        assert in_project(settings, SESSION_ENGINE=engine) == []
+
+
+def test_sessions_in_a_cache_that_all_see_are_fine(settings: Any) -> None:
+    redis = cache("django.core.cache.backends.redis.RedisCache")
+    assert in_project(settings, AUTH0=GOOD, SESSION_ENGINE="tests.session_engines.shared", CACHES=redis) == []
+
+
+class NoClock(Exception):
+    """What a broken clock raises."""
+
+
+def broken_clock() -> float:
+    raise NoClock
+
+
+@pytest.mark.parametrize(
+    ("clock", "words"),
+    [
+        (lambda: 1_700_000_000.0, "off by -"),
+        (lambda: time.time() + 61, "off by 61 seconds"),
+        (lambda: float("nan"), "off by nan"),
+        ("time.monotonic", "off by -"),
+        (lambda: None, "fails with TypeError"),
+        (broken_clock, "fails with NoClock"),
+        (lambda: int(time.time()), "right at the moment"),
+    ],
+    ids=["frozen", "ahead", "nan", "dotted", "nothing", "raises", "right"],
+)
+def test_X18_a_clock_that_is_not_the_real_one_is_named(clock: Any, words: str, settings: Any) -> None:
+    settings.DEBUG = False
+    (found,) = in_project(settings, AUTH0=changed(CLOCK=clock))
+    assert (found.id, found.is_serious()) == ("auth0_flow.W034", False)
+    assert words in found.msg
+    assert "leave it out" in str(found.hint)
+
+
+@pytest.mark.parametrize(("debug", "clock"), [(False, "time.time"), (False, time.time), (True, lambda: 0.0)])
+def test_X18_the_real_clock_is_fine_and_any_is_while_developing(debug: bool, clock: Any, settings: Any) -> None:
+    assert in_project(settings, AUTH0=changed(CLOCK=clock), DEBUG=debug) == []
+
+
+DUMMY, LOCAL = "django.core.cache.backends.dummy.DummyCache", "django.core.cache.backends.locmem.LocMemCache"
+DATABASE = "django.core.cache.backends.db.DatabaseCache"
+
+
+@pytest.mark.parametrize(
+    ("backend", "dpop", "expected"),
+    [
+        (DUMMY, True, ["E054"]),
+        ("tests.caches_of_ours.Forgetting", True, ["E054"]),
+        (LOCAL, True, ["W023"]),
+        ("tests.caches_of_ours.OfOneProcess", True, ["W023"]),
+        (DATABASE, True, []),
+        # Views under bearer_token_required take DPoP whatever this site's own logins do.
+        (DUMMY, False, ["W035"]),
+        ("tests.caches_of_ours.Forgetting", False, ["W035"]),
+        (LOCAL, False, []),
+        (DATABASE, False, []),
+    ],
+)
+def test_X15_a_cache_that_remembers_no_proofs(backend: str, dpop: bool, expected: list[str], settings: Any) -> None:
+    found = in_project(settings, AUTH0=changed(DPOP=dpop), CACHES=cache(backend), DEBUG=False)
+    assert ids_of(found) == expected
+    assert all(message.is_serious() is (message.id == "auth0_flow.E054") and message.hint for message in found)
+
+
+def test_X15_a_site_without_an_api_may_do_without_a_cache(settings: Any) -> None:
+    settings.AUTH0 = changed(AUDIENCE=NOTHING)
+    assert in_project(settings, CACHES=cache(DUMMY), DEBUG=False) == []
+
+
+THEIRS = changed(DOMAIN="partners.eu.auth0.com", CLIENT_ID="theirs")
+#: Has one include, for all configurations.
+ONE_PATH = "tests.urlconfs.elsewhere"
+
+
+@pytest.mark.parametrize("theirs", [THEIRS, changed(CLIENT_ID="theirs")], ids=["tenant", "client"])
+def test_X22_clients_with_one_callback_path_are_an_error(theirs: dict[str, Any], settings: Any) -> None:
+    settings.AUTH0 = {"default": GOOD, "partners": theirs}
+    (found,) = in_project(settings, ROOT_URLCONF=ONE_PATH)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E053", True)
+    assert "'default' and 'partners'" in found.msg
+    assert 'include("django_auth0_flow.urls", namespace="partners")' in str(found.hint)
+    (again,) = in_project(settings, AUTH0={"partners": theirs, "default": GOOD})
+    assert again.hint == found.hint  # in whichever order they stand
+    assert in_project(settings, ROOT_URLCONF="tests.urls") == []
+
+
+def test_X22_each_pair_is_looked_at(settings: Any) -> None:
+    others = {name: changed(CLIENT_ID=name) for name in ("partners", "second", "third")}
+    found = in_project(settings, AUTH0={"default": GOOD, **others})
+    assert ids_of(found) == ["E053", "E053", "E053"]  # the include of "partners" is one of its own
+    assert not any("partners" in message.msg for message in found)
+
+
+def test_X22_one_client_under_two_names_may_share_a_path(settings: Any) -> None:
+    twin = changed(AUDIENCE="https://other.example.com")
+    assert in_project(settings, AUTH0={"default": GOOD, "twin": twin}, ROOT_URLCONF=ONE_PATH) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("", "", ["W033"]),
+        ("https://www.example.com", "", ["W033"]),
+        ("https://www.example.com", "https://partners.example.com", []),
+        ("https://www.example.com", "https://www.example.com/", ["E053"]),
+    ],
+    ids=["unknown", "half known", "two hosts", "one host"],
+)
+def test_X22_hosts_tell_tenants_apart_where_the_request_chooses(
+    ours: str, theirs: str, expected: list[str], settings: Any
+) -> None:
+    settings.ROOT_URLCONF = ONE_PATH
+    both = {"default": changed(BASE_URL=ours), "partners": {**THEIRS, "BASE_URL": theirs}}
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": lambda request: "partners"}
+    found = check_project()
+    assert ids_of(found) == expected
+    assert all(message.hint for message in found)
+    settings.ROOT_URLCONF = "tests.urls"  # paths of their own
+    assert check_project() == []
+
+
+def test_X22_two_clients_of_one_tenant_are_fine_where_the_request_chooses(settings: Any) -> None:
+    both = {"default": GOOD, "partners": changed(CLIENT_ID="theirs"), "CONFIGURATION_FOR": lambda request: "partners"}
+    assert in_project(settings, AUTH0=both, ROOT_URLCONF=ONE_PATH) == []
 
 
 def test_the_checks_are_registered() -> None:
