@@ -53,10 +53,14 @@ class ClaimsMapper:
         return self._username_field() in self.conf.user_fields
 
     def claimed_values(self, claims: Mapping[str, Any]) -> set[str]:
-        """Return the values of ``GROUPS_CLAIM``: a list of texts, or one text with spaces or commas between."""
+        """Return the values of ``GROUPS_CLAIM``; none where the claim is missing or of another type.
+
+        A list of texts, or one text: a single value, or several where ``GROUPS_SEPARATOR`` says what stands between.
+        """
         found = claims.get(self.conf.groups_claim) if self.conf.groups_claim else None
         if isinstance(found, str):
-            found = re.split(r"[\s,]+", found)
+            separator = self.conf.groups_separator
+            found = [part.strip() for part in found.split(separator)] if separator else [found]
         return {value for value in found if isinstance(value, str) and value} if isinstance(found, list) else set()
 
     def group_names(self, claims: Mapping[str, Any]) -> set[str]:

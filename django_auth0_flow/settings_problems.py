@@ -243,6 +243,7 @@ KEYS: dict[str, Callable[[object], str | None]] = {
     "FORWARDED_PARAMS": _texts,
     "USER_FIELDS": _text_map,
     "GROUPS_CLAIM": _text,
+    "GROUPS_SEPARATOR": _text,
     "GROUPS": _text_map,
     "STAFF_GROUPS": _texts,
     "SUPERUSER_GROUPS": _texts,

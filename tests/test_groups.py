@@ -64,8 +64,9 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("roles", "expected"),
         [
-            ("editors readers", {"editors", "readers"}),
-            ("editors,readers", {"editors", "readers"}),
+            ("editors", {"editors"}),
+            ("editors readers", set()),
+            ("editors,readers", set()),
             (["editors", 7, None, {"a": 1}, "", ["readers"]], {"editors"}),
             ({"editors": True}, set()),
             (7, set()),
@@ -77,6 +78,49 @@ class TestGroups:
         for name in ("editors", "readers"):
             Group.objects.create(name=name)
         assert self.log_in_with(client, tenant, roles) == expected
+
+    def test_X20_a_text_is_one_group(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        for name in ("Content Admin", "Admin", "Content"):
+            Group.objects.create(name=name)
+        auth0_settings(
+            GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["Content Admin"], SUPERUSER_GROUPS=["Admin"]
+        )
+        assert self.log_in_with(client, tenant, "Content Admin") == {"Content Admin"}
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser) == (True, False)
+
+    @pytest.mark.parametrize(
+        ("separator", "roles", "expected"),
+        [
+            (",", "editors, content readers ,,", {"editors", "content readers"}),
+            (",", "editors content readers", set()),
+            (" ", "  editors readers ", {"editors", "readers"}),
+            (" ", "editors,readers", set()),
+            ("::", "editors::content readers", {"editors", "content readers"}),
+            (",", ["editors,readers", "content readers"], {"content readers"}),
+            (",", ",", set()),
+        ],
+        ids=str,
+    )
+    def test_X20_several_groups_in_a_text_need_a_separator(
+        self,
+        client: Client,
+        tenant: Tenant,
+        auth0_settings: Configure,
+        separator: str,
+        roles: object,
+        expected: set[str],
+    ) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS_SEPARATOR=separator)
+        for name in ("editors", "readers", "content readers"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, roles) == expected
+
+    def test_X20_a_whole_text_is_renamed(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"Content Admin": "editors", "Admin": "admins"})
+        for name in ("editors", "admins"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, "Content Admin") == {"editors"}
 
     def test_renamed_groups(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
         auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"role:ed": "editors"})
