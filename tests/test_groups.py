@@ -143,3 +143,13 @@ class TestGroups:
         self.log_in_with(client, tenant, [])
         user = DjangoUser.objects.get()
         assert (user.is_staff, user.is_superuser) == (True, True)
+
+    def test_a_flag_that_no_setting_names_is_left_alone_beside_one_that_is(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["staff"])
+        self.log_in_with(client, tenant, ["staff"])
+        DjangoUser.objects.update(is_superuser=True)
+        self.log_in_with(client, tenant, [])
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser) == (False, True)
