@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth import authenticate, get_backends, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connections, router, transaction
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
@@ -74,7 +74,11 @@ class Auth0Backend(ModelBackend):
     # -- steps to override -------------------------------------------------------------------------------------------
 
     def is_allowed(self, request: HttpRequest | None, claims: Mapping[str, Any]) -> bool:
-        """Tell whether this person may log in at all. Default: yes."""
+        """Tell whether this person may log in at all. Default: yes.
+
+        ``Auth0BearerAuthentication`` for Django REST framework asks too, before a token stands for a user: then the claims
+        are those of the access token, which has no e-mail address unless an Action puts one in.
+        """
         return True
 
     def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
@@ -211,6 +215,18 @@ class Auth0Backend(ModelBackend):
             "no claim, or one that must be unique has another user's value (LINK_BY_VERIFIED_EMAIL joins them)"
         )
         return None
+
+
+def may_come_in(request: HttpRequest, user: Any, claims: Mapping[str, Any]) -> bool:
+    """Tell whether the project's ``Auth0Backend`` lets ``user`` in with these claims. Of several one will do."""
+    found = [backend for backend in get_backends() if isinstance(backend, Auth0Backend)]
+    try:
+        return any(
+            backend.is_allowed(request, claims) and backend.user_can_authenticate(user)
+            for backend in found or [Auth0Backend()]
+        )
+    except PermissionDenied:
+        return False  # as authenticate() takes it: no other backend is asked
 
 
 class Auth0PasswordBackend(ModelBackend):

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from django_auth0_flow.models import Identity
+from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import walk
@@ -67,6 +68,19 @@ def test_L7_a_long_subject_gives_a_username_that_fits_and_stays_unique(client: C
     handles = set(members.objects.values_list("handle", flat=True))
     assert len(handles) == 2
     assert all(len(handle) <= 30 for handle in handles)
+
+
+def test_X11_a_subject_that_is_a_user_s_uuid_finds_nobodys_rows(client: Client, tenant: Tenant) -> None:
+    walk(client, tenant)
+    key = members.objects.get().pk
+    for subject in (str(key), key.hex):
+        robot: Any = AccessTokenUser({"iss": tenant.issuer, "sub": subject})
+        for value in (robot, robot.pk):
+            assert not Identity.objects.filter(user=value).exists()
+            assert not members.objects.filter(pk=value).exists()
+            with pytest.raises(TypeError, match="nobody in the database"):
+                Identity.objects.update(user=value)
+    assert Identity.objects.filter(user=key).exists()
 
 
 def test_linking_uses_the_models_own_field_for_addresses(
