@@ -139,7 +139,7 @@ class TestNobodysKey:
         for subject in ("42", login.pk.hex, str(login.pk)):
             robot: Any = AccessTokenUser({"iss": ISSUER, "sub": subject})
             Session.objects.create(session_key=subject, expire_date=now())
-            Session.objects.create(session_key=robot.pk[:40], expire_date=now())
+            Session.objects.get_or_create(session_key=str(robot.pk)[:40], defaults={"expire_date": now()})
             ContentType.objects.create(app_label=subject[:9], model=str(robot.pk))
             key = robot if by == "user" else robot.pk
             rows = model._default_manager if hasattr(model, "_default_manager") else model.objects
@@ -152,7 +152,7 @@ class TestNobodysKey:
             Session.objects.all().delete()
 
     def test_X11_rows_without_an_owner_are_not_its_own(self) -> None:
-        robot = AccessTokenUser({"iss": ISSUER, "sub": "42"})
+        robot: Any = AccessTokenUser({"iss": ISSUER, "sub": "42"})
         login = LoginSession.objects.create(
             identity=give_identity(users.objects.create_user("ada")), session_key="x", logged_in_at=1
         )
@@ -192,10 +192,10 @@ class Choosy(Auth0Backend):
 
     def is_allowed(self, request: Any, claims: Any) -> bool:
         type(self).asked.append(request)
-        return claims.get("org_id") == "org_acme"
+        return bool(claims.get("org_id") == "org_acme")
 
     def user_can_authenticate(self, user: Any) -> bool:
-        return super().user_can_authenticate(user) and user.last_name != "on leave"
+        return bool(super().user_can_authenticate(user)) and user.last_name != "on leave"
 
 
 class Refusing(Auth0Backend):
