@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import (
     walk,
@@ -153,3 +155,14 @@ class TestGroups:
         self.log_in_with(client, tenant, [])
         user = DjangoUser.objects.get()
         assert (user.is_staff, user.is_superuser) == (False, True)
+
+    @pytest.mark.parametrize(
+        ("roles", "expected"), [("", set()), (["", "editors"], {"editors"}), (",,", {",,"})], ids=str
+    )
+    def test_an_empty_text_is_no_group(self, roles: object, expected: set[str]) -> None:
+        mapper = ClaimsMapper(get_settings(), DjangoUser)
+        assert mapper.claimed_values({"https://example.com/roles": roles}) == expected
+
+    def test_without_the_setting_no_claim_gives_groups(self, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="")
+        assert ClaimsMapper(get_settings(), DjangoUser).claimed_values({"": ["boss"]}) == set()

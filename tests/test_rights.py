@@ -16,6 +16,7 @@ from django.db.models.signals import ModelSignal, m2m_changed, pre_save
 from django.test import Client
 
 from django_auth0_flow.backends import Auth0Backend
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import SITE, code_shown, come_back, is_logged_in, start, walk
@@ -155,6 +156,41 @@ class TestWhatTheDatabaseRefuses:
         assert f"user_not_updated user={user.pk} fields=email\n" in caplog.text
         assert "taken@example.com" not in caplog.text
 
+    @pytest.mark.parametrize(
+        "error",
+        [IntegrityError("…"), DataError("…"), ValidationError("…")],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_X5_a_first_login_does_without_the_refused_field(
+        self, client: Client, tenant: Tenant, error: Exception
+    ) -> None:
+        def taken(*, instance: Any, **kwargs: Any) -> bool:
+            return isinstance(instance, DjangoUser) and instance.email == "taken@example.com"
+
+        alan = tenant.add_user(sub="auth0|alan", email="taken@example.com", given_name="Alan", claims={ROLES: ["boss"]})
+        with refused(pre_save, error, taken):
+            assert walk(client, tenant, user=alan).status_code == 302
+        user = DjangoUser.objects.get(auth0_identities__subject=alan.sub)
+        assert (user.email, user.first_name, user.is_superuser) == ("", "Alan", True)
+
+    @pytest.mark.parametrize(
+        "error",
+        [IntegrityError("…"), DataError("…"), ValidationError("…")],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_a_user_that_is_refused_whatever_its_fields_is_not_made(
+        self, client: Client, tenant: Tenant, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def is_new(*, instance: Any, **kwargs: Any) -> bool:
+            return isinstance(instance, DjangoUser) and instance.pk is None
+
+        alan = tenant.add_user(sub="auth0|alan", email="alan@example.com")
+        with refused(pre_save, error, is_new):
+            answer = walk(client, tenant, user=alan)
+        assert (answer.status_code, code_shown(answer)) == (403, "user_not_allowed")
+        assert "reason=user_not_created" in caplog.text
+        assert not Identity.objects.filter(subject=alan.sub).exists()
+
     def test_X5_what_is_refused_is_not_in_the_user_that_logs_in(
         self, client: Client, tenant: Tenant, settings: Any
     ) -> None:
@@ -286,6 +322,17 @@ class OwnFields(Auth0Backend):
         user.save()
 
 
+class OwnMapper(ClaimsMapper):
+    """Puts a flag among the fields."""
+
+    def field_values(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        return {**super().field_values(claims), "is_superuser": True}
+
+
+class OwnMapperBackend(Auth0Backend):
+    mapper_class = OwnMapper
+
+
 class BrokenRights(Auth0Backend):
     def update_flags(self, user: Any, claims: Mapping[str, Any], mapper: Any) -> None:
         raise DatabaseError
@@ -314,6 +361,15 @@ class TestBackends:
         user = DjangoUser.objects.get()
         assert (user.first_name, user.last_name) == ("Ada", "Own")
 
+    def test_X5_a_managed_flag_is_no_field_whatever_the_mapper_says(
+        self, client: Client, tenant: Tenant, settings: Any
+    ) -> None:
+        settings.AUTHENTICATION_BACKENDS = [f"{__name__}.OwnMapperBackend"]
+        tenant.user.claims[ROLES] = ["staff"]
+        for _ in range(2):
+            walk(client, tenant)
+            assert flags() == (True, False)
+
     def test_X5_steps_of_one_s_own_fail_closed_too(self, client: Client, tenant: Tenant, settings: Any) -> None:
         settings.AUTHENTICATION_BACKENDS = [f"{__name__}.BrokenRights"]
         tenant.user.claims[ROLES] = ["boss"]
@@ -338,6 +394,16 @@ class TestFlagsInUserFields:
         if value == "missing":
             del tenant.user.claims["https://example.com/root"]
         walk(client, tenant)
+        assert flags() == (False, False)
+
+    def test_X5_nobody_is_made_with_a_flag_that_is_then_to_be_taken_away(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(USER_FIELDS={"is_superuser": "https://example.com/root"})
+        tenant.user.claims["https://example.com/root"] = "true"
+        with refused(pre_save, IntegrityError("…"), saving("is_superuser")) as seen:
+            assert walk(client, tenant).status_code == 302
+        assert not seen
         assert flags() == (False, False)
 
     def test_groups_decide_where_both_are_configured(

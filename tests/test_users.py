@@ -171,6 +171,13 @@ class TestSubjects:
         assert made != local
         assert made.username.startswith(f"{local.username}.")
 
+    def test_a_subject_without_a_letter_that_a_username_takes(self, client: Client, tenant: Tenant) -> None:
+        for subject in ("\u3042|\u3044", "\u3046"):
+            assert walk(Client(), tenant, user=tenant.add_user(sub=subject)).status_code == 302
+        names = [user_of(subject).username for subject in ("\u3042|\u3044", "\u3046")]
+        assert names[0] == "user"
+        assert names[1].startswith("user.")
+
     def test_L7_without_address_and_names(self, client: Client, tenant: Tenant) -> None:
         bare = tenant.add_user(sub="sms|5f7c")
         walk(client, tenant, user=bare)
@@ -311,6 +318,22 @@ def test_L1_an_unverified_address_prepares_no_account_for_its_owner(
     owner = tenant.add_user(sub="google-oauth2|1", email="victim@example.com", email_verified=True, name="The owner")
     walk(Client(), tenant, user=owner)
     assert DjangoUser.objects.count() == 2
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_L1_an_address_out_of_another_claim_is_nobody_s_word(
+    client: Client, tenant: Tenant, auth0_settings: Configure, verified: bool
+) -> None:
+    """``email_verified`` speaks of ``email``."""
+    mail = "https://example.com/mail"
+    auth0_settings(LINK_BY_VERIFIED_EMAIL=True, USER_FIELDS={"email": mail})
+    tenant.user.email_verified = verified
+    tenant.user.claims[mail] = "victim@example.com"
+    walk(client, tenant)
+    assert DjangoUser.objects.get().email == ""
+    tenant.user.claims[mail] = tenant.user.email
+    walk(client, tenant)
+    assert DjangoUser.objects.get().email == ("ada@example.com" if verified else "")
 
 
 class TestTheOtherConfiguration:

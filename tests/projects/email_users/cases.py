@@ -103,6 +103,14 @@ class TestCollisions:
         assert f"user_not_updated user={ada.pk} fields=badge\n" in caplog.text
         assert not ada.has_usable_password()
 
+    def test_X5_a_first_login_goes_by_the_default_where_there_is_one(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], taken: Any
+    ) -> None:
+        auth0_settings(USER_FIELDS={"email": "email", "card": "https://example.com/card"})
+        tenant.user.claims["https://example.com/card"] = str(taken.card)
+        assert walk(client, tenant).status_code == 302
+        assert people.objects.get(email="ada@example.com").card != taken.card
+
     @pytest.mark.parametrize("name", ["mentor", "mentor_id"])
     def test_a_foreign_key_is_filled_by_the_key_of_a_row(
         self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], taken: Any, name: str

@@ -12,6 +12,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity
 from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing import auth0_login
@@ -47,6 +49,20 @@ def test_L8_numbers_that_the_column_does_not_take_are_left_out(client: Client, t
     tenant.token_hook = lambda kind, claims, header: claims.update({"https://example.com/logins": value})
     assert walk(client, tenant).status_code == 302
     assert all(member.logins in (None, 1) for member in members.objects.all())
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"birthdate": 7},
+        {"birthdate": ["1815"]},
+        {"birthdate": "1815-13-10"},
+        {"https://example.com/logins": float("inf")},
+    ],
+    ids=str,
+)
+def test_L8_whatever_a_field_says_to_a_value_it_is_left_out(claims: dict[str, Any]) -> None:
+    assert ClaimsMapper(get_settings(), members).field_values(claims) == {}
 
 
 def test_a_value_that_another_user_has_is_left_out_and_the_login_goes_on(

@@ -1,3 +1,5 @@
+import uuid
+
 import django.contrib.auth.models
 import django.db.models.deletion
 import django.utils.timezone
@@ -47,6 +49,7 @@ class Migration(migrations.Migration):
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
                 ("email", models.EmailField(max_length=254, unique=True)),
                 ("badge", models.CharField(max_length=20, null=True, unique=True)),
+                ("card", models.UUIDField(default=uuid.uuid4, unique=True)),
                 (
                     "mentor",
                     models.ForeignKey(
