@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from django.contrib.auth import authenticate, get_user_model
+from django.contrib.auth import authenticate, get_backends, get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import Group
-from django.db import IntegrityError, OperationalError, connections, router, transaction
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connections, router, transaction
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
@@ -23,6 +23,7 @@ from .models import Identity
 from .protocol.errors import Auth0Error, MfaRequired, TransportError
 from .signals import login_failed, send
 from .storage.session_facts import noted
+from .user_writes import save_fields, save_flags, save_groups
 
 logger = logging.getLogger("django_auth0_flow.backends")
 
@@ -34,8 +35,13 @@ class Auth0Backend(ModelBackend):
     """Finds or makes the user of an identity and brings it up to date on every login.
 
     Permissions, and users loaded for a session, work as in ``ModelBackend``. Override ``is_allowed``, ``get_user_for``,
-    ``create_user`` or ``update_user``; ``claims`` are always those of a validated ID token (with userinfo merged in where
-    ``USERINFO`` asks for it): ``{"iss": …, "sub": …, "email": …, …}``.
+    ``create_user``, ``update_flags``, ``update_groups`` or ``update_user``; ``claims`` are those of a validated ID token
+    (with userinfo merged in where ``USERINFO`` asks for it): ``{"iss": …, "sub": …, "email": …, …}``.
+
+    Rights come first and apart from the profile: where they can't be written nobody is logged in. What is managed, and
+    what a missing claim takes away, goes by the login: ``is_staff`` and ``is_superuser`` by its configuration, whoever
+    set them before, so that a user linked by e-mail, or given the flag by another tenant, loses it here; groups by its
+    identity, which takes back only what itself gave.
     """
 
     mapper_class = ClaimsMapper
@@ -59,15 +65,20 @@ class Auth0Backend(ModelBackend):
         if not self.user_can_authenticate(user):
             logger.info("login_refused reason=inactive user=%s", user.pk)
             return None
+        if not self._update_rights(identity, id_token_claims, mapper):
+            return None
         self.update_user(user, id_token_claims, mapper)
-        self.update_groups(identity, id_token_claims, mapper)
         remember_identity(user, identity)
         return user
 
     # -- steps to override -------------------------------------------------------------------------------------------
 
     def is_allowed(self, request: HttpRequest | None, claims: Mapping[str, Any]) -> bool:
-        """Tell whether this person may log in at all. Default: yes."""
+        """Tell whether this person may log in at all. Default: yes.
+
+        ``Auth0BearerAuthentication`` for Django REST framework asks too, before a token stands for a user: then the claims
+        are those of the access token, which has no e-mail address unless an Action puts one in.
+        """
         return True
 
     def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
@@ -91,8 +102,9 @@ class Auth0Backend(ModelBackend):
     def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Create and return a user without a usable password.
 
-        The username comes from the subject, unless ``USER_FIELDS`` fills it. Raises IntegrityError when the user model
-        refuses the values.
+        The username comes from the subject, unless ``USER_FIELDS`` fills it. Where the database refuses the mapped fields
+        (another user's value in a unique one) those that may be empty are left to ``update_user``. Raises IntegrityError,
+        DataError or ValidationError when it refuses the user nevertheless.
         """
         model = mapper.user_model
         values = mapper.field_values(claims)
@@ -102,53 +114,69 @@ class Auth0Backend(ModelBackend):
             if not names[0]:
                 raise IntegrityError("the user model's username comes from a claim that is missing")
 
-        def insert(name: Any) -> Any:
-            user = model(**{**values, model.USERNAME_FIELD: name})
+        attempts = [(name, values) for name in names]
+        if (required := mapper.required_values(values)) != values:
+            attempts.append((names[-1], required))
+
+        def insert(name: Any, fields: Mapping[str, Any]) -> Any:
+            user = model(**{**fields, model.USERNAME_FIELD: name})
             user.set_unusable_password()
             user.save(force_insert=True)
             return user
 
         # Insert and see: looking first would make two logins at once block each other on SQLite.
-        for name in names[:-1]:
-            with suppress(IntegrityError), transaction.atomic(using=router.db_for_write(model)):
-                return insert(name)
-        return insert(names[-1])
+        for attempt in attempts[:-1]:
+            with (
+                suppress(IntegrityError, DataError, ValidationError),
+                transaction.atomic(using=router.db_for_write(model)),
+            ):
+                return insert(*attempt)
+        return insert(*attempts[-1])
 
-    def update_user(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
-        """Bring mapped fields and managed flags up to date; one UPDATE, and only if something changed."""
-        values = {**mapper.field_values(claims), **mapper.flags(claims)}
-        if mapper.names_user_by_email():
-            values.pop(mapper.user_model.USERNAME_FIELD, None)
-        changed = [name for name, value in values.items() if getattr(user, name) != value]
-        for name in changed:
-            setattr(user, name, values[name])
-        if changed:
-            try:
-                with transaction.atomic(using=router.db_for_write(type(user))):
-                    user.save(update_fields=changed)
-            except IntegrityError:
-                logger.warning("user_not_updated user=%s fields=%s", user.pk, ",".join(changed))
-                user.refresh_from_db(fields=changed)
+    def update_flags(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
+        """Set the managed ones of ``is_staff`` and ``is_superuser`` as the claims say.
+
+        What is taken away is saved first and by itself. Raises DatabaseError or ValidationError, which ends the login.
+        """
+        save_flags(user, mapper.flags(claims))
 
     def update_groups(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
-        """Make the user's groups follow the claim: only groups that exist, and only those the claim ever gave."""
-        if not mapper.conf.groups_claim or not hasattr(identity.user, "groups"):
+        """Make the user's groups follow the claim: only groups that exist, and only those this identity's claim ever gave.
+
+        What is taken away is saved first and by itself. Raises DatabaseError or ValidationError, which ends the login.
+        """
+        if mapper.conf.groups_claim and hasattr(identity.user, "groups"):
+            save_groups(identity, mapper.group_names(claims))
+
+    def update_user(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
+        """Bring the mapped fields up to date; one UPDATE, and only if something changed.
+
+        What the database refuses is left alone, field by field, and named in the log. Rights are none of its business.
+        """
+        rights = mapper.flags(claims)
+        values = {name: value for name, value in mapper.field_values(claims).items() if name not in rights}
+        if mapper.names_user_by_email():
+            values.pop(mapper.user_model.USERNAME_FIELD, None)
+        changed = {name: value for name, value in values.items() if getattr(user, name) != value}
+        if not changed or save_fields(user, changed):
             return
-        groups = identity.user.groups
-        claimed = mapper.group_names(claims)
-        managed = set(identity.managed_groups) if isinstance(identity.managed_groups, list) else set()
-        current = set(groups.values_list("name", flat=True))
-        new = claimed - current
-        # The database may compare without case: look again.
-        found = [group for group in Group.objects.filter(name__in=new) if group.name in new] if new else []
-        if found:
-            groups.add(*found)
-        if gone := (managed - claimed) & current:
-            groups.remove(*Group.objects.filter(name__in=gone))
-        given = sorted((managed & claimed & current) | {group.name for group in found})
-        if given != identity.managed_groups:
-            identity.managed_groups = given
-            identity.save(update_fields=["managed_groups"])
+        if refused := [name for name, value in changed.items() if not save_fields(user, {name: value})]:
+            logger.warning("user_not_updated user=%s fields=%s", user.pk, ",".join(refused))
+
+    def _update_rights(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> bool:
+        """Write flags and groups, each though the other can't be; False if one can't. A database that is away raises."""
+        written = True
+        steps: Any = ((self.update_flags, identity.user), (self.update_groups, identity))
+        for step, whose in steps:
+            try:
+                step(whose, claims, mapper)
+            except OperationalError:
+                raise
+            except (DatabaseError, ValidationError) as error:
+                reason = type(error).__name__
+                logger.error("login_refused reason=rights_not_written user=%s error=%s", identity.user.pk, reason)
+                written = False
+        return written
 
     # -- identities --------------------------------------------------------------------------------------------------
 
@@ -174,8 +202,8 @@ class Auth0Backend(ModelBackend):
                         subject=claims["sub"],
                         user=user,
                     )
-            except IntegrityError:
-                pass  # the other login was first, or took the username
+            except (IntegrityError, DataError, ValidationError):
+                pass  # the other login was first, or took the username, or the model refuses the values
             except OperationalError:
                 # SQLite and MySQL turn one of two writers away at once. Inside a caller's transaction it stays so.
                 if attempt == 2 or connections[alias].in_atomic_block:
@@ -187,6 +215,18 @@ class Auth0Backend(ModelBackend):
             "no claim, or one that must be unique has another user's value (LINK_BY_VERIFIED_EMAIL joins them)"
         )
         return None
+
+
+def may_come_in(request: HttpRequest, user: Any, claims: Mapping[str, Any]) -> bool:
+    """Tell whether the project's ``Auth0Backend`` lets ``user`` in with these claims. Of several one will do."""
+    found = [backend for backend in get_backends() if isinstance(backend, Auth0Backend)]
+    try:
+        return any(
+            backend.is_allowed(request, claims) and backend.user_can_authenticate(user)
+            for backend in found or [Auth0Backend()]
+        )
+    except PermissionDenied:
+        return False  # as authenticate() takes it: no other backend is asked
 
 
 class Auth0PasswordBackend(ModelBackend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,11 @@ from django.db import models
 from .conf import Auth0Settings, unlinked_issuers
 from .models import Identity
 
+logger = logging.getLogger("django_auth0_flow.mapping")
+
+#: The fields of a user that are rights: ``flags`` decides about them, never ``field_values``.
+FLAGS = ("is_staff", "is_superuser")
+
 
 class ClaimsMapper:
     """Reads one login's claims for one user model. Subclass it, or override steps of ``Auth0Backend``."""
@@ -23,22 +29,34 @@ class ClaimsMapper:
         self.user_model = user_model
 
     def field_values(self, claims: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the user fields that ``USER_FIELDS`` fills from ``claims``; a missing claim leaves its field alone."""
+        """Return the user fields that ``USER_FIELDS`` fills from ``claims``, rights apart.
+
+        A missing claim leaves its field alone, and so does one that the field can't hold; the log names that field.
+        """
         values = {}
         for name, claim in self.conf.user_fields.items():
             field = self._field(name)
-            if field is None or claims.get(claim) is None:
+            if field is None or name in FLAGS or claims.get(claim) is None:
                 continue
             try:
-                values[name] = clean_value(field, claims[claim])
+                values[field.attname] = clean_value(field, claims[claim])
             except (ValidationError, ValueError, TypeError, OverflowError):
-                continue
+                logger.warning("user_not_updated fields=%s reason=unreadable_claim", name)
         email = self._email_field()
         if email in values and self.verified_email(claims) != values[email] and unlinked_issuers() is not None:
             # Where a verified address finds a user, an unverified one is not stored: its owner would be led to a stranger.
             # All configurations share the users.
             del values[email]
         return values
+
+    def required_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of ``values`` without which the user model makes no user."""
+        fields = {name: self.user_model._meta.get_field(name) for name in values}
+        return {
+            name: value
+            for name, value in values.items()
+            if not (fields[name].null or fields[name].blank or fields[name].has_default())
+        }
 
     def usernames(self, claims: Mapping[str, Any]) -> Iterator[str]:
         """Yield names for a new user: from the subject, which is unique and stays; the second one always is free."""
@@ -53,10 +71,14 @@ class ClaimsMapper:
         return self._username_field() in self.conf.user_fields
 
     def claimed_values(self, claims: Mapping[str, Any]) -> set[str]:
-        """Return the values of ``GROUPS_CLAIM``: a list of texts, or one text with spaces or commas between."""
+        """Return the values of ``GROUPS_CLAIM``; none where the claim is missing or of another type.
+
+        A list of texts, or one text: a single value, or several where ``GROUPS_SEPARATOR`` says what stands between.
+        """
         found = claims.get(self.conf.groups_claim) if self.conf.groups_claim else None
         if isinstance(found, str):
-            found = re.split(r"[\s,]+", found)
+            separator = self.conf.groups_separator
+            found = [part.strip() for part in found.split(separator)] if separator else [found]
         return {value for value in found if isinstance(value, str) and value} if isinstance(found, list) else set()
 
     def group_names(self, claims: Mapping[str, Any]) -> set[str]:
@@ -67,14 +89,17 @@ class ClaimsMapper:
         return values
 
     def flags(self, claims: Mapping[str, Any]) -> dict[str, bool]:
-        """Return ``is_staff`` and ``is_superuser`` where the configuration manages them."""
+        """Return ``is_staff`` and ``is_superuser`` where the configuration manages them.
+
+        False unless the claim says otherwise: one of the flag's groups, or the boolean ``true`` where ``USER_FIELDS``
+        fills the flag.
+        """
         values = self.claimed_values(claims)
-        wanted = {"is_staff": self.conf.staff_groups, "is_superuser": self.conf.superuser_groups}
-        return {
-            name: bool(values.intersection(groups))
-            for name, groups in wanted.items()
-            if groups and self._field(name) is not None
-        }
+        wanted = {name: claims.get(claim) is True for name, claim in self.conf.user_fields.items() if name in FLAGS}
+        for name, groups in zip(FLAGS, (self.conf.staff_groups, self.conf.superuser_groups), strict=True):
+            if groups:
+                wanted[name] = bool(values.intersection(groups))
+        return {name: value for name, value in wanted.items() if self._field(name) is not None}
 
     def verified_email(self, claims: Mapping[str, Any]) -> str | None:
         """Return the e-mail address if the tenant vouches for it with the boolean ``true`` and it is plain."""
@@ -95,7 +120,7 @@ class ClaimsMapper:
             field = self.user_model._meta.get_field(name)
         except FieldDoesNotExist:
             return None
-        return field if isinstance(field, models.Field) else None
+        return field if isinstance(field, models.Field) and not field.many_to_many else None
 
 
 def remember_identity(user: AbstractBaseUser, identity: Identity) -> None:
@@ -120,6 +145,8 @@ def clean_value(field: models.Field[Any, Any], value: object) -> Any:
     if not isinstance(field, (models.CharField, models.TextField)):
         found = field.to_python(value)
         field.run_validators(found)  # a number beyond the column, say
+        if isinstance(field, models.ForeignKey):
+            field.validate(found, None)  # databases may notice a missing row too late, at the commit
         return found
     if not isinstance(value, str):
         raise ValueError("not text")

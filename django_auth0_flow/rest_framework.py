@@ -9,6 +9,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Expression
 from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
@@ -16,6 +19,7 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from .backends import may_come_in
 from .bearer import check_bearer_token, granted_permissions, granted_scopes
 from .models import Identity
 from .requirements import as_configurations, as_names
@@ -24,10 +28,42 @@ from .session import Auth0Session
 _CHALLENGE = "_auth0_challenge"
 
 
+class _Nothing(Expression):
+    """Compares equal to no value in any row, NULL included."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        """Have Django find that no row can match."""
+        raise EmptyResultSet
+
+
+class NoKey(str):
+    """The ``pk`` of an AccessTokenUser: a text that tells callers apart, in cache keys of throttles and in logs.
+
+    No row's key: look-ups by it find nothing, whatever the type of the column (``__in`` on a relation may raise TypeError),
+    and no row is saved with it: TypeError.
+    """
+
+    __slots__ = ()
+
+    def resolve_expression(
+        self,
+        query: Any = None,
+        allow_joins: bool = True,
+        reuse: Any = None,
+        summarize: bool = False,
+        for_save: bool = False,
+    ) -> Expression:
+        """Take the place of a value in a query. Raises TypeError where it would be stored."""
+        if for_save:
+            raise TypeError("An AccessTokenUser is nobody in the database: it has no key that could be saved.")
+        return _Nothing()
+
+
 class AccessTokenUser:
     """``request.user`` for an access token whose subject has never logged in here: a machine, or somebody else's user.
 
-    Authenticated, without any of Django's permissions; ``pk`` is the subject, so that throttling tells callers apart.
+    Authenticated, without any of Django's permissions, and without ``id``: a subject may look like a user's key. Its
+    ``pk`` is a ``NoKey``, so that throttles tell callers apart and filters, by it or by this object, find nobody's rows.
     """
 
     is_active = is_authenticated = True
@@ -35,7 +71,8 @@ class AccessTokenUser:
 
     def __init__(self, claims: Mapping[str, Any]) -> None:
         self.claims = claims
-        self.subject = self.pk = self.id = self.username = str(claims["sub"])
+        self.subject = self.username = str(claims["sub"])
+        self.pk = NoKey(f"access-token:{Identity.key_for(str(claims['iss']), self.subject)}")
 
     def __str__(self) -> str:
         return self.subject
@@ -49,6 +86,10 @@ class AccessTokenUser:
     @property
     def _who(self) -> tuple[object, str]:
         return self.claims["iss"], self.subject
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Expression:
+        """Stand in a query as ``pk`` does."""
+        return self.pk.resolve_expression(*args, **kwargs)
 
     def get_username(self) -> str:
         """Return the subject."""
@@ -87,22 +128,24 @@ class Auth0BearerAuthentication(BaseAuthentication):
         if refusal is not None:
             raise _exception_for(http_request, refusal)
         claims: Mapping[str, Any] = http_request.access_token_claims
-        return self.get_user(claims), claims
+        user = self.get_user(claims)
+        if isinstance(user, get_user_model()) and not may_come_in(http_request, user, claims):
+            raise AuthenticationFailed("This user may not log in here.", code="user_not_allowed")
+        return user, claims
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
         return str(getattr(request._request, _CHALLENGE, 'Bearer realm="api"'))
 
     def get_user(self, claims: Mapping[str, Any]) -> Any:
-        """Return the user that this subject logs in as here, else an AccessTokenUser; to override. One query."""
+        """Return the user that this subject logs in as here, else an AccessTokenUser; to override. One query.
+
+        A Django user then needs the consent of the project's ``Auth0Backend``, as at a login: of its ``is_allowed``, which
+        gets the access token's claims, and of its ``user_can_authenticate``.
+        """
         key = Identity.key_for(str(claims["iss"]), str(claims["sub"]))
         identity = Identity.objects.select_related("user").filter(key=key).first()
-        if identity is None:
-            return AccessTokenUser(claims)
-        user: Any = identity.user
-        if not getattr(user, "is_active", True):
-            raise AuthenticationFailed("The user is not active.", code="user_inactive")
-        return user
+        return AccessTokenUser(claims) if identity is None else identity.user
 
     def _check(self, request: HttpRequest) -> HttpResponse | None:
         return check_bearer_token(

@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import (
     walk,
@@ -64,8 +66,9 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("roles", "expected"),
         [
-            ("editors readers", {"editors", "readers"}),
-            ("editors,readers", {"editors", "readers"}),
+            ("editors", {"editors"}),
+            ("editors readers", set()),
+            ("editors,readers", set()),
             (["editors", 7, None, {"a": 1}, "", ["readers"]], {"editors"}),
             ({"editors": True}, set()),
             (7, set()),
@@ -77,6 +80,49 @@ class TestGroups:
         for name in ("editors", "readers"):
             Group.objects.create(name=name)
         assert self.log_in_with(client, tenant, roles) == expected
+
+    def test_X20_a_text_is_one_group(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        for name in ("Content Admin", "Admin", "Content"):
+            Group.objects.create(name=name)
+        auth0_settings(
+            GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["Content Admin"], SUPERUSER_GROUPS=["Admin"]
+        )
+        assert self.log_in_with(client, tenant, "Content Admin") == {"Content Admin"}
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser) == (True, False)
+
+    @pytest.mark.parametrize(
+        ("separator", "roles", "expected"),
+        [
+            (",", "editors, content readers ,,", {"editors", "content readers"}),
+            (",", "editors content readers", set()),
+            (" ", "  editors readers ", {"editors", "readers"}),
+            (" ", "editors,readers", set()),
+            ("::", "editors::content readers", {"editors", "content readers"}),
+            (",", ["editors,readers", "content readers"], {"content readers"}),
+            (",", ",", set()),
+        ],
+        ids=str,
+    )
+    def test_X20_several_groups_in_a_text_need_a_separator(
+        self,
+        client: Client,
+        tenant: Tenant,
+        auth0_settings: Configure,
+        separator: str,
+        roles: object,
+        expected: set[str],
+    ) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS_SEPARATOR=separator)
+        for name in ("editors", "readers", "content readers"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, roles) == expected
+
+    def test_X20_a_whole_text_is_renamed(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"Content Admin": "editors", "Admin": "admins"})
+        for name in ("editors", "admins"):
+            Group.objects.create(name=name)
+        assert self.log_in_with(client, tenant, "Content Admin") == {"editors"}
 
     def test_renamed_groups(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
         auth0_settings(GROUPS_CLAIM="https://example.com/roles", GROUPS={"role:ed": "editors"})
@@ -99,3 +145,24 @@ class TestGroups:
         self.log_in_with(client, tenant, [])
         user = DjangoUser.objects.get()
         assert (user.is_staff, user.is_superuser) == (True, True)
+
+    def test_a_flag_that_no_setting_names_is_left_alone_beside_one_that_is(
+        self, client: Client, tenant: Tenant, auth0_settings: Configure
+    ) -> None:
+        auth0_settings(GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["staff"])
+        self.log_in_with(client, tenant, ["staff"])
+        DjangoUser.objects.update(is_superuser=True)
+        self.log_in_with(client, tenant, [])
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser) == (False, True)
+
+    @pytest.mark.parametrize(
+        ("roles", "expected"), [("", set()), (["", "editors"], {"editors"}), (",,", {",,"})], ids=str
+    )
+    def test_an_empty_text_is_no_group(self, roles: object, expected: set[str]) -> None:
+        mapper = ClaimsMapper(get_settings(), DjangoUser)
+        assert mapper.claimed_values({"https://example.com/roles": roles}) == expected
+
+    def test_without_the_setting_no_claim_gives_groups(self, auth0_settings: Configure) -> None:
+        auth0_settings(GROUPS_CLAIM="")
+        assert ClaimsMapper(get_settings(), DjangoUser).claimed_values({"": ["boss"]}) == set()

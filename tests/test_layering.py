@@ -48,7 +48,7 @@ ROWS = (
     ("4", "setup_mistakes"),
     ("4", "doctor.catalogue doctor.refusals"),
     # 3
-    ("3", "refresh single_logout cleanup mapping identity_import"),
+    ("3", "refresh single_logout cleanup mapping identity_import user_writes"),
     ("3", "single_flight identity_sources"),
     ("3", "exchange steps connection_pool"),
     # 2

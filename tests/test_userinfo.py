@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
@@ -69,3 +70,39 @@ class TestUserinfo:
             walk(client, tenant)
             assert is_logged_in(client)
             assert other.requests == []
+
+
+class TestRightsFromUserinfo:
+    """A claim that userinfo did not bring is a missing claim, whatever the reason: rights fail closed."""
+
+    @pytest.fixture(autouse=True)
+    def boss(self, client: Client, auth0_settings: Callable[..., Any], tenant: Tenant) -> None:
+        auth0_settings(USERINFO=True, GROUPS_CLAIM="roles", STAFF_GROUPS=["boss"], SUPERUSER_GROUPS=["boss"])
+        Group.objects.create(name="boss")
+        tenant.user.claims["roles"] = ["boss"]
+        tenant.token_hook = lambda kind, claims, header: claims.pop("roles", None)  # not in the ID token
+        walk(client, tenant)
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser, user.groups.count()) == (True, True, 1)
+
+    @pytest.mark.parametrize(
+        ("fault", "options"),
+        [
+            ("status", {"endpoint": "userinfo", "status": 503}),
+            ("drop", {"endpoint": "userinfo"}),
+            ("html", {"endpoint": "userinfo"}),
+            ("userinfo-sub-other", {}),
+        ],
+        ids=str,
+    )
+    def test_X5_rights_go_when_userinfo_fails_and_the_login_goes_on(
+        self, client: Client, tenant: Tenant, fault: str, options: dict[str, Any]
+    ) -> None:
+        tenant.fault(fault, **options)
+        assert walk(client, tenant).status_code == 302
+        assert is_logged_in(client)
+        user = DjangoUser.objects.get()
+        assert (user.is_staff, user.is_superuser, user.groups.count()) == (False, False, 0)
+        walk(client, tenant)
+        user.refresh_from_db()
+        assert (user.is_staff, user.is_superuser, user.groups.count()) == (True, True, 1)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User as DjangoUser
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from django_auth0_flow.backends import Auth0Backend
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.mapping import ClaimsMapper
+from django_auth0_flow.mapping import ClaimsMapper, clean_value
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from tests.walk import assert_nothing_stored, code_shown, is_logged_in, walk
+from tests.walk import SITE, assert_nothing_stored, code_shown, come_back, is_logged_in, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
 
@@ -170,6 +171,13 @@ class TestSubjects:
         assert made != local
         assert made.username.startswith(f"{local.username}.")
 
+    def test_a_subject_without_a_letter_that_a_username_takes(self, client: Client, tenant: Tenant) -> None:
+        for subject in ("\u3042|\u3044", "\u3046"):
+            assert walk(Client(), tenant, user=tenant.add_user(sub=subject)).status_code == 302
+        names = [user_of(subject).username for subject in ("\u3042|\u3044", "\u3046")]
+        assert names[0] == "user"
+        assert names[1].startswith("user.")
+
     def test_L7_without_address_and_names(self, client: Client, tenant: Tenant) -> None:
         bare = tenant.add_user(sub="sms|5f7c")
         walk(client, tenant, user=bare)
@@ -217,6 +225,14 @@ class TestFields:
         tenant.user.email = "a" * 300 + "@example.com"
         walk(client, tenant)
         assert DjangoUser.objects.get().email == ""
+
+    def test_L8_what_a_field_can_t_hold_is_logged_by_the_field_s_name(
+        self, client: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tenant.user.claims["given_name"] = ["Mata", "Hari"]
+        walk(client, tenant)
+        assert "user_not_updated fields=first_name reason=unreadable_claim" in caplog.text
+        assert "Hari" not in caplog.text
 
     def test_user_fields_choose_claims(self, client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
         auth0_settings(USER_FIELDS={"last_name": "nickname", "first_name": "https://example.com/first"})
@@ -302,3 +318,70 @@ def test_L1_an_unverified_address_prepares_no_account_for_its_owner(
     owner = tenant.add_user(sub="google-oauth2|1", email="victim@example.com", email_verified=True, name="The owner")
     walk(Client(), tenant, user=owner)
     assert DjangoUser.objects.count() == 2
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_L1_an_address_out_of_another_claim_is_nobody_s_word(
+    client: Client, tenant: Tenant, auth0_settings: Configure, verified: bool
+) -> None:
+    """``email_verified`` speaks of ``email``."""
+    mail = "https://example.com/mail"
+    auth0_settings(LINK_BY_VERIFIED_EMAIL=True, USER_FIELDS={"email": mail})
+    tenant.user.email_verified = verified
+    tenant.user.claims[mail] = "victim@example.com"
+    walk(client, tenant)
+    assert DjangoUser.objects.get().email == ""
+    tenant.user.claims[mail] = tenant.user.email
+    walk(client, tenant)
+    assert DjangoUser.objects.get().email == ("ada@example.com" if verified else "")
+
+
+class TestTheOtherConfiguration:
+    """Users are shared: where one configuration links by address, no other one may store an unverified one."""
+
+    @pytest.fixture
+    def partners(self, tenant: Tenant, settings: Any) -> Iterator[Tenant]:
+        with Tenant() as other:
+            other.application.callbacks = [f"{SITE}/partners/callback/"]
+            own = settings.AUTH0
+            partner = {**own, "ISSUER": other.issuer, "CLOCK": other.clock.now}
+            settings.AUTH0 = {"default": {**own, "LINK_BY_VERIFIED_EMAIL": True}, "partners": partner}
+            yield other
+
+    def log_in(self, partners: Tenant) -> DjangoUser:
+        client = Client()
+        assert come_back(client, partners.login(start(client, path="/partners/login/"))).status_code == 302
+        return user_of(partners.user.sub)
+
+    def test_L1_an_unverified_address_is_not_stored_though_this_one_does_not_link(
+        self, client: Client, tenant: Tenant, partners: Tenant
+    ) -> None:
+        owner = tenant.add_user(sub="auth0|owner", email="victim@example.com", email_verified=True)
+        partners.user.email, partners.user.email_verified = "victim@example.com", False
+        stranger = self.log_in(partners)
+        assert (stranger.email, stranger.first_name) == ("", "Ada")
+        assert self.log_in(partners).email == "", "nor at the next login"
+        walk(client, tenant, user=owner)
+        assert user_of(owner.sub) != stranger
+
+    def test_a_verified_one_is_stored_and_links_nobody(self, client: Client, tenant: Tenant, partners: Tenant) -> None:
+        owner = tenant.add_user(sub="auth0|owner", email="ada@example.com", email_verified=True)
+        partners.user.email, partners.user.email_verified = owner.email, True
+        stranger = self.log_in(partners)
+        assert stranger.email == owner.email
+        walk(client, tenant, user=owner)
+        assert user_of(owner.sub) != stranger, "somebody logs in there from a tenant whose word is not taken"
+
+    def test_it_is_stored_where_nobody_links(self, tenant: Tenant, partners: Tenant, settings: Any) -> None:
+        settings.AUTH0 = {**settings.AUTH0, "default": {**settings.AUTH0["default"], "LINK_BY_VERIFIED_EMAIL": False}}
+        partners.user.email, partners.user.email_verified = "new@example.com", False
+        assert self.log_in(partners).email == "new@example.com"
+
+
+def test_a_claim_for_a_foreign_key_names_a_row_that_exists(django_user_model: Any) -> None:
+    """Most databases would notice a missing one at the end of the request only, and undo all of it."""
+    field: Any = Identity._meta.get_field("user")
+    user = django_user_model.objects.create_user("ada")
+    assert clean_value(field, str(user.pk)) == user.pk
+    with pytest.raises(ValidationError):
+        clean_value(field, user.pk + 1)

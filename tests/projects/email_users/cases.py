@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from django_auth0_flow.models import Identity
@@ -62,6 +63,77 @@ def test_nobody_else_gets_the_groups_wrong(client: Client, tenant: Tenant, auth0
     tenant.user.claims["roles"] = ["staff"]
     walk(client, tenant)
     assert people.objects.get().is_staff
+
+
+BADGE = {"email": "email", "first_name": "given_name", "badge": "https://example.com/badge"}
+
+
+class TestCollisions:
+    """Another user has the value that a claim brings for a unique field."""
+
+    @pytest.fixture(autouse=True)
+    def taken(self, auth0_settings: Callable[..., Any]) -> Any:
+        auth0_settings(USER_FIELDS=BADGE, GROUPS_CLAIM="roles", STAFF_GROUPS=["boss"], SUPERUSER_GROUPS=["boss"])
+        return people.objects.create(email="grace@example.com", badge="17")
+
+    def test_X5_a_superuser_who_lost_the_role_is_none_any_more(
+        self, client: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Group.objects.create(name="boss")
+        tenant.user.claims["roles"] = ["boss"]
+        walk(client, tenant)
+        ada = people.objects.get(email="ada@example.com")
+        assert (ada.is_superuser, ada.groups.count()) == (True, 1)
+        tenant.user.claims |= {"roles": [], "https://example.com/badge": "17"}
+        tenant.user.given_name = "Augusta"
+        for _ in range(2):
+            assert walk(Client(), tenant).status_code == 302
+            ada.refresh_from_db()
+            assert (ada.is_staff, ada.is_superuser, ada.groups.count()) == (False, False, 0)
+            assert (ada.first_name, ada.badge) == ("Augusta", None)
+        assert f"user_not_updated user={ada.pk} fields=badge\n" in caplog.text
+
+    def test_X5_a_first_login_leaves_out_what_may_be_left_out(
+        self, client: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        tenant.user.claims |= {"roles": ["boss"], "https://example.com/badge": "17"}
+        assert walk(client, tenant).status_code == 302
+        ada = people.objects.get(email="ada@example.com")
+        assert (ada.first_name, ada.badge, ada.is_superuser) == ("Ada", None, True)
+        assert f"user_not_updated user={ada.pk} fields=badge\n" in caplog.text
+        assert not ada.has_usable_password()
+
+    def test_X5_a_first_login_goes_by_the_default_where_there_is_one(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], taken: Any
+    ) -> None:
+        auth0_settings(USER_FIELDS={"email": "email", "card": "https://example.com/card"})
+        tenant.user.claims["https://example.com/card"] = str(taken.card)
+        assert walk(client, tenant).status_code == 302
+        assert people.objects.get(email="ada@example.com").card != taken.card
+
+    @pytest.mark.parametrize("name", ["mentor", "mentor_id"])
+    def test_a_foreign_key_is_filled_by_the_key_of_a_row(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], taken: Any, name: str
+    ) -> None:
+        auth0_settings(USER_FIELDS={"email": "email", "first_name": "given_name", name: "https://example.com/mentor"})
+        tenant.user.claims["https://example.com/mentor"] = taken.pk
+        assert walk(client, tenant).status_code == 302
+        ada = people.objects.get(email="ada@example.com")
+        assert ada.mentor == taken
+        for wrong in (taken.pk + 999, "nobody", [taken.pk]):
+            tenant.user.claims["https://example.com/mentor"] = wrong
+            tenant.user.given_name = f"not {wrong}"
+            assert walk(Client(), tenant).status_code == 302
+            ada.refresh_from_db()
+            assert (ada.mentor, ada.first_name) == (taken, f"not {wrong}")
+
+    def test_many_rows_can_t_be_mapped(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(USER_FIELDS={"email": "email", "groups": "https://example.com/groups"})
+        tenant.user.claims["https://example.com/groups"] = [Group.objects.create(name="editors").pk]
+        assert walk(client, tenant).status_code == 302
+        assert not people.objects.get(email="ada@example.com").groups.exists()
 
 
 def test_the_test_kit(client: Client) -> None:

@@ -12,7 +12,10 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity
+from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import walk
@@ -48,6 +51,20 @@ def test_L8_numbers_that_the_column_does_not_take_are_left_out(client: Client, t
     assert all(member.logins in (None, 1) for member in members.objects.all())
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"birthdate": 7},
+        {"birthdate": ["1815"]},
+        {"birthdate": "1815-13-10"},
+        {"https://example.com/logins": float("inf")},
+    ],
+    ids=str,
+)
+def test_L8_whatever_a_field_says_to_a_value_it_is_left_out(claims: dict[str, Any]) -> None:
+    assert ClaimsMapper(get_settings(), members).field_values(claims) == {}
+
+
 def test_a_value_that_another_user_has_is_left_out_and_the_login_goes_on(
     client: Client, tenant: Tenant, configured: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,6 +84,19 @@ def test_L7_a_long_subject_gives_a_username_that_fits_and_stays_unique(client: C
     handles = set(members.objects.values_list("handle", flat=True))
     assert len(handles) == 2
     assert all(len(handle) <= 30 for handle in handles)
+
+
+def test_X11_a_subject_that_is_a_user_s_uuid_finds_nobodys_rows(client: Client, tenant: Tenant) -> None:
+    walk(client, tenant)
+    key = members.objects.get().pk
+    for subject in (str(key), key.hex):
+        robot: Any = AccessTokenUser({"iss": tenant.issuer, "sub": subject})
+        for value in (robot, robot.pk):
+            assert not Identity.objects.filter(user=value).exists()
+            assert not members.objects.filter(pk=value).exists()
+            with pytest.raises(TypeError, match="nobody in the database"):
+                Identity.objects.update(user=value)
+    assert Identity.objects.filter(user=key).exists()
 
 
 def test_linking_uses_the_models_own_field_for_addresses(

@@ -1,4 +1,7 @@
+import uuid
+
 import django.contrib.auth.models
+import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
@@ -45,6 +48,16 @@ class Migration(migrations.Migration):
                 ),
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
                 ("email", models.EmailField(max_length=254, unique=True)),
+                ("badge", models.CharField(max_length=20, null=True, unique=True)),
+                ("card", models.UUIDField(default=uuid.uuid4, unique=True)),
+                (
+                    "mentor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to="email_users.person",
+                    ),
+                ),
                 (
                     "groups",
                     models.ManyToManyField(
