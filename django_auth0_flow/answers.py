@@ -18,6 +18,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from . import flow, logout_flow, mfa_flow, site_urls
+from .cache_headers import forbid_storing
 from .conf import get_settings
 from .direct_errors import note_setup_mistake
 from .protocol.errors import (
@@ -67,7 +68,7 @@ def not_now() -> HttpResponse:
 
 def finish_answer(response: HttpResponse) -> HttpResponse:
     """Mark an answer as one that nobody stores and whose address goes to nobody."""
-    response["Cache-Control"] = "no-store"
+    forbid_storing(response)
     response["Referrer-Policy"] = "no-referrer"
     return response
 

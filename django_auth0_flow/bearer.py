@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .cache_headers import forbid_storing
 from .conf import Auth0Settings, get_client, get_settings
 from .protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from .protocol.errors import TokenValidationError, TransportError
@@ -57,7 +58,7 @@ def check_bearer_token(
         logger.warning("bearer_token_unchecked code=%s", error.code)
         answer = JsonResponse({"error": "temporarily_unavailable", "code": error.code}, status=503)
         answer["Retry-After"] = str(error.retry_after or 5)
-        return _unstored(answer)
+        return forbid_storing(answer)
     if scheme == "Bearer" and "cnf" in claims:
         problem = "The access token is bound to a key and was sent without a proof."
         return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
@@ -119,9 +120,4 @@ def _refuse(
     body = {"error": error or "unauthorized", "error_description": description}
     answer = JsonResponse(body, status=status)
     answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f', DPoP algs="{ALGORITHM}"' if dpop_too else "")
-    return _unstored(answer)
-
-
-def _unstored(answer: HttpResponse) -> HttpResponse:
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return forbid_storing(answer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import wraps
+from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -14,6 +15,7 @@ from django.http.response import HttpResponseBase
 
 from . import answers, bearer
 from . import silent as silent_logins
+from .cache_headers import TOKEN_HEADERS, keep_private
 from .conf import chosen_configuration, get_settings
 from .flow import begin_login, configuration_of, organization_for
 from .middleware import MARK
@@ -208,23 +210,31 @@ def _ask_tenant(request: HttpRequest, requirement: Requirement, *, purpose: str 
 def _protect(
     view: Callable[..., Any], check: Callable[[HttpRequest], HttpResponse | None], *, mark: bool = True
 ) -> Callable[..., Any]:
-    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run."""
+    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run. No shared cache keeps the answer."""
+    varies_on = ("Cookie",) if mark else TOKEN_HEADERS
     if iscoroutinefunction(view):
 
         @wraps(view)
         async def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             answer: HttpResponseBase | None = await sync_to_async(check)(request)
-            return answer if answer is not None else await view(request, *args, **kwargs)
+            return keep_private(answer if answer is not None else await view(request, *args, **kwargs), *varies_on)
 
     else:
 
         @wraps(view)
-        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             answer = check(request)
-            return answer if answer is not None else view(request, *args, **kwargs)
+            answer = answer if answer is not None else view(request, *args, **kwargs)
+            if isawaitable(answer):  # the ``dispatch`` of a class-based view whose handlers are async
+                return _keep_private_later(answer, varies_on)
+            return keep_private(answer, *varies_on)
 
     # LoginRequiredMiddleware steps back: what is asked for here is a login and more, or a token that needs no session.
     protected.login_required = False  # type: ignore[attr-defined]  # how Django marks it
     if mark:
         setattr(protected, MARK, True)
     return protected
+
+
+async def _keep_private_later(answer: Awaitable[HttpResponseBase], varies_on: tuple[str, ...]) -> HttpResponseBase:
+    return keep_private(await answer, *varies_on)

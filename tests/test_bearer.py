@@ -95,7 +95,7 @@ class TestRefusals:
     def test_no_token_learns_no_error_code(self, header: str | None) -> None:
         answer = get(THINGS, header)
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, NO_TOKEN)
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
 
     @pytest.mark.parametrize(
         "header", ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer é", "Bearer a, Bearer b"]

@@ -379,7 +379,7 @@ class TestApi:
         answer = self.ask(token, self.proof(tenant, key, token, **changes))
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
         assert f"refused: {claim}." in answer["WWW-Authenticate"]
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
 
     @pytest.mark.parametrize("proof", [None, "", "x", "a.b.c", "é", "x" * 9000])
     def test_no_proof(self, tenant: Tenant, key: DPoPKey, proof: str | None) -> None:
