@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
@@ -406,6 +406,57 @@ class TestApi:
         assert Client().get("/api/things/")["WWW-Authenticate"] == 'Bearer realm="api", DPoP algs="ES256"'
         auth0_settings()
         assert Client().get("/api/things/")["WWW-Authenticate"] == 'Bearer realm="api"'
+
+    @pytest.mark.parametrize("ahead", [0, 30])
+    def test_a_proof_is_remembered_for_as_long_as_it_could_count_again(
+        self, tenant: Tenant, key: DPoPKey, settings: Any, ahead: int
+    ) -> None:
+        """One from a clock that is 30 s ahead counts for 330 s, to the very last of them."""
+        settings.CACHES = {
+            "default": {"BACKEND": "tests.clocked_cache.ClockedCache", "OPTIONS": {"clock": tenant.clock.now}}
+        }
+        token = self.token(tenant, key)
+        proof = self.proof(tenant, key, token, now=tenant.clock.now() + ahead)
+        assert self.ask(token, proof).status_code == 200
+        claims = []
+        for seconds in (1, 29, 265, 30):
+            tenant.clock.advance(seconds)
+            answer = self.ask(token, proof)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
+            claims.append(answer.json()["error_description"].rpartition(" ")[2])
+        assert claims == ["jti.", "jti.", "jti.", "jti." if ahead else "iat."], "after 325 s the one has not run out"
+        tenant.clock.advance(30)
+        memory: Any = caches["default"]
+        kept = [name for name in memory._cache if "auth0_flow:dpop:" in name and not memory._has_expired(name)]
+        assert kept, "clocks differ and caches round"
+        tenant.clock.advance(60)
+        assert all(memory._has_expired(name) for name in kept)
+
+    def test_X15_a_cache_that_keeps_nothing_lets_nothing_in(
+        self, tenant: Tenant, key: DPoPKey, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+        token = self.token(tenant, key)
+        with caplog.at_level(logging.WARNING, "django_auth0_flow"):
+            answers = [self.ask(token, self.proof(tenant, key, token)) for _ in range(2)]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "cache_forgets")
+            assert answer["Cache-Control"] == "private, no-store"
+            assert "Retry-After" not in answer, "waiting mends no settings"
+        said = [record for record in caplog.records if record.getMessage().startswith("shared_cache_forgets")]
+        assert [record.levelname for record in said] == ["ERROR", "ERROR"]
+        assert "DummyCache" in said[0].getMessage()
+        assert token not in caplog.text
+        unbound = self.token(tenant, None)
+        assert self.ask(unbound, None, scheme="Bearer").status_code == 200, "bearer tokens need no memory"
+
+    def test_X15_nor_does_it_under_rest_framework(self, tenant: Tenant, key: DPoPKey, settings: Any) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.drf"
+        token = self.token(tenant, key)
+        url = "http://testserver/things/"
+        for backend, status in (("locmem.LocMemCache", 200), ("dummy.DummyCache", 503)):
+            settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+            assert self.ask(token, self.proof(tenant, key, token, url=url), path="/things/").status_code == status
 
     def test_no_cache_no_entry(
         self, tenant: Tenant, key: DPoPKey, settings: Any, caplog: pytest.LogCaptureFixture
