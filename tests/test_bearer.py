@@ -211,6 +211,22 @@ class TestRefusals:
             assert answer["WWW-Authenticate"].endswith('scope="a:x b:y"')
             assert answer["Cache-Control"] == "private, no-store"
 
+    def test_scopes_are_no_permissions_and_the_other_way_round(
+        self, tenant: Tenant, token: Callable[..., str], settings: Any
+    ) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.bearer"
+        other = {"scope": "permissions", "permissions": "scope"}
+        values: dict[str, Any] = {"scope": "a:x b:y", "permissions": ["a:x", "b:y"]}
+        for wanted, path in (("scope", "/api/two-scopes/"), ("permissions", "/api/two-permissions/")):
+            for given in (wanted, other[wanted]):
+
+                def change(kind: str, claims: dict[str, Any], header: dict[str, Any], given: str = given) -> None:
+                    claims.pop("scope", None)
+                    claims[given] = values[given]
+
+                tenant.token_hook = change
+                assert get(path, f"Bearer {token()}").status_code == (200 if given == wanted else 403), (path, given)
+
     @pytest.mark.parametrize("claim", ["read:things", ["read:things"], {"read:things": 1}, None, 7, "xread:things"])
     def test_scopes_and_permissions_of_another_type_are_none(
         self, tenant: Tenant, token: Callable[..., str], claim: Any

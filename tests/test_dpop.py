@@ -336,6 +336,20 @@ class TestApi:
         )
         assert self.ask(token, self.proof(tenant, key, token)).status_code == 200
 
+    def test_an_api_that_binds_no_logins_itself_checks_proofs_all_the_same(
+        self, tenant: Tenant, key: DPoPKey, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(DPOP=False)
+        token = self.token(tenant, key)
+        for proof in (
+            None,
+            self.proof(tenant, DPoPKey.generate(), token),
+            self.proof(tenant, key, token, method="PUT"),
+        ):
+            answer = self.ask(token, proof)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
+        assert self.ask(token, self.proof(tenant, key, token)).status_code == 200
+
     def test_a_bound_token_as_bearer_is_refused_and_told_what_to_do(self, tenant: Tenant, key: DPoPKey) -> None:
         token = self.token(tenant, key)
         for proof in (None, self.proof(tenant, key, token)):
@@ -351,7 +365,7 @@ class TestApi:
         assert self.ask(token, None, scheme="Bearer").status_code == 200
 
     @pytest.mark.parametrize(
-        "cnf", ["text", {}, {"x5t#S256": "x"}, {"jkt": 7}, {"jkt": "x", "x5t#S256": "y"}, None, []]
+        "cnf", ["text", {}, {"x5t#S256": "x"}, {"jkt": 7}, {"jkt": "x", "x5t#S256": "y"}, None, [], ["jkt"], "jkt"]
     )
     def test_other_bindings(self, tenant: Tenant, key: DPoPKey, cnf: Any) -> None:
         def bind(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
@@ -380,6 +394,16 @@ class TestApi:
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
         assert f"refused: {claim}." in answer["WWW-Authenticate"]
         assert answer["Cache-Control"] == "private, no-store"
+
+    @pytest.mark.parametrize("htu", ["/api/things/", "//testserver/api/things/", "api/things/", "", None])
+    def test_proofs_for_no_whole_address(self, tenant: Tenant, key: DPoPKey, htu: str | None) -> None:
+        token = self.token(tenant, key)
+        good = self.proof(tenant, key, token)
+        claims = {**jwt.decode(good, options={"verify_signature": False}), "htu": htu}
+        header = {"typ": "dpop+jwt", "jwk": key.jwk}
+        answer = self.ask(token, jwt.encode(claims, key._private_key, "ES256", headers=header))
+        assert "refused: htu." in answer["WWW-Authenticate"]
+        assert self.ask(token, good).status_code == 200
 
     @pytest.mark.parametrize("proof", [None, "", "x", "a.b.c", "é", "x" * 9000])
     def test_no_proof(self, tenant: Tenant, key: DPoPKey, proof: str | None) -> None:
