@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 
 from . import flow, mfa_flow, site_urls
 from .access.current_login import end_if_over
+from .cache_headers import forbid_storing
 from .direct_errors import note_setup_mistake
 from .protocol.errors import (
     Auth0Error,
@@ -68,7 +69,7 @@ def not_now() -> HttpResponse:
 
 def finish_answer(response: HttpResponse) -> HttpResponse:
     """Mark an answer as one that nobody stores and whose address goes to nobody."""
-    response["Cache-Control"] = "no-store"
+    forbid_storing(response)
     response["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -187,7 +188,12 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
 
 
 def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
-    """Answer 503: the tenant or our database is out of reach, and waiting may help. ``retry_url``: instead of this one."""
+    """Answer 503: the tenant or our database is out of reach, and waiting may help. ``retry_url``: instead of this one.
+
+    An answer of the tenant that can't be used is 502, and no promise that it will be better in a while.
+    """
+    if error.is_unusable_answer:
+        return _unusable(request, error, retry_url)
     seconds = error.retry_after or _RETRY_AFTER
     cause = "database" if error.code == "database_unavailable" else "tenant"
     logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
@@ -201,6 +207,17 @@ def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str |
         )
     response["Retry-After"] = str(seconds)
     return response
+
+
+def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None) -> HttpResponse:
+    logger.error("tenant_answer_unusable code=%s status=%s: %s", error.code, error.status or "unknown", error)
+    words = words_for(error.code)
+    if not is_navigation(request):
+        body = {"error": "unusable_answer", "code": error.code, "message": words}
+        return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
+    retry_url = return_url(request) if retry_url is None else retry_url
+    context = {"code": error.code, "words": words, "retry_url": retry_url}
+    return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
 
 
 def failed(

@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
+from .cache_headers import forbid_storing
 from .conf import configuration_for, get_client
 from .models import SpentLogoutToken
 from .protocol.errors import Auth0Error
@@ -55,9 +56,7 @@ class BackchannelLogoutView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer what nobody stores."""
-        response = super().dispatch(request, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
+        return forbid_storing(super().dispatch(request, *args, **kwargs))
 
     @method_decorator(sensitive_post_parameters("logout_token"))
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .cache_headers import forbid_storing
 from .conf import Auth0Settings, get_client, get_settings
 from .protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from .protocol.errors import TokenValidationError, TransportError
@@ -19,6 +20,9 @@ logger = logging.getLogger("django_auth0_flow.bearer")
 _SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
 _CREDENTIALS = re.compile(r"[A-Za-z]+ +([A-Za-z0-9._~+/=-]+)\Z")
 _BAD_PROOF = "invalid_dpop_proof"
+#: How long a used proof is remembered: as long as it could pass for a new one, and a minute for what caches round away
+#: and for clocks that differ.
+_REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
 
 
 def check_bearer_token(
@@ -54,10 +58,7 @@ def check_bearer_token(
         what, code = ("proof", _BAD_PROOF) if error.code == _BAD_PROOF else ("access token", "invalid_token")
         return _refuse(scheme, 401, code, f"The {what} was refused: {error.claim}.")
     except TransportError as error:
-        logger.warning("bearer_token_unchecked code=%s", error.code)
-        answer = JsonResponse({"error": "temporarily_unavailable", "code": error.code}, status=503)
-        answer["Retry-After"] = str(error.retry_after or 5)
-        return _unstored(answer)
+        return _unchecked(error)
     if scheme == "Bearer" and "cnf" in claims:
         problem = "The access token is bound to a key and was sent without a proof."
         return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
@@ -89,7 +90,7 @@ def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, An
         thumbprint=binding["jkt"],
         now=conf.clock(),
     )
-    if not add_once(f"auth0_flow:dpop:{digest}", MAX_PROOF_AGE + MAX_PROOF_SKEW):
+    if not add_once(f"auth0_flow:dpop:{digest}", _REMEMBERED_SECONDS):
         raise TokenValidationError("jti", "the proof was used before", code=_BAD_PROOF)
 
 
@@ -103,6 +104,18 @@ def granted_permissions(claims: dict[str, Any]) -> frozenset[str]:
     """Return the permissions in an access token's claims."""
     found = claims.get("permissions")
     return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
+
+
+def _unchecked(error: TransportError) -> HttpResponse:
+    """Answer for a token that could not be judged, which is not its bearer's fault: 503, or 502 if waiting is no help."""
+    if error.is_unusable_answer:
+        logger.error("bearer_token_unchecked code=%s", error.code)
+        return forbid_storing(JsonResponse({"error": "unusable_answer", "code": error.code}, status=502))
+    logger.warning("bearer_token_unchecked code=%s", error.code)
+    answer = JsonResponse({"error": "temporarily_unavailable", "code": error.code}, status=503)
+    if error.retryable:
+        answer["Retry-After"] = str(error.retry_after or 5)
+    return forbid_storing(answer)
 
 
 def _refuse(
@@ -119,9 +132,4 @@ def _refuse(
     body = {"error": error or "unauthorized", "error_description": description}
     answer = JsonResponse(body, status=status)
     answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f', DPoP algs="{ALGORITHM}"' if dpop_too else "")
-    return _unstored(answer)
-
-
-def _unstored(answer: HttpResponse) -> HttpResponse:
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return forbid_storing(answer)

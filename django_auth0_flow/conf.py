@@ -25,7 +25,7 @@ from .protocol.authorization import default_response_mode, kinds_of
 from .protocol.client import Client
 from .protocol.http import Http, build_session
 from .protocol.issuer import Issuer, SharedCache
-from .protocol.outbound import origin_of
+from .protocol.outbound import token_origin
 from .settings_problems import KEYS, a_callable, find_problems
 from .shared_cache import ForgivingCache
 from .stronger import build_client_auth, build_key_ring, certificate_files, client_auth_method
@@ -169,7 +169,7 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
         values["issuer"] = f"https://{values['domain'].lower()}/"
     values["client_auth"] = client_auth_method(dict(setting))  # type: ignore[call-overload]  # as above
     if "api_origins" not in values and (api := values.get("audience") or values.get("resource")):
-        origin = origin_of(api)
+        origin = token_origin(api)
         values["api_origins"] = (origin,) if origin else ()
     values["password_realm"] = values.get("password_realm") or ""
     if values.get("base_url"):

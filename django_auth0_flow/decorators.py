@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from functools import wraps
+from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -15,6 +16,7 @@ from django.http.response import HttpResponseBase
 from . import answers, bearer
 from . import silent as silent_logins
 from .access.current_login import become_nobody, login_refusal
+from .cache_headers import TOKEN_HEADERS, keep_private
 from .flow import begin_login, organization_for
 from .middleware import MARK
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
@@ -239,23 +241,31 @@ def _protect(
     *,
     mark: tuple[str, ...] | None = None,
 ) -> Callable[..., Any]:
-    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run."""
+    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run. No shared cache keeps the answer."""
+    varies_on = TOKEN_HEADERS if mark is None else ("Cookie",)
     if iscoroutinefunction(view):
 
         @wraps(view)
         async def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             answer: HttpResponseBase | None = await sync_to_async(check)(request)
-            return answer if answer is not None else await view(request, *args, **kwargs)
+            return keep_private(answer if answer is not None else await view(request, *args, **kwargs), *varies_on)
 
     else:
 
         @wraps(view)
-        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             answer = check(request)
-            return answer if answer is not None else view(request, *args, **kwargs)
+            answer = answer if answer is not None else view(request, *args, **kwargs)
+            if isawaitable(answer):  # the ``dispatch`` of a class-based view whose handlers are async
+                return _keep_private_later(answer, varies_on)
+            return keep_private(answer, *varies_on)
 
     # LoginRequiredMiddleware steps back: what is asked for here is a login and more, or a token that needs no session.
     protected.login_required = False  # type: ignore[attr-defined]  # how Django marks it
     if mark is not None:
         setattr(protected, MARK, mark)
     return protected
+
+
+async def _keep_private_later(answer: Awaitable[HttpResponseBase], varies_on: tuple[str, ...]) -> HttpResponseBase:
+    return keep_private(await answer, *varies_on)

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Expression
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission, OperationHolderMixin
@@ -21,6 +22,7 @@ from rest_framework.views import APIView
 
 from .backends import may_come_in
 from .bearer import check_bearer_token, granted_permissions, granted_scopes
+from .cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
 from .models import Identity
 from .requirements import as_configurations, as_names
 from .session import Auth0Session
@@ -122,6 +124,7 @@ class Auth0BearerAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Mapping[str, Any]] | None:
         """Return user and claims, or None if no access token came. Raises AuthenticationFailed or another APIException."""
         http_request: Any = request._request
+        _guard_answer(request)
         if http_request.headers.get("Authorization", "").partition(" ")[0].lower() not in ("bearer", "dpop"):
             return None
         refusal = self._check(http_request)
@@ -245,6 +248,30 @@ class HasPermissions(_HasNames):
     def granted_to(self, login: Auth0Session) -> frozenset[str]:
         """Return the permissions in the login's access token."""
         return login.permissions
+
+
+def _guard_answer(request: Request) -> None:
+    """Have this request's answer say that it depends on the token, whatever becomes of the request.
+
+    An authentication class meets no answers, so the view, which lives for one request, is given another last step. What
+    the view shows to people whom nobody knows may be cached, apart from the rest.
+    """
+    view: Any = (request.parser_context or {}).get("view")
+    if view is None:
+        return
+    finalize = view.finalize_response
+
+    def finalize_response(*args: Any, **kwargs: Any) -> HttpResponse:
+        answer: HttpResponse = finalize(*args, **kwargs)
+        is_public = request.successful_authenticator is None and "Authorization" not in request._request.headers
+        if answer.status_code in (401, 403) or (answer.status_code >= 400 and not is_public):
+            forbid_storing(answer)
+        elif is_public:
+            patch_vary_headers(answer, TOKEN_HEADERS)
+            return answer
+        return keep_private(answer, *TOKEN_HEADERS)
+
+    view.finalize_response = finalize_response
 
 
 def _exception_for(request: HttpRequest, refusal: HttpResponse) -> APIException:

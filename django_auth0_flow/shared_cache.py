@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 
 from .protocol.errors import TransportError
@@ -35,9 +36,21 @@ class ForgivingCache:
 
 
 def add_once(key: str, timeout: float) -> bool:
-    """Store ``key`` for ``timeout`` seconds; False if it is stored already. Raises TransportError without a cache."""
+    """Store ``key`` for ``timeout`` seconds; False if it is stored already.
+
+    Raises TransportError without a cache, and with one that keeps nothing (``DummyCache``): it would say "new" for ever.
+    """
     try:
-        return bool(cache.add(key, 1, timeout))
+        is_new = cache.add(key, 1, timeout)
+        is_kept = cache.get(key) is not None
     except Exception as error:  # each cache backend has errors of its own, with no base in Django
         logger.error("shared_cache_unavailable error=%s", type(error).__name__)
         raise TransportError("The cache can't be reached.", code="cache_unavailable") from error
+    if not is_kept:
+        logger.error(
+            "shared_cache_forgets backend=%s: DPoP proofs are refused, a replay would go unnoticed; "
+            "CACHES['default'] must be a cache that all processes share",
+            settings.CACHES["default"]["BACKEND"],
+        )
+        raise TransportError("The cache keeps nothing.", code="cache_forgets", retryable=False)
+    return bool(is_new)

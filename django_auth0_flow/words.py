@@ -100,6 +100,7 @@ _WORDS: dict[str, Promise] = {
     "access_token_missing": _UNUSABLE_ANSWER,
     "token_type_unsupported": _UNUSABLE_ANSWER,
     "token_not_bound": _UNUSABLE_ANSWER,
+    "userinfo_unsupported": _UNUSABLE_ANSWER,
     "signing_key_not_found": _WRONG_TOKEN,
     # A login that was good once.
     "identity_changed": _ENDED,

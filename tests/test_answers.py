@@ -86,7 +86,6 @@ class TestTenantUnreachable:
         ("drop", {}, "tenant_unreachable"),
         ("status", {"status": 503}, "tenant_unreachable"),
         ("slow", {"seconds": 5}, "tenant_timeout"),
-        ("html", {}, "malformed_answer"),
         ("rate-limit", {"retry_after": 42}, "rate_limited"),
         ("global-limit", {}, "rate_limited"),
     ]
@@ -121,6 +120,78 @@ class TestTenantUnreachable:
         tenant.clear_faults()
         tenant.clock.advance(200)
         assert client.get(path).status_code == 200
+
+    UNUSABLE = [
+        ("html", {}, "malformed_answer"),
+        ("redirect", {}, "malformed_answer"),
+        ("status", {"status": 404, "body": "gone"}, "malformed_answer"),
+        ("truncated", {}, "malformed_answer"),
+        ("huge", {}, "answer_too_large"),
+        ("no-access-token", {}, "access_token_missing"),
+        ("token-type-missing", {}, "token_type_unsupported"),
+        ("token-type-other", {}, "token_type_unsupported"),
+        ("gzip-bomb", {}, "malformed_answer"),
+    ]
+
+    @pytest.mark.parametrize(
+        ("fault", "options", "code"), UNUSABLE, ids=[f"{name}-{code}" for name, _, code in UNUSABLE]
+    )
+    @pytest.mark.parametrize("path", VIEWS)
+    def test_502_for_an_answer_that_cannot_be_used_and_nobody_is_logged_out(
+        self,
+        expired: Client,
+        tenant: Tenant,
+        path: str,
+        fault: str,
+        options: dict[str, Any],
+        code: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        tenant.application.rotation = False
+        tenant.fault(fault, times=None, grant_type="refresh_token", **options)
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.answers"):
+            page = expired.get(f"{path}?a=1", headers=NAVIGATE)
+            script = expired.get(path, headers=FETCH)
+        assert (page.status_code, code_shown(page)) == (502, code)
+        assert page.context["retry_url"] == f"{path}?a=1"
+        text = page.content.decode()
+        assert "gave an answer that this site can&#x27;t use" in text
+        assert "usually passes" not in text
+        assert script.status_code == 502
+        assert (script.json()["error"], script.json()["code"]) == ("unusable_answer", code)
+        assert "gave an answer that this site can't use" in script.json()["message"]
+        for answer in (page, script):
+            assert "Retry-After" not in answer
+            assert answer["Cache-Control"] == "private, no-store"
+        said = [record for record in caplog.records if record.name == "django_auth0_flow.answers"]
+        assert [record.levelname for record in said] == ["ERROR", "ERROR"]
+        assert all(record.getMessage().startswith(f"tenant_answer_unusable code={code} ") for record in said)
+        assert is_logged_in(expired)
+        tenant.clear_faults()
+        tenant.clock.advance(200)
+        assert expired.get(path).status_code == 200
+
+    def test_502_at_the_callback_leads_to_a_new_login(self, client: Client, tenant: Tenant) -> None:
+        url = tenant.login(start(client, next="/bare/"))
+        tenant.fault("no-access-token")
+        page = come_back(client, url)
+        assert (page.status_code, code_shown(page)) == (502, "access_token_missing")
+        assert page.context["retry_url"] == f"{LOGIN}?next=%2Fbare%2F"
+        assert "state=" not in page.content.decode()
+        assert "Retry-After" not in page
+
+    @pytest.mark.parametrize("fault", ["html", "metadata-issuer-mismatch"])
+    def test_502_where_a_login_cannot_begin(self, client: Client, tenant: Tenant, fault: str) -> None:
+        tenant.fault(fault, times=None, **({"endpoint": "metadata"} if fault == "html" else {}))
+        for path in (LOGIN, "/recent/"):
+            answer = client.get(path, headers=NAVIGATE)
+            assert (answer.status_code, "Retry-After" in answer) == (502, False), path
+        tenant.clear_faults()
+
+    def test_502_in_japanese(self, expired: Client, tenant: Tenant) -> None:
+        tenant.fault("html", grant_type="refresh_token")
+        page = expired.get("/token/", headers={**NAVIGATE, "Accept-Language": "ja"})
+        assert "このサイトでは処理できない応答が返されました" in page.content.decode()
 
     def test_a_token_that_still_lives_is_used(self, logged_in_client: Client, tenant: Tenant) -> None:
         tenant.clock.advance(86400 - 30)

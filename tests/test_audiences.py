@@ -98,6 +98,12 @@ class TestAudiences:
         assert auth0.access_token() != token
         assert refreshes(tenant) == 1
 
+    @pytest.mark.parametrize("origins", [(), ["http://billing.example.com"]], ids=["derived", "named"])
+    def test_X13_no_token_goes_in_clear(self, auth0: Auth0Session, tenant: Tenant, origins: list[str]) -> None:
+        with pytest.raises(OriginNotAllowed):
+            auth0.api_for("http://billing.example.com", origins=origins).get("http://billing.example.com/invoices")
+        assert refreshes(tenant) == 0
+
     def test_api_for_sends_its_token_to_its_own_origin_only(
         self, billing: str, auth0: Auth0Session, tenant: Tenant
     ) -> None:

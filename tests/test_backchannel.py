@@ -110,14 +110,14 @@ def name_at_home(client: Client) -> str:
 
 def assert_refused(response: Any, claim: str = "") -> None:
     assert response.status_code == 400, response.content
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
     body = response.json()
     assert body["error"] == "invalid_request"
     assert body["error_description"].startswith(claim)
 
 
 def assert_done(response: Any) -> None:
-    assert (response.status_code, response.content, response["Cache-Control"]) == (200, b"", "no-store")
+    assert (response.status_code, response.content, response["Cache-Control"]) == (200, b"", "private, no-store")
     assert not response.cookies
 
 
@@ -532,7 +532,7 @@ def test_B6_token_stays_good_when_the_database_fails(
     with connection.execute_wrapper(block):
         response = send(token)
     assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "private, no-store"
     assert_done(send(token))
     assert LoginSession.objects.count() == 2
 
@@ -624,7 +624,7 @@ def test_B1_every_database_with_every_kind_of_session(real_site: Site, redis_ser
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
 def test_B8_other_methods_are_405(client: Client, auth0_settings: Any, method: str) -> None:
     response = getattr(client, method)(PATH)
-    assert (response.status_code, response["Allow"], response["Cache-Control"]) == (405, "POST", "no-store")
+    assert (response.status_code, response["Allow"], response["Cache-Control"]) == (405, "POST", "private, no-store")
 
 
 @pytest.mark.parametrize(

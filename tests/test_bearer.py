@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,7 @@ class TestRefusals:
     def test_no_token_learns_no_error_code(self, header: str | None) -> None:
         answer = get(THINGS, header)
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, NO_TOKEN)
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
 
     @pytest.mark.parametrize(
         "header", ["Bearer", "Bearer ", "Bearer a b", "Bearer a,b", "Bearer é", "Bearer a, Bearer b"]
@@ -145,6 +146,26 @@ class TestRefusals:
         tenant.add_api(tenant.application.client_id)
         assert get(THINGS, f"Bearer {tenant.make_id_token(nonce='n')}").status_code == 401
 
+    @pytest.mark.parametrize("fields", [{}, {"scope": "openid read:things"}, {"azp": "x", "gty": "password"}], ids=str)
+    def test_X12_an_id_token_without_nonce_where_the_audience_is_the_client(
+        self, tenant: Tenant, auth0_settings: Callable[..., Any], fields: dict[str, Any]
+    ) -> None:
+        @bearer_token_required(audience=tenant.application.client_id)
+        def view(request: HttpRequest) -> HttpResponse:
+            return HttpResponse("inside")
+
+        claims = {
+            "iss": tenant.issuer,
+            "sub": tenant.user.sub,
+            "aud": tenant.application.client_id,
+            "iat": tenant.clock.now(),
+            "exp": tenant.clock.now() + 36000,
+            **fields,
+        }
+        header = f"Bearer {tenant.sign(claims)}"
+        answer = view(RequestFactory().get("/", headers={"Authorization": header}))
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, refused("aud"))
+
     def test_an_opaque_token(self, tenant: Tenant, token: Callable[..., str]) -> None:
         answer = get(THINGS, f"Bearer {token(audience=None)}")
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, refused("token"))
@@ -171,6 +192,69 @@ class TestRefusals:
         assert answer.status_code == 403
         assert 'error="insufficient_scope"' in answer["WWW-Authenticate"]
 
+    @pytest.mark.parametrize(
+        ("path", "names"), [("/api/two-scopes/", "scope"), ("/api/two-permissions/", "permissions")]
+    )
+    @pytest.mark.parametrize("given", [(), ("a:x",), ("b:y",), ("a:x", "c:z"), ("a:x", "b:y"), ("a:x", "b:y", "c:z")])
+    def test_one_of_two_is_not_enough(
+        self, tenant: Tenant, token: Callable[..., str], path: str, names: str, given: tuple[str, ...], settings: Any
+    ) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.bearer"
+        tenant.api.scopes += ["a:x", "b:y", "c:z"]
+        if names == "permissions":
+            tenant.api.rbac, tenant.api.add_permissions = True, True
+            tenant.user.permissions[tenant.api.identifier] = [*given]
+        answer = get(path, f"Bearer {token(scope=' '.join(given) if names == 'scope' else 'openid')}")
+        assert answer.status_code == (200 if {"a:x", "b:y"} <= {*given} else 403)
+        if answer.status_code == 403:
+            assert 'error="insufficient_scope"' in answer["WWW-Authenticate"]
+            assert answer["WWW-Authenticate"].endswith('scope="a:x b:y"')
+            assert answer["Cache-Control"] == "private, no-store"
+
+    def test_scopes_are_no_permissions_and_the_other_way_round(
+        self, tenant: Tenant, token: Callable[..., str], settings: Any
+    ) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.bearer"
+        other = {"scope": "permissions", "permissions": "scope"}
+        values: dict[str, Any] = {"scope": "a:x b:y", "permissions": ["a:x", "b:y"]}
+        for wanted, path in (("scope", "/api/two-scopes/"), ("permissions", "/api/two-permissions/")):
+            for given in (wanted, other[wanted]):
+
+                def change(kind: str, claims: dict[str, Any], header: dict[str, Any], given: str = given) -> None:
+                    claims.pop("scope", None)
+                    claims[given] = values[given]
+
+                tenant.token_hook = change
+                assert get(path, f"Bearer {token()}").status_code == (200 if given == wanted else 403), (path, given)
+
+    @pytest.mark.parametrize("claim", ["read:things", ["read:things"], {"read:things": 1}, None, 7, "xread:things"])
+    def test_scopes_and_permissions_of_another_type_are_none(
+        self, tenant: Tenant, token: Callable[..., str], claim: Any
+    ) -> None:
+        def change(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            claims["scope"] = claims["permissions"] = claim
+
+        tenant.token_hook = change
+        text = token()
+        assert get(THINGS, f"Bearer {text}").status_code == (200 if claim == "read:things" else 403)
+        assert get(WRITE, f"Bearer {text}").status_code == 403
+
+    @pytest.mark.parametrize("fault", ["html", "jwks-empty", "huge"])
+    def test_502_while_the_keys_can_t_be_used(
+        self, tenant: Tenant, token: Callable[..., str], fault: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options: dict[str, Any] = {} if fault == "jwks-empty" else {"endpoint": "jwks"}
+        tenant.fault(fault, **options)
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.bearer"):
+            answer = get(THINGS, f"Bearer {token()}")
+        code = {"html": "malformed_answer", "jwks-empty": "no_signing_keys", "huge": "answer_too_large"}[fault]
+        assert (answer.status_code, answer.json()) == (502, {"error": "unusable_answer", "code": code})
+        assert "Retry-After" not in answer
+        assert answer["Cache-Control"] == "private, no-store"
+        [record] = [record for record in caplog.records if record.name == "django_auth0_flow.bearer"]
+        assert (record.levelname, record.getMessage()) == ("ERROR", f"bearer_token_unchecked code={code}")
+        assert get(THINGS, f"Bearer {token()}").status_code == 200
+
     @pytest.mark.parametrize("endpoint", ["metadata", "jwks"])
     def test_503_while_the_keys_are_out_of_reach(
         self, tenant: Tenant, token: Callable[..., str], endpoint: str
@@ -178,8 +262,14 @@ class TestRefusals:
         tenant.fault("drop", endpoint=endpoint)
         answer = get(THINGS, f"Bearer {token()}")
         assert (answer.status_code, answer.json()["code"]) == (503, "tenant_unreachable")
-        assert int(answer["Retry-After"]) > 0
+        assert answer["Retry-After"] == "5"
         assert get(THINGS, f"Bearer {token()}").status_code == 200
+
+    def test_503_says_how_long_the_tenant_wants_us_to_wait(self, tenant: Tenant, token: Callable[..., str]) -> None:
+        tenant.fault("rate-limit", endpoint="jwks", retry_after=42)
+        answer = get(THINGS, f"Bearer {token()}")
+        assert (answer.status_code, answer["Retry-After"]) == (503, "42")
+        assert answer.json() == {"error": "temporarily_unavailable", "code": "rate_limited"}
 
     def test_no_answer_repeats_the_token(self, token: Callable[..., str]) -> None:
         text = token(scope="openid")

@@ -74,7 +74,7 @@ class TestScriptsAndPrefetch:
     ) -> None:
         answer = client.get(path, headers={**NAVIGATE, **headers}, follow=False)
         assert answer.status_code == 204
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
         assert not Session.objects.exists()
         assert tenant.requests == []
 

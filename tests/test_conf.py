@@ -31,6 +31,21 @@ def test_defaults() -> None:
     assert found.id_token_algorithm == "RS256"
 
 
+@pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
+@pytest.mark.parametrize(
+    ("api", "origins"),
+    [
+        ("http://api.example.com", ()),
+        ("http://api.example.com:443/v2", ()),
+        ("http://localhost:8000/api", ("http://localhost:8000",)),
+        ("https://api.example.com/v2", ("https://api.example.com:443",)),
+    ],
+)
+def test_X13_an_audience_in_clear_is_no_origin(key: str, api: str, origins: tuple[str, ...]) -> None:
+    with override_settings(AUTH0={**GOOD, "AUDIENCE": "", key: api}):
+        assert get_settings().api_origins == origins
+
+
 def test_api_origins_default_to_the_audiences_origin() -> None:
     with override_settings(AUTH0=changed(AUDIENCE="https://API.example.com/v1")):
         assert get_settings().api_origins == ("https://api.example.com:443",)

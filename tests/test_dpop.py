@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
@@ -336,6 +336,20 @@ class TestApi:
         )
         assert self.ask(token, self.proof(tenant, key, token)).status_code == 200
 
+    def test_an_api_that_binds_no_logins_itself_checks_proofs_all_the_same(
+        self, tenant: Tenant, key: DPoPKey, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(DPOP=False)
+        token = self.token(tenant, key)
+        for proof in (
+            None,
+            self.proof(tenant, DPoPKey.generate(), token),
+            self.proof(tenant, key, token, method="PUT"),
+        ):
+            answer = self.ask(token, proof)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
+        assert self.ask(token, self.proof(tenant, key, token)).status_code == 200
+
     def test_a_bound_token_as_bearer_is_refused_and_told_what_to_do(self, tenant: Tenant, key: DPoPKey) -> None:
         token = self.token(tenant, key)
         for proof in (None, self.proof(tenant, key, token)):
@@ -351,7 +365,7 @@ class TestApi:
         assert self.ask(token, None, scheme="Bearer").status_code == 200
 
     @pytest.mark.parametrize(
-        "cnf", ["text", {}, {"x5t#S256": "x"}, {"jkt": 7}, {"jkt": "x", "x5t#S256": "y"}, None, []]
+        "cnf", ["text", {}, {"x5t#S256": "x"}, {"jkt": 7}, {"jkt": "x", "x5t#S256": "y"}, None, [], ["jkt"], "jkt"]
     )
     def test_other_bindings(self, tenant: Tenant, key: DPoPKey, cnf: Any) -> None:
         def bind(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
@@ -379,7 +393,17 @@ class TestApi:
         answer = self.ask(token, self.proof(tenant, key, token, **changes))
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
         assert f"refused: {claim}." in answer["WWW-Authenticate"]
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
+
+    @pytest.mark.parametrize("htu", ["/api/things/", "//testserver/api/things/", "api/things/", "", None])
+    def test_proofs_for_no_whole_address(self, tenant: Tenant, key: DPoPKey, htu: str | None) -> None:
+        token = self.token(tenant, key)
+        good = self.proof(tenant, key, token)
+        claims = {**jwt.decode(good, options={"verify_signature": False}), "htu": htu}
+        header = {"typ": "dpop+jwt", "jwk": key.jwk}
+        answer = self.ask(token, jwt.encode(claims, key._private_key, "ES256", headers=header))
+        assert "refused: htu." in answer["WWW-Authenticate"]
+        assert self.ask(token, good).status_code == 200
 
     @pytest.mark.parametrize("proof", [None, "", "x", "a.b.c", "é", "x" * 9000])
     def test_no_proof(self, tenant: Tenant, key: DPoPKey, proof: str | None) -> None:
@@ -406,6 +430,57 @@ class TestApi:
         assert Client().get("/api/things/")["WWW-Authenticate"] == 'Bearer realm="api", DPoP algs="ES256"'
         auth0_settings()
         assert Client().get("/api/things/")["WWW-Authenticate"] == 'Bearer realm="api"'
+
+    @pytest.mark.parametrize("ahead", [0, 30])
+    def test_a_proof_is_remembered_for_as_long_as_it_could_count_again(
+        self, tenant: Tenant, key: DPoPKey, settings: Any, ahead: int
+    ) -> None:
+        """One from a clock that is 30 s ahead counts for 330 s, to the very last of them."""
+        settings.CACHES = {
+            "default": {"BACKEND": "tests.clocked_cache.ClockedCache", "OPTIONS": {"clock": tenant.clock.now}}
+        }
+        token = self.token(tenant, key)
+        proof = self.proof(tenant, key, token, now=tenant.clock.now() + ahead)
+        assert self.ask(token, proof).status_code == 200
+        claims = []
+        for seconds in (1, 29, 265, 30):
+            tenant.clock.advance(seconds)
+            answer = self.ask(token, proof)
+            assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
+            claims.append(answer.json()["error_description"].rpartition(" ")[2])
+        assert claims == ["jti.", "jti.", "jti.", "jti." if ahead else "iat."], "after 325 s the one has not run out"
+        tenant.clock.advance(30)
+        memory: Any = caches["default"]
+        kept = [name for name in memory._cache if "auth0_flow:dpop:" in name and not memory._has_expired(name)]
+        assert kept, "clocks differ and caches round"
+        tenant.clock.advance(60)
+        assert all(memory._has_expired(name) for name in kept)
+
+    def test_X15_a_cache_that_keeps_nothing_lets_nothing_in(
+        self, tenant: Tenant, key: DPoPKey, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+        token = self.token(tenant, key)
+        with caplog.at_level(logging.WARNING, "django_auth0_flow"):
+            answers = [self.ask(token, self.proof(tenant, key, token)) for _ in range(2)]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "cache_forgets")
+            assert answer["Cache-Control"] == "private, no-store"
+            assert "Retry-After" not in answer, "waiting mends no settings"
+        said = [record for record in caplog.records if record.getMessage().startswith("shared_cache_forgets")]
+        assert [record.levelname for record in said] == ["ERROR", "ERROR"]
+        assert "DummyCache" in said[0].getMessage()
+        assert token not in caplog.text
+        unbound = self.token(tenant, None)
+        assert self.ask(unbound, None, scheme="Bearer").status_code == 200, "bearer tokens need no memory"
+
+    def test_X15_nor_does_it_under_rest_framework(self, tenant: Tenant, key: DPoPKey, settings: Any) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.drf"
+        token = self.token(tenant, key)
+        url = "http://testserver/things/"
+        for backend, status in (("locmem.LocMemCache", 200), ("dummy.DummyCache", 503)):
+            settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+            assert self.ask(token, self.proof(tenant, key, token, url=url), path="/things/").status_code == status
 
     def test_no_cache_no_entry(
         self, tenant: Tenant, key: DPoPKey, settings: Any, caplog: pytest.LogCaptureFixture

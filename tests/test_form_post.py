@@ -87,7 +87,7 @@ class TestLogin:
         everything = posted["Location"] + person.client.cookies.output() + str(dict(person.client.session.items()))
         assert answer.fields["code"] not in everything
         assert answer.fields["id_token"] not in everything
-        assert posted["Cache-Control"] == "no-store"
+        assert posted["Cache-Control"] == "private, no-store"
         assert posted["Referrer-Policy"] == "no-referrer"
         person.follow(posted)
         assert is_logged_in(person.client)

@@ -74,7 +74,7 @@ class TestAtTheTenant:
         tenant.fault(fault, endpoint="revoke", times=None, **options)
         answer = client.post(LOGOUT)
         assert (answer.status_code, answer.context["tenant_left"]) == (200, True)
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
         assert not is_logged_in(client)
         assert not LoginSession.objects.exists()
 

@@ -75,7 +75,7 @@ class TestStrictCookies:
         answer = come_back(Client(), url)  # the cookie stays at home
         assert answer.status_code == 200
         assert answer["Referrer-Policy"] == "no-referrer"
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
         assert 'http-equiv="refresh"' in answer.content.decode()
         return answer
 

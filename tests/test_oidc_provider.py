@@ -237,7 +237,7 @@ def test_forged_responses_leave_a_login_alone(site: Site) -> None:
 def test_an_issuer_spelt_otherwise_is_refused(site: Site) -> None:
     site.configure(ISSUER=site.provider.issuer.replace("127.0.0.1", "localhost"))
     response = site.get("/auth0/login/")
-    assert (response.status_code, response.context["code"]) == (503, "issuer_mismatch")
+    assert (response.status_code, response.context["code"]) == (502, "issuer_mismatch")
 
 
 def test_a_wrong_client_secret_is_told_from_a_refused_user(site: Site) -> None:

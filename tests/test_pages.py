@@ -37,6 +37,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "no access token": ("login_failed", {"code": "no_access_token", "no_access_token": True}),
     "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
+    "unusable answer": ("unusable_answer", {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2"}),
     "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
     "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
     "logout": ("logout", {"next": "/a/"}),
@@ -233,7 +234,7 @@ class TestForms:
 
 
 class TestWhatEachPageSays:
-    @pytest.mark.parametrize("name", ["login failed", "unavailable", "forbidden"])
+    @pytest.mark.parametrize("name", ["login failed", "unavailable", "unusable answer", "forbidden"])
     def test_troubles_are_announced_and_name_their_code(self, name: str) -> None:
         page = show(name)
         code = PAGES[name][1]["code"]
@@ -326,7 +327,7 @@ class TestOverHttp:
     def test_logged_out_page_for_a_logout_that_nobody_asked_for(self, logged_in_client: Client) -> None:
         found = logged_in_client.get("/auth0/logged-out/")
         assert Page(found.content.decode()).text["h1"] == "You are still logged in"
-        assert found["Cache-Control"] == "no-store"
+        assert found["Cache-Control"] == "private, no-store"
 
 
 def luminance(colour: str) -> float:

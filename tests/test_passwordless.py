@@ -308,11 +308,12 @@ def test_what_is_wrong_with_message_or_set_up_is_told(tenant: Tenant, code: str,
     assert visitor.path == PAGE or visitor.path.startswith(PAGE + "?")
 
 
-@pytest.mark.parametrize("fault", ["rate-limit", "drop", "html", "list"])
-def test_a_start_that_gets_no_answer_is_503(tenant: Tenant, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "status"), [("rate-limit", 503), ("drop", 503), ("html", 502), ("list", 502)])
+def test_a_start_that_gets_no_usable_answer(tenant: Tenant, fault: str, status: int) -> None:
     tenant.fault(fault, endpoint="passwordless")
     visitor = Visitor()
-    assert ask(visitor).status_code == 503
+    answer = ask(visitor)
+    assert (answer.status_code, "Retry-After" in answer) == (status, status == 503)
     assert "_auth0_pending" not in session_of(visitor.client) or not session_of(visitor.client)["_auth0_pending"]
 
 

@@ -184,7 +184,7 @@ def test_W4_nothing_of_a_login_is_stored_by_caches(client: Client, tenant: Tenan
         client.get("/bare/", headers=FETCH),
     ]
     for answer in answers:
-        assert answer["Cache-Control"] == "no-store"
+        assert answer["Cache-Control"] == "private, no-store"
         has_form = (
             b"csrfmiddlewaretoken" in answer.content
         )  # without a referrer browsers send forms with "Origin: null"

@@ -248,8 +248,15 @@ class Client:
         )
 
     def validate_access_token(self, token: str, audience: str) -> dict[str, Any]:
-        """Validate a JWT access token that this issuer issued for ``audience``."""
-        return validate_access_token(token, issuer=self.issuer, audience=audience, now=self.clock(), leeway=self.leeway)
+        """Validate a JWT access token that this issuer issued for ``audience``, which is not this client."""
+        return validate_access_token(
+            token,
+            issuer=self.issuer,
+            audience=audience,
+            now=self.clock(),
+            leeway=self.leeway,
+            client_id=self.client_id,
+        )
 
     def validate_logout_token(self, token: str) -> dict[str, Any]:
         """Validate a back-channel logout token sent to this client; whether its ``jti`` is new is not checked."""

@@ -24,6 +24,15 @@ KNOWN_OAUTH_ERRORS = frozenset(
 )
 
 
+#: Codes of a TransportError that say: an answer came, and it is none that anybody could use.
+UNUSABLE_ANSWERS = frozenset(
+    """
+    access_token_missing answer_too_large issuer_mismatch malformed_answer metadata_incomplete no_signing_keys
+    token_not_bound token_type_unsupported userinfo_unsupported
+    """.split()
+)
+
+
 class Auth0Error(Exception):
     """Base of everything this package raises on purpose."""
 
@@ -59,6 +68,11 @@ class TransportError(Auth0Error):
         self.answer_lost = answer_lost
         self.retry_after = retry_after
         self.status = status
+
+    @property
+    def is_unusable_answer(self) -> bool:
+        """Tell an answer that can't be used, which is somebody's mistake, from a tenant that is out of reach or busy."""
+        return self.code in UNUSABLE_ANSWERS
 
 
 class OAuthError(Auth0Error):

@@ -7,7 +7,7 @@ from typing import Any
 
 from .authorization import AuthorizationRequest, AuthorizationResponse, code_of
 from .client import Client
-from .errors import CallbackError, TokenValidationError
+from .errors import CallbackError, TokenValidationError, TransportError
 from .tokens import TokenSet, parse_token_response
 
 
@@ -35,10 +35,16 @@ def complete(
 
 
 def access_token_of(client: Client, request: AuthorizationRequest, response: AuthorizationResponse) -> TokenSet:
-    """Return the access token of a response; whose it is, is not known yet. Raises CallbackError or TransportError."""
+    """Return the access token of a response; whose it is, is not known yet. Raises CallbackError.
+
+    What a browser brought says nothing about the tenant's health, so a token that can't be used is no TransportError.
+    """
     if "access_token" not in response.token_answer:
         raise CallbackError("The response has no access token.", code="access_token_missing")
-    tokens = parse_token_response(response.token_answer, now=client.clock(), requested_scope=request.scope)
+    try:
+        tokens = parse_token_response(response.token_answer, now=client.clock(), requested_scope=request.scope)
+    except TransportError as error:
+        raise CallbackError("The response has no usable access token.", code=error.code) from error
     return TokenSet(**{**vars(tokens), "refresh_token": None, "id_token": None})
 
 

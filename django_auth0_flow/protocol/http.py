@@ -151,6 +151,19 @@ class Http:
         return found
 
     def _read(self, response: requests.Response) -> bytes:
+        """Return the body, bounded. One in a content encoding is not even unpacked: ``identity`` was asked for.
+
+        Of an answer that tells of trouble anyway, status and headers are enough.
+        """
+        if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+            if response.status_code == 429 or response.status_code >= 500:
+                return b""
+            raise TransportError(
+                "The tenant's answer has a content encoding that was not asked for.",
+                code="malformed_answer",
+                retryable=False,
+                status=response.status_code,
+            )
         chunks: list[bytes] = []
         size = 0
         for chunk in response.iter_content(16384):

@@ -277,8 +277,12 @@ class KeyClient(PyJWKClient):
 def _json_of(answer: HttpAnswer) -> dict[str, Any]:
     if answer.status == 429:
         raise rate_limited(answer, time.time())
-    if answer.status != 200:
+    if answer.status >= 500:
         raise TransportError("The tenant failed to answer.", status=answer.status)
+    if answer.status != 200:
+        raise TransportError(
+            "The tenant's answer is no document.", code="malformed_answer", retryable=False, status=answer.status
+        )
     return answer.json_object()
 
 

@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 
 from .dpop import Prover, asks_for_nonce
 from .errors import NoAccessToken, OriginNotAllowed
+from .issuer import is_acceptable_endpoint
 from .tls import SharedTlsAdapter
 from .tokens import TokenSource
 
@@ -27,6 +28,11 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
 
 
+def token_origin(url: str) -> str:
+    """Return the origin of ``url`` if a token may go there: https, or http on loopback; else ""."""
+    return origin_of(url) if is_acceptable_endpoint(url) else ""
+
+
 class TokenAuth(AuthBase):
     """Adds the access token to requests for ``origins``, and renews it once when the API answers 401.
 
@@ -37,7 +43,7 @@ class TokenAuth(AuthBase):
 
     def __init__(self, source: TokenSource, origins: Collection[str], prover: Prover | None = None) -> None:
         self._source = source
-        self._origins = frozenset(origin_of(origin) for origin in origins)
+        self._origins = frozenset(map(token_origin, origins))
         self._prover = prover
         #: The same for all of a login's tokens.
         self._dpop_key: str | None = None
@@ -47,7 +53,7 @@ class TokenAuth(AuthBase):
         if not origin or origin not in self._origins:
             raise OriginNotAllowed(
                 f"The access token does not go to {origin or 'an address without an origin'}, "
-                "only to the origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
+                "only to the https origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
             )
         used = self._authorize(request)
         position = _body_position(request)

@@ -31,6 +31,11 @@ ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
 MAX_TOKEN_LENGTH = 256 * 1024
 #: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+#: What ID tokens and logout tokens have and access tokens don't.
+_NOT_IN_ACCESS_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
+#: One of these is in every access token of Auth0 and of the other providers, and in no ID token of Auth0: the client it
+#: was issued to (RFC 9068 §2.2, and other names for it), or what it allows.
+_ABOUT_ACCESS = frozenset({"azp", "client_id", "cid", "appid", "gty", "scope", "scp", "permissions", "roles"})
 #: base64url to base64; whatever else becomes a character that strict decoding refuses, and so does an impossible length.
 _TO_BASE64 = bytes(
     {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte if chr(byte).isalnum() and byte < 128 else ord("!"))
@@ -109,22 +114,28 @@ def validate_access_token(
     audience: str,
     now: float,
     leeway: int,
+    client_id: str = "",
     algorithms: Collection[str] = ("RS256", "PS256"),
 ) -> dict[str, Any]:
     """Return the claims of a JWT access token, in Auth0's profile or that of RFC 9068.
 
-    Checks structure, signature, ``iss``, ``aud``, ``exp``, ``nbf`` and ``sub``. Scopes, permissions and a ``cnf`` binding
-    are the caller's. Opaque and encrypted tokens (five parts) fail with claim ``token``. Raises as validate_id_token.
+    Checks structure, signature, ``iss``, ``aud``, ``exp``, ``nbf`` and ``sub``, and that it is no other kind of token:
+    what is for ``client_id`` is an ID token, whatever else it says. Scopes, permissions and a ``cnf`` binding are the
+    caller's. Opaque and encrypted tokens (five parts) fail with claim ``token``. Raises as validate_id_token.
     RFC 9068 §4; Auth0: Validate Access Tokens.
     """
     header, claims = _verified(token, JoseKeys(issuer, ""), algorithms)
     if header.get("typ", "JWT") not in ("JWT", "jwt", "at+jwt", "application/at+jwt"):
         raise TokenValidationError("typ", "this is another kind of token", expected="at+jwt")
-    if "nonce" in claims or "at_hash" in claims or "events" in claims:
+    if not _NOT_IN_ACCESS_TOKENS.isdisjoint(claims):
         raise TokenValidationError("token", "this is not an access token")
     _check_issuer(claims, issuer.url)
     check_subject(claims)
     _check_audience(claims, audience)
+    if client_id and client_id in _audiences(claims):
+        raise TokenValidationError("aud", "the token is for the client itself, as ID tokens are", expected=audience)
+    if _ABOUT_ACCESS.isdisjoint(claims):
+        raise TokenValidationError("token", "it neither says whom it was issued to nor what it allows")
     _check_times(claims, now=now, leeway=leeway, iat_required=False)
     return claims
 
@@ -277,10 +288,14 @@ def _check_issuer(claims: Mapping[str, Any], issuer: str) -> None:
         raise TokenValidationError("iss", "it is not the configured issuer", expected=issuer)
 
 
-def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+def _audiences(claims: Mapping[str, Any]) -> list[str]:
     found = claims.get("aud")
     members = [found] if isinstance(found, str) else found
-    if not isinstance(members, list) or audience not in [member for member in members if isinstance(member, str)]:
+    return [member for member in members if isinstance(member, str)] if isinstance(members, list) else []
+
+
+def _check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    if audience not in _audiences(claims):
         raise TokenValidationError("aud", "the token is for somebody else", expected=audience)
 
 

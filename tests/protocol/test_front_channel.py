@@ -17,7 +17,7 @@ from django_auth0_flow.protocol.authorization import (
 )
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import no_client_auth
-from django_auth0_flow.protocol.errors import CallbackError, TransportError
+from django_auth0_flow.protocol.errors import CallbackError
 from django_auth0_flow.protocol.front_channel import access_token_of
 from django_auth0_flow.protocol.issuer import Issuer
 from tests.protocol.support import CLIENT_ID, ISSUER, NOW, canned_http
@@ -108,9 +108,9 @@ class TestAccessToken:
         ("answer", "error"),
         [
             ({}, CallbackError),
-            ({"access_token": "x"}, TransportError),
-            ({"access_token": "x y", "token_type": "Bearer"}, TransportError),
-            ({"access_token": "x", "token_type": "mac"}, TransportError),
+            ({"access_token": "x"}, CallbackError),
+            ({"access_token": "x y", "token_type": "Bearer"}, CallbackError),
+            ({"access_token": "x", "token_type": "mac"}, CallbackError),
         ],
         ids=str,
     )

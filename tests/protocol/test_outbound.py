@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, OriginNotAllowed
-from django_auth0_flow.protocol.outbound import ApiSession, TokenAuth, origin_of
+from django_auth0_flow.protocol.outbound import ApiSession, TokenAuth, origin_of, token_origin
 from django_auth0_flow.protocol.tokens import TokenSet
 from tests.protocol.support import Answer, TinyServer
 
@@ -135,6 +135,35 @@ def test_other_origins(url: str) -> None:
 def test_no_usable_origin_allows_nothing(origins: list[str]) -> None:
     with pytest.raises(OriginNotAllowed):
         authorize("https://api.example.com/", *origins)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://api.example.com/v2/", "https://api.example.com:443"),
+        ("http://api.example.com", ""),
+        ("http://api.example.com:443", ""),
+        ("HTTP://api.example.com", ""),
+        ("http://10.0.0.1", ""),
+        ("http://127.0.0.1.evil.example", ""),
+        ("http://localhost.evil.example", ""),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+        ("http://localhost", "http://localhost:80"),
+        ("http://[::1]:8000", "http://::1:8000"),
+        ("https://user:pw@api.example.com/", ""),
+        ("urn:my-api", ""),
+        ("", ""),
+    ],
+)
+def test_X13_where_a_token_may_go(url: str, origin: str) -> None:
+    assert token_origin(url) == origin
+
+
+def test_X13_no_token_goes_in_clear_whoever_allows_it() -> None:
+    for allowed in ("http://api.example.com", "http://api.example.com/v2", "https://api.example.com"):
+        with pytest.raises(OriginNotAllowed):
+            authorize("http://api.example.com/v2/things", allowed)
+    assert authorize("http://localhost:8000/things", "http://localhost:8000") == f"Bearer {TOKEN}"
 
 
 def test_nothing_is_sent_to_another_origin(api: ApiSession, server: TinyServer, stranger: TinyServer) -> None:

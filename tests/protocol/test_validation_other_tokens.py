@@ -81,6 +81,89 @@ def test_bad_access_tokens(
     assert caught.value.claim == claim
 
 
+@pytest.mark.parametrize("audiences", [CLIENT_ID, [CLIENT_ID], [API, CLIENT_ID], [CLIENT_ID, API]], ids=str)
+@pytest.mark.parametrize("typ", ["JWT", "at+jwt", LEFT_OUT], ids=str)
+def test_X12_what_is_for_the_client_itself_is_an_id_token(
+    audiences: Any, typ: Any, key: SigningKey, issuer: Issuer
+) -> None:
+    """Whatever else it says, with scopes and all: by ``AUDIENCE == CLIENT_ID`` nothing could tell the two apart."""
+    for audience in (API, CLIENT_ID):
+        token = id_token(key, access_claims(aud=audiences), typ=typ)
+        with pytest.raises(TokenValidationError) as caught:
+            validate_access_token(token, issuer=issuer, audience=audience, now=NOW, leeway=0, client_id=CLIENT_ID)
+        assert caught.value.claim == "aud"
+
+
+@pytest.mark.parametrize("claim", ["c_hash", "s_hash", "nonce", "at_hash"])
+def test_X12_claims_that_only_id_tokens_have(claim: str, key: SigningKey, issuer: Issuer) -> None:
+    token = id_token(key, access_claims(**{claim: "x"}))
+    with pytest.raises(TokenValidationError, match="not an access token"):
+        validate_access_token(token, issuer=issuer, audience=API, now=NOW, leeway=0)
+
+
+def test_X12_an_id_token_for_another_client_of_ours_has_no_word_about_access(key: SigningKey, issuer: Issuer) -> None:
+    claims = good_claims(aud="another-client", nonce=LEFT_OUT, sid="s", email="ada@example.com", auth_time=NOW)
+    check: dict[str, Any] = {
+        "issuer": issuer,
+        "audience": "another-client",
+        "now": NOW,
+        "leeway": 0,
+        "client_id": CLIENT_ID,
+    }
+    with pytest.raises(TokenValidationError) as caught:
+        validate_access_token(id_token(key, claims), **check)
+    assert caught.value.claim == "token"
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"azp": "m2m", "gty": "client-credentials"},
+        {"client_id": "x"},
+        {"cid": "x", "scp": ["read"]},
+        {"permissions": []},
+        {"scope": ""},
+    ],
+    ids="-".join,
+)
+def test_X12_access_tokens_of_every_profile(about: dict[str, Any], key: SigningKey, issuer: Issuer) -> None:
+    claims = {**good_claims(aud=API, nonce=LEFT_OUT), **about}
+    found = validate_access_token(
+        id_token(key, claims), issuer=issuer, audience=API, now=NOW, leeway=0, client_id=CLIENT_ID
+    )
+    assert found == claims
+
+
+@pytest.mark.parametrize(
+    ("claims", "leeway", "claim"),
+    [
+        ({"exp": NOW}, 0, None),
+        ({"exp": NOW - 1}, 0, "exp"),
+        ({"exp": NOW - 60}, 60, None),
+        ({"exp": NOW - 61}, 60, "exp"),
+        ({"nbf": NOW}, 0, None),
+        ({"nbf": NOW + 1}, 0, "nbf"),
+        ({"nbf": NOW + 60}, 60, None),
+        ({"nbf": NOW + 61}, 60, "nbf"),
+        ({"iat": NOW}, 0, None),
+        ({"iat": NOW + 1}, 0, "iat"),
+        ({"iat": NOW + 60}, 60, None),
+        ({"iat": NOW + 61}, 60, "iat"),
+    ],
+    ids=str,
+)
+def test_the_times_of_access_tokens_to_the_second(
+    claims: dict[str, Any], leeway: int, claim: str | None, key: SigningKey, issuer: Issuer
+) -> None:
+    token = id_token(key, access_claims(**claims))
+    if claim is None:
+        assert validate_access_token(token, issuer=issuer, audience=API, now=NOW, leeway=leeway)["scope"] == "read"
+        return
+    with pytest.raises(TokenValidationError) as caught:
+        validate_access_token(token, issuer=issuer, audience=API, now=NOW, leeway=leeway)
+    assert caught.value.claim == claim
+
+
 def test_opaque_access_token(issuer: Issuer) -> None:
     with pytest.raises(TokenValidationError) as caught:
         validate_access_token("a.b.c.d.e", issuer=issuer, audience=API, now=NOW, leeway=0)
