@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 
 from . import flow, pending, site_urls, transactions
-from .admission import direct_logins
+from .admission import direct_logins, parameters_demanded
 from .conf import get_settings
 from .connection_pool import give_back_connection
 from .direct_errors import reveals_nothing
@@ -83,6 +83,7 @@ def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
     """Return the authorization request that a magic link stands for; its transaction is stored in this browser only."""
     conf = get_settings(waiting.configuration)
     extra = {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
+    extra |= parameters_demanded(conf, view={}, visitor={})
     transaction = transactions.new_transaction(
         conf.name,
         redirect_uri=_callback_url(request, conf.name),

@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from . import answers, direct_flow, mfa_flow, pending, site_urls
-from .admission import demands_organization
+from .admission import tenants_page_needed
 from .conf import get_settings
 from .direct_errors import FINAL_CODES, note_setup_mistake, password_code, passwordless_code
 from .direct_flow import AlreadyWaiting
@@ -80,7 +80,7 @@ class DirectView(_Auth0View):
         """
         if not self.is_enabled():
             raise Http404("This login is switched off.")
-        if demands_organization(request, get_settings(self.configuration)):
+        if tenants_page_needed(request, get_settings(self.configuration)):
             return self.go(answers.login_path(self.configuration, self.next_url))
         check = _CsrfCheck(_any_view)
         check.process_request(request)

@@ -134,7 +134,9 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             f"{where}['AUTHORIZATION_PARAMS']['max_age'] must be a whole number of seconds.",
             "Anything else would never be checked.",
         )
-    forbidden = sorted((RESERVED_PARAMETERS | {"scope", "audience"}).intersection(values.get("FORWARDED_PARAMS", ())))
+    forbidden = sorted(
+        (RESERVED_PARAMETERS | {"scope", "audience", "resource"}).intersection(values.get("FORWARDED_PARAMS", ()))
+    )
     if forbidden:
         yield Problem(
             "E016", f"{where}['FORWARDED_PARAMS'] can't contain {', '.join(forbidden)}.", "A visitor could choose them."

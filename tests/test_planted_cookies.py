@@ -83,7 +83,7 @@ def grace(tenant: Tenant) -> User:
 def open_browser(
     request: pytest.FixtureRequest, tenant: Tenant, auth0_settings: Configure, settings: Any, live_server: LiveServer
 ) -> Callable[[User], CookieBrowser]:
-    """Serve https://www.example.com in one of the ways that a site behind TLS is set up; return who opens browsers there."""
+    """Serve https://www.example.com in one of the ways that sites behind TLS are set up; return who opens browsers."""
     settings.ALLOWED_HOSTS = [HOST]
     headers = {}
     base_url = {} if request.param == "a proxy that says https" else {"BASE_URL": f"https://{HOST}"}
@@ -187,7 +187,7 @@ def test_X1_on_loopback_without_https_a_login_works_under_the_bare_name(
 def test_X1_plain_http_elsewhere_takes_no_cookie_at_all(
     tenant: Tenant, auth0_settings: Configure, settings: Any, live_server: LiveServer, grace: User
 ) -> None:
-    """Where Django is told neither by a header nor by BASE_URL that there is TLS in front, nothing can be planted either."""
+    """Where neither a header nor BASE_URL tells Django of TLS in front, nothing can be planted either."""
     settings.ALLOWED_HOSTS = [HOST]
     origin = f"http://{HOST}"
     tenant.application.callbacks = [f"{origin}{CALLBACK}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from .authorization import AuthorizationRequest, AuthorizationResponse, code_of
 from .client import Client
 from .errors import CallbackError, TokenValidationError
 from .tokens import TokenSet, parse_token_response
+from .validation import check_strength
 
 logger = logging.getLogger("django_auth0_flow.front_channel")
 
@@ -19,13 +20,27 @@ MAX_LIFE = 86400
 
 
 def complete(
-    client: Client, request: AuthorizationRequest, response: AuthorizationResponse, **expected: Any
+    client: Client,
+    request: AuthorizationRequest,
+    response: AuthorizationResponse,
+    *,
+    acr_values: Collection[str] = (),
+    **expected: Any,
 ) -> tuple[TokenSet, dict[str, Any]]:
     """Return the token set and validated ID token claims of a response that ``judge_response`` has let pass.
 
-    ``expected`` as in ``Client.complete``. What the request did not ask for is not looked at. Raises CallbackError when a
-    part is missing, and as ``Client.complete``. OpenID Connect Core §3.1.3, §3.2.2, §3.3.2, §3.3.3.
+    ``acr_values``: the login must be as strong as one of them, if there are any. ``expected`` as in ``Client.complete``.
+    What the request did not ask for is not looked at. Raises CallbackError when a part is missing, and as
+    ``Client.complete``. OpenID Connect Core §3.1.3, §3.2.2, §3.3.2, §3.3.3.
     """
+    tokens, claims = _redeemed(client, request, response, expected)
+    check_strength(claims, acr_values)
+    return tokens, claims
+
+
+def _redeemed(
+    client: Client, request: AuthorizationRequest, response: AuthorizationResponse, expected: Mapping[str, Any]
+) -> tuple[TokenSet, dict[str, Any]]:
     if request.kinds == {"code"}:
         return client.complete(request, code_of(response), **expected)
     first = _front_claims(client, request, response, expected)
