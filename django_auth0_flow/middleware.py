@@ -14,6 +14,7 @@ from . import answers, transaction_cookie
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import FACTS_KEY, Auth0Session
+from .short_sessions import lengthen, send_cookie
 
 logger = logging.getLogger("django_auth0_flow.middleware")
 
@@ -41,6 +42,8 @@ class Auth0Middleware:
         if self.is_async:
             return self._acall(request, login)
         response: HttpResponseBase = self.get_response(request)
+        if request.session.accessed:
+            _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             after_response(request, login)
         if transaction_cookie.has_news(request):
@@ -49,6 +52,8 @@ class Auth0Middleware:
 
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
+        if request.session.accessed:  # so it is in memory: nothing blocks
+            _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
         if transaction_cookie.has_news(request):
@@ -74,6 +79,11 @@ class Auth0Middleware:
 def _login_of(request: HttpRequest) -> Auth0Session:
     login: Auth0Session = request.auth0  # type: ignore[attr-defined]  # set in __call__
     return login
+
+
+def _mind_session_life(request: HttpRequest, response: HttpResponseBase) -> None:
+    lengthen(request.session)
+    send_cookie(request, response)
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:

@@ -52,7 +52,7 @@ ROWS = (
     ("3", "exchange steps connection_pool"),
     # 2
     ("2", "models checks"),
-    ("2", "crypto signals words django_sessions client_address"),
+    ("2", "crypto signals words django_sessions short_sessions client_address"),
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),
