@@ -261,7 +261,9 @@ class PasswordlessCodeView(PasswordlessView):
         if not isinstance(error, OAuthError):
             return self.failure(request, error, next_url=waiting.next_url, retry_url=self.start_url)
         code = passwordless_code(error)
-        return self.refuse(request, error, code, form, is_over=code in FINAL_CODES, **self.context(waiting))
+        if code in FINAL_CODES:
+            waiting = direct_flow.end_passwordless(request, waiting)
+        return self.refuse(request, error, code, form, **self.context(waiting))
 
     def waiting(self, request: HttpRequest) -> Pending | None:
         """Return the login that waits for this code."""
@@ -270,8 +272,14 @@ class PasswordlessCodeView(PasswordlessView):
 
     def context(self, waiting: Pending) -> dict[str, Any]:
         """Return what the template needs of a waiting login."""
-        kind = waiting.data["kind"]
-        return {"kind": kind, "address": waiting.data["address"], "start_url": self.start_url, "next": waiting.next_url}
+        data = waiting.data
+        return {
+            "kind": data["kind"],
+            "address": data["address"],
+            "start_url": self.start_url,
+            "next": waiting.next_url,
+            "is_over": bool(data.get("over")),
+        }
 
 
 class PasswordView(DirectView):
