@@ -14,7 +14,7 @@ from . import answers, transaction_cookie
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import FACTS_KEY, Auth0Session
-from .short_sessions import lengthen, send_cookie
+from .short_sessions import send_cookie, settle
 
 logger = logging.getLogger("django_auth0_flow.middleware")
 
@@ -82,7 +82,7 @@ def _login_of(request: HttpRequest) -> Auth0Session:
 
 
 def _mind_session_life(request: HttpRequest, response: HttpResponseBase) -> None:
-    lengthen(request.session)
+    settle(request.session)
     send_cookie(request, response)
 
 

@@ -17,9 +17,10 @@ SHORT_LIFE = 3661
 _MARK, _RENEWED = "_auth0_short", "_auth0_session_renewed"
 #: Where Django keeps what ``set_expiry`` was given.
 _EXPIRY = "_session_expiry"
+_FAILURES = "_auth0_failures"
 #: Of logins under way and of those that came to nothing.
 _OURS = frozenset(
-    ("_auth0_transactions", "_auth0_pending", "_auth0_failures", "_auth0_initiated", "_auth0_silent", _MARK, _EXPIRY)
+    ("_auth0_transactions", "_auth0_pending", "_auth0_initiated", "_auth0_silent", _FAILURES, _MARK, _EXPIRY)
 )
 
 
@@ -30,8 +31,15 @@ def shorten(session: SessionBase) -> None:
         session.set_expiry(SHORT_LIFE)
 
 
-def lengthen(session: SessionBase) -> None:
-    """Give a session that holds more than logins under way the life that sessions of this site have."""
+def settle(session: SessionBase) -> None:
+    """Give a session that holds more than logins under way the life that sessions of this site have.
+
+    One that is to begin with nothing but a failed login has a short one.
+    """
+    if session.session_key is None and list(session.keys()) == [_FAILURES]:
+        failures = session.pop(_FAILURES)
+        shorten(session)
+        session[_FAILURES] = failures
     if _MARK not in session or _OURS.issuperset(session.keys()):
         return
     del session[_MARK]

@@ -124,6 +124,25 @@ class TestUnderWay:
         assert client.session["_auth0_failures"] == 1
         assert life() == WAITING
 
+    def test_X21_a_failed_login_of_a_browser_without_a_session(self, client: Client, tenant: Tenant) -> None:
+        url = tenant.login(start(client))
+        Session.objects.all().delete()
+        tenant.clock.advance(transactions.MAX_AGE + 1)
+        answer = come_back(Client(headers=NAVIGATE), url)
+        assert answer.status_code == 400
+        assert Session.objects.get().get_decoded()["_auth0_failures"] == 1
+        assert life() == WAITING
+
+    def test_X21_a_logout_that_the_tenant_missed_is_remembered_for_long(self, client: Client, tenant: Tenant) -> None:
+        """Nobody is to be logged in silently by the session that is left there."""
+        walk(client, tenant)
+        tenant.fault("drop", endpoint="revoke", times=None)
+        client.post(LOGOUT)
+        assert client.session["_auth0_silent"]
+        assert life() == USUAL
+        client.get(LOGIN)
+        assert life() == USUAL
+
     def test_X21_logins_that_the_tenant_initiates(self, client: Client, tenant: Tenant) -> None:
         client.cookies["anything"] = "1"
         assert client.get(LOGIN, {"iss": tenant.issuer}).status_code == 302
