@@ -1,4 +1,4 @@
-"""From a validated token set to a user: what is checked and added on the way, and how tokens travel with the user.
+"""What a site demands of every login, and from a validated token set to a user: what is checked and added on the way.
 
 Every kind of login goes through here, Django's own ``LoginView`` with ``Auth0PasswordBackend`` included.
 """
@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from .client_address import visitor_address
 from .conf import Auth0Settings, get_client, get_settings
+from .protocol.authorization import parse_max_age
 from .protocol.direct import DirectLogins
 from .protocol.errors import Auth0Error
 from .protocol.tokens import TokenSet
@@ -50,11 +51,11 @@ def direct_logins(
     """Return Auth0's logins without redirect, for this visitor.
 
     Without a request there is no session to keep a refresh token in, so none is asked for. Raises Auth0Error
-    (``organization_login_needed``) where ``ORGANIZATION`` has every login belong to one: these can't.
+    (``organization_login_needed``, ``stronger_login_needed``) where the site demands what these logins can't bring.
     """
     conf = get_settings(configuration)
-    if demands_organization(request, conf):
-        raise Auth0Error("Logins without redirect belong to no organization.", code="organization_login_needed")
+    if code := tenants_page_needed(request, conf):
+        raise Auth0Error("Logins without redirect can't bring what every login here must have.", code=code)
     scopes = [scope for scope in conf.scope.split() if request is not None or scope != "offline_access"]
     audience = {"audience": conf.audience} if conf.audience else {}
     return DirectLogins(
@@ -65,12 +66,42 @@ def direct_logins(
     )
 
 
-def demands_organization(request: HttpRequest | None, conf: Auth0Settings) -> bool:
-    """Tell whether this site has the visitor log in to an organization; without a request a callable can't deny it."""
+def tenants_page_needed(request: HttpRequest | None, conf: Auth0Settings) -> str:
+    """Return why this visitor must log in on the tenant's own page, as the code of an error; "" if they need not.
+
+    Logins without redirect belong to no organization, and their ID tokens tell no ``acr`` and no ``amr``, also after a
+    second factor. Auth0: Work with Tokens and Organizations, ID token claims.
+    """
     wanted = conf.organization
     if callable(wanted):
-        wanted = (wanted(request) or "") if request is not None else "?"
-    return bool(wanted or conf.authorization_params.get("organization"))
+        wanted = (wanted(request) or "") if request is not None else "?"  # without a request it can't be denied
+    if wanted or conf.authorization_params.get("organization"):
+        return "organization_login_needed"
+    return "stronger_login_needed" if acr_values_demanded(conf) else ""
+
+
+def acr_values_demanded(conf: Auth0Settings) -> list[str]:
+    """Return what ``AUTHORIZATION_PARAMS`` has every login be: as strong as one of these."""
+    return conf.authorization_params.get("acr_values", "").split()
+
+
+def max_age_demanded(conf: Auth0Settings, *asked: Mapping[str, str]) -> int | None:
+    """Return the smallest ``max_age`` of ``AUTHORIZATION_PARAMS`` and of the parameters asked for; None without any."""
+    found = [parse_max_age(values.get("max_age", "")) for values in (conf.authorization_params, *asked)]
+    return min((seconds for seconds in found if seconds is not None), default=None)
+
+
+def parameters_demanded(conf: Auth0Settings, *, view: Mapping[str, str], visitor: Mapping[str, str]) -> dict[str, str]:
+    """Return the request parameters by which nobody asks for less than ``AUTHORIZATION_PARAMS`` does.
+
+    A view's own ``acr_values`` go first, the site's stay; a visitor's change nothing there.
+    """
+    demanded: dict[str, str] = {}
+    if "max_age" in conf.authorization_params:
+        demanded["max_age"] = str(max_age_demanded(conf, view, visitor))
+    if values := acr_values_demanded(conf):
+        demanded["acr_values"] = " ".join(dict.fromkeys([*view.get("acr_values", "").split(), *values]))
+    return demanded
 
 
 def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *, was_asked_for: bool) -> None:

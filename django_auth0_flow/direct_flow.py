@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 
 from . import flow, pending, site_urls, transactions
-from .admission import direct_logins
+from .admission import direct_logins, parameters_demanded
 from .conf import get_settings
 from .connection_pool import give_back_connection
 from .direct_errors import reveals_nothing
@@ -43,14 +43,16 @@ def begin_passwordless(
 ) -> Pending:
     """Have a code or link sent and return the login that waits for it. ``kind``: one of ``PASSWORDLESS``.
 
-    Nobody learns whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError
-    (the address is malformed, the message can't be sent, the set-up) or TransportError.
+    Of equal wishes within RESEND_SECONDS the first one's message is enough, unless its code is used up. Nobody learns
+    whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError (the address
+    is malformed, the message can't be sent, the set-up) or TransportError.
     """
     wanted = {"kind": kind, "address": address}
     stored_kind = "link" if kind == "email-link" else "code"
     if not again:
         last = pending.find_last(request, stored_kind, configuration)
         earliest = get_settings(configuration).clock() - RESEND_SECONDS
+        # One that is over has other data, so it is equal to none.
         if last is not None and (last.data, last.next_url) == (wanted, next_url) and last.started_at > earliest:
             return last
     waiting = pending.add(request, stored_kind, configuration, wanted, next_url=next_url)
@@ -83,6 +85,7 @@ def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
     """Return the authorization request that a magic link stands for; its transaction is stored in this browser only."""
     conf = get_settings(waiting.configuration)
     extra = {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
+    extra |= parameters_demanded(conf, view={}, visitor={})
     transaction = transactions.new_transaction(
         conf.name,
         redirect_uri=_callback_url(request, conf.name),
@@ -119,6 +122,16 @@ def finish_passwordless(request: HttpRequest, waiting: Pending, code: str) -> st
         return logins.log_in_with_code(realm, waiting.data["address"], code, redirect_uri=callback)
 
     return finish_once(request, waiting, code, submit)[0]
+
+
+def end_passwordless(request: HttpRequest, waiting: Pending) -> Pending:
+    """Note that the code sent last to this address logs nobody in any more: the next wish has a new one sent at once."""
+    last = pending.find_last(request, waiting.kind, waiting.configuration)
+    if last is not None and last.id != waiting.id and last.data == waiting.data:
+        pending.update(
+            request, last, over=True
+        )  # the tenant knows one code per address, whichever page it is typed into
+    return pending.update(request, waiting, over=True)
 
 
 # -- password --------------------------------------------------------------------------------------------------------------

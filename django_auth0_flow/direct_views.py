@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from . import answers, direct_flow, mfa_flow, pending, site_urls
-from .admission import demands_organization
+from .admission import tenants_page_needed
 from .conf import get_settings
 from .direct_errors import FINAL_CODES, note_setup_mistake, password_code, passwordless_code
 from .direct_flow import AlreadyWaiting
@@ -80,7 +80,7 @@ class DirectView(_Auth0View):
         """
         if not self.is_enabled():
             raise Http404("This login is switched off.")
-        if demands_organization(request, get_settings(self.configuration)):
+        if tenants_page_needed(request, get_settings(self.configuration)):
             return self.go(answers.login_path(self.configuration, self.next_url))
         check = _CsrfCheck(_any_view)
         check.process_request(request)
@@ -261,7 +261,9 @@ class PasswordlessCodeView(PasswordlessView):
         if not isinstance(error, OAuthError):
             return self.failure(request, error, next_url=waiting.next_url, retry_url=self.start_url)
         code = passwordless_code(error)
-        return self.refuse(request, error, code, form, is_over=code in FINAL_CODES, **self.context(waiting))
+        if code in FINAL_CODES:
+            waiting = direct_flow.end_passwordless(request, waiting)
+        return self.refuse(request, error, code, form, **self.context(waiting))
 
     def waiting(self, request: HttpRequest) -> Pending | None:
         """Return the login that waits for this code."""
@@ -270,8 +272,14 @@ class PasswordlessCodeView(PasswordlessView):
 
     def context(self, waiting: Pending) -> dict[str, Any]:
         """Return what the template needs of a waiting login."""
-        kind = waiting.data["kind"]
-        return {"kind": kind, "address": waiting.data["address"], "start_url": self.start_url, "next": waiting.next_url}
+        data = waiting.data
+        return {
+            "kind": data["kind"],
+            "address": data["address"],
+            "start_url": self.start_url,
+            "next": waiting.next_url,
+            "is_over": bool(data.get("over")),
+        }
 
 
 class PasswordView(DirectView):

@@ -11,7 +11,15 @@ from django.contrib.auth import authenticate, login
 from django.http import HttpRequest
 
 from . import transaction_cookie, transactions
-from .admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
+from .admission import (
+    FreshLogin,
+    acr_values_demanded,
+    check_organization_allowed,
+    detach_login,
+    max_age_demanded,
+    parameters_demanded,
+    with_userinfo,
+)
 from .conf import (
     DEFAULT,
     Auth0Settings,
@@ -22,7 +30,7 @@ from .connection_pool import give_back_connection
 from .mapping import identity_of
 from .models import Grant, LoginSession
 from .protocol import front_channel
-from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of, parse_max_age
+from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
 from .protocol.errors import Auth0Error
 from .protocol.tokens import TokenSet
 from .single_flight import end_row
@@ -70,6 +78,10 @@ def begin_login(
     """
     conf = get_settings(configuration)
     extra = {**conf.authorization_params, **(forwarded or {}), **(parameters or {})}
+    if purpose == transactions.RECHECK:  # looks whether a session lives; how its login was made has been checked then
+        extra = {name: value for name, value in extra.items() if name not in ("max_age", "acr_values")}
+    else:
+        extra |= parameters_demanded(conf, view=parameters or {}, visitor=forwarded or {})
     by_site = (
         (parameters or {}).get("organization")
         or organization_for(request, conf)
@@ -132,12 +144,15 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)
     give_back_connection(transaction.configuration)
+    # Not only what was asked for: a visitor can take that out of the address, and a magic link asks for less.
+    conf, is_login = get_settings(transaction.configuration), transaction.purpose != transactions.RECHECK
     return front_channel.complete(
         client,
         transaction.request(response.state),
         response,
-        max_age=parse_max_age(transaction.parameters.get("max_age", "")),
+        max_age=max_age_demanded(conf, transaction.parameters) if is_login else None,
         organization=transaction.parameters.get("organization"),
+        acr_values=acr_values_demanded(conf) if is_login else (),
     )
 
 

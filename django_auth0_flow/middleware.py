@@ -15,6 +15,7 @@ from .access.current_login import end_if_over
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from .session import Auth0Session
+from .short_sessions import send_cookie, settle
 from .storage.session_facts import FACTS_KEY
 
 logger = logging.getLogger("django_auth0_flow.middleware")
@@ -43,6 +44,8 @@ class Auth0Middleware:
         if self.is_async:
             return self._acall(request, login)
         response: HttpResponseBase = self.get_response(request)
+        if request.session.accessed:
+            _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             after_response(request, login)
         if transaction_cookie.has_news(request):
@@ -51,6 +54,8 @@ class Auth0Middleware:
 
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
+        if request.session.accessed:  # so it is in memory: nothing blocks
+            _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
         if transaction_cookie.has_news(request):
@@ -78,6 +83,11 @@ class Auth0Middleware:
 def _login_of(request: HttpRequest, names: Collection[str]) -> Auth0Session:
     login: Auth0Session = request.auth0  # type: ignore[attr-defined]  # set in __call__
     return login.for_configuration(*names)
+
+
+def _mind_session_life(request: HttpRequest, response: HttpResponseBase) -> None:
+    settle(request.session)
+    send_cookie(request, response)
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:

@@ -26,6 +26,7 @@ from django.http import HttpRequest
 from .conf import DEFAULT, get_settings
 from .crypto import UnsealError, seal, secrets_of, unseal
 from .models import LoginSession
+from .short_sessions import renew, shorten
 from .transactions import change_stored, write_lock
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ def add(
         stored[pending.id] = {**_dump(pending), "origin": origin}
 
     change_stored(request, SESSION_KEY, change)
+    renew(request)
     return pending
 
 
@@ -211,6 +213,7 @@ def move_on(
     ended = old.session_key is not None and not old.exists(old.session_key)
     if not (ended and USER_SESSION_KEY in old):
         new.update(dict(old.items()))
+    shorten(new)
     if origin:
         new[SESSION_KEY] = {key: entry for key, entry in new.get(SESSION_KEY, {}).items() if key != origin}
     new.create()

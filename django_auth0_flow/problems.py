@@ -53,6 +53,16 @@ def front_channel_problems(where: str, values: Mapping[str, Any]) -> Iterator[Pr
             "Auth0 knows organizations at its own login page only: PASSWORDLESS and PASSWORD_REALM logins have none.",
             is_error=False,
         )
+    if values.get("AUTHORIZATION_PARAMS", {}).get("acr_values", "").split() and (
+        values.get("PASSWORDLESS") or values.get("PASSWORD_REALM")
+    ):
+        yield Problem(
+            "W026",
+            f"{where}['AUTHORIZATION_PARAMS'] demands acr_values, and logins on this site that can't satisfy them.",
+            "Auth0 names acr and amr after a login on its own page only: PASSWORDLESS and PASSWORD_REALM logins are "
+            "refused. Drop them, or ask per view: @auth0_login_required(acr_values=...).",
+            is_error=False,
+        )
     seconds = values.get("RECHECK_SECONDS", 0)
     if seconds and not 60 <= seconds <= 30 * 86400:
         yield Problem(

@@ -11,14 +11,15 @@ from functools import cached_property
 from django.http import HttpRequest
 
 from .conf import Auth0Settings
+from .protocol import validation
 from .protocol.errors import TokenValidationError
-from .protocol.validation import check_organization
+from .protocol.validation import check_organization, is_as_strong_as
 from .session import Auth0Session
 
 #: What a view may ask of the organization: an id or name, True for any, or a callable that says so for a request.
 OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
-#: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
-MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+#: What Auth0 calls a login with a second factor, for ``acr_values``.
+MULTI_FACTOR = validation.MULTI_FACTOR
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,7 @@ class Requirement:
         return bool(tokens.refresh_token) or not tokens.is_expired(login.configuration.clock())
 
     def _is_strong(self, login: Auth0Session, acr_values: list[str]) -> bool:
-        if login.claims.get("acr") in acr_values:
-            return True
-        methods = login.claims.get("amr")
-        return MULTI_FACTOR in acr_values and isinstance(methods, list) and "mfa" in methods
+        return is_as_strong_as(login.claims, acr_values)
 
     def _is_recent(self, login: Auth0Session, max_age: int) -> bool:
         auth_time = login.claims.get("auth_time")

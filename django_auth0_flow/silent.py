@@ -159,10 +159,11 @@ def add_access_token(request: HttpRequest, response: AuthorizationResponse, tran
         raise CallbackError("The login that wanted this access token is over.", code="state_unknown")
     flow.judge_origin(response, transaction)
     client, conf = get_client(transaction.configuration), get_settings(transaction.configuration)
-    tokens = front_channel.access_token_of(client, transaction.request(response.state), response)
+    asked = transaction.request(response.state)
+    tokens = front_channel.access_token_of(client, asked, response)
     row = login.login_session
-    audience = transaction.parameters.get("audience", conf.audience)
-    front_channel.check_access_token(client, tokens, subject=row.grant.claims["sub"], audience=audience)
+    audience = front_channel.audience_of(asked)
+    tokens = front_channel.check_access_token(client, tokens, subject=row.grant.claims["sub"], audience=audience)
     kept = row.grant.tokens
     row.save_grant(
         replace(row.grant, tokens=replace(tokens, id_token=kept.id_token, refresh_token=kept.refresh_token)),

@@ -45,7 +45,10 @@ def issue(request: HttpRequest, state: str, configuration: str) -> None:
         keys=secrets_of(configuration),
         context=_context(state, configuration),
     )
-    waiting, own = _waiting(request), _names(state)[not _is_https(request, configuration)]
+    waiting, own = _waiting(request), _name_of(request, state, configuration)
+    if own is None:
+        logger.warning("form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http")
+        return
     waiting[own] = f"{int(now)}.{value}"
     # Only what this site has set: a neighbour may plant other names, also such as no answer can delete.
     known = [name for name in request.COOKIES if name[:-_DIGITS] == own[:-_DIGITS] and _DIGEST.match(name[-_DIGITS:])]
@@ -55,8 +58,8 @@ def issue(request: HttpRequest, state: str, configuration: str) -> None:
 
 def session_key_of(request: HttpRequest, state: str, configuration: str) -> str | None:
     """Return the key of the session that waits for ``state``, if this browser has the cookie; the cookie is spent."""
-    name = next((name for name in _names(state) if name in request.COOKIES), None)
-    if name is None:
+    name = _name_of(request, state, configuration)
+    if name is None or name not in request.COOKIES:
         return None
     _waiting(request)[name] = None
     sealed = request.COOKIES[name].partition(".")[2]
@@ -85,19 +88,7 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
             response.delete_cookie(name, samesite="None")
             response.cookies[name]["secure"] = True
             continue
-        secure = name.startswith(_HOST) or _is_loopback(request)
-        if not secure:
-            logger.warning(
-                "form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http"
-            )
-        response.set_cookie(
-            name,
-            value,
-            max_age=transactions.MAX_AGE,
-            secure=secure,
-            httponly=True,
-            samesite="None" if secure else "Lax",
-        )
+        response.set_cookie(name, value, max_age=transactions.MAX_AGE, secure=True, httponly=True, samesite="None")
 
 
 def _waiting(request: HttpRequest) -> dict[str, str | None]:
@@ -105,10 +96,17 @@ def _waiting(request: HttpRequest) -> dict[str, str | None]:
     return found
 
 
-def _names(state: str) -> tuple[str, str]:
-    """Return the cookie's name for https, and for plain http on loopback, where browsers refuse the prefix."""
+def _name_of(request: HttpRequest, state: str, configuration: str) -> str | None:
+    """Return the one name that the cookie of ``state`` has at this site; None where browsers send it to nobody.
+
+    With https it has the prefix, always: under the bare name any neighbouring subdomain can plant one, and the answer of
+    this browser would be laid down in the session of whoever sealed it. Browsers refuse the prefix on plain http, which
+    only loopback may speak.
+    """
     name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-    return _HOST + name, name
+    if _is_https(request, configuration):
+        return _HOST + name
+    return name if _is_loopback(request) else None
 
 
 def _context(state: str, configuration: str) -> str:
@@ -122,6 +120,7 @@ def _age_of(value: str) -> int:
 
 
 def _is_https(request: HttpRequest, configuration: str) -> bool:
+    """Tell whether browsers reach this site by https, also behind a proxy that Django knows only by BASE_URL."""
     return request.is_secure() or get_settings(configuration).base_url.startswith("https://")
 
 

@@ -24,6 +24,7 @@ from .crypto import UnsealError, seal, secrets_of, unseal
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
 from .protocol.dpop import DPoPKey
 from .protocol.errors import CallbackError
+from .short_sessions import renew, shorten
 
 SESSION_KEY = "_auth0_transactions"
 #: Seconds that a login may take, and how many may be under way in one session.
@@ -136,6 +137,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
         pending[_key(state)] = asdict(transaction)
 
     change_stored(request, SESSION_KEY, add)
+    renew(request)
     return state
 
 
@@ -272,6 +274,7 @@ def _change_unsaved(
     if only_if and only_if not in pending:
         return None
     result = change(pending)
+    shorten(session)
     session[name] = pending
     return result
 

@@ -22,6 +22,7 @@ _WORDS: dict[str, Promise] = {
     "user_blocked": _("Your account is blocked."),
     "not_staff": _("This part of the site is for its staff, and your account is not among them."),
     "organization_login_needed": _("This site needs a login to an organization, on the login service's own page."),
+    "stronger_login_needed": _("This site needs a stronger login, on the login service's own page."),
     "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
     "password_leaked": _("This password has become known to others. Please choose a new one."),
     "password_change_required": _("This password has to be changed before it can be used again."),
@@ -102,6 +103,7 @@ _WORDS: dict[str, Promise] = {
     "token_not_bound": _UNUSABLE_ANSWER,
     "userinfo_unsupported": _UNUSABLE_ANSWER,
     "signing_key_not_found": _WRONG_TOKEN,
+    "token_acr": _("This site needs a stronger login, for example with a second factor."),
     # A login that was good once.
     "identity_changed": _ENDED,
     "login_session_ended": _ENDED,

@@ -222,8 +222,10 @@ class TestCookie:
             tenant.clock.advance(1)
             person._lose_cookies()
             assert len(transaction_cookies(person)) <= MAX_COOKIES
+        person.forget_trail()
         person.follow(person.bring(answers[-MAX_COOKIES]))
         assert is_logged_in(person.client)
+        assert person.asked() == []  # it did not have to start again: the oldest ones gave way
 
 
 class TestAttacks:
@@ -235,6 +237,17 @@ class TestAttacks:
         person.follow(person.bring(first))
         assert is_logged_in(person.client)
         assert len(person.asked()) == 2
+
+    @pytest.mark.parametrize("filler", ["(", "\u00e9", "g", "0"], ids=ascii)
+    def test_F12_nor_where_a_bare_name_counts(self, tenant: Tenant, filler: str) -> None:
+        """On loopback any other port is a neighbour: names that no answer can delete are left alone."""
+        tenant.application.callbacks = [f"http://localhost{CALLBACK}"]
+        person = Person(tenant, site="http://localhost")
+        for number in range(2 * MAX_COOKIES):
+            name = f"auth0_login_{filler * 14}{number:02d}"
+            dict.__setitem__(person.client.cookies, name, self.planted(name))
+        person.follow(person.bring(answer_for(person)))
+        assert is_logged_in(person.client)
 
     def planted(self, name: str) -> Morsel[str]:
         """Return a cookie as it comes with a request, whatever its name."""

@@ -339,6 +339,26 @@ def test_the_same_form_sent_again_after_the_login_leads_on(tenant: Tenant) -> No
     assert LoginSession.objects.count() == 1
 
 
+@pytest.mark.parametrize("page", [PAGE, *DJANGO_LOGINS])
+def test_the_same_user_who_logs_in_twice_has_one_login(tenant: Tenant, page: str, settings: Any) -> None:
+    """Django keeps the session and its key then; here the key changes and the new login takes the old one's place."""
+    visitor = Visitor()
+    log_in(visitor, next_url="/plain/")
+    before, key = LoginSession.objects.get(), visitor.client.session.session_key
+    user = before.identity.user
+    user.is_staff = True  # else the admin's own page lets nobody in
+    user.save()
+    token = visitor.client.cookies["csrftoken"].value
+    answer = visitor.client.post(page, {**ADA, "next": "/plain/", "csrfmiddlewaretoken": token})
+    assert answer["Location"] == "/plain/"
+    after = LoginSession.objects.get()
+    assert after.pk != before.pk
+    assert visitor.client.session.session_key not in (key, None)
+    assert after.session_key == visitor.client.session.session_key
+    assert session_of(visitor.client)[FACTS_KEY]["id"] == after.pk.hex
+    assert visitor.open("/token/").content.decode() == after.grant.tokens.access_token
+
+
 def test_the_same_form_sent_again_with_the_old_cookies_logs_in_too(tenant: Tenant) -> None:
     visitor = Visitor()
     visitor.open(PAGE, next="/plain/")

@@ -206,6 +206,101 @@ def test_after_too_many_wrong_codes_only_a_new_one_helps(tenant: Tenant) -> None
     assert visitor.path == "/plain/"
 
 
+def use_up(visitor: Visitor, tenant: Tenant) -> None:
+    """Enter wrong codes until the tenant takes none any more."""
+    for _ in range(3):
+        assert visitor.submit("code", code=wrong(tenant)).context["code"] == "wrong_code"
+    assert visitor.submit("code", code=str(tenant.last_message().code)).context["code"] == "too_many_codes"
+
+
+@pytest.mark.parametrize(("kind", "address"), [("email-code", ADDRESS), ("sms", PHONE)], ids=["email", "sms"])
+@pytest.mark.parametrize("end", ["used up", "expired"])
+def test_a_code_that_is_over_is_followed_by_a_new_one_at_once(
+    tenant: Tenant, kind: str, address: str, end: str
+) -> None:
+    """No ten seconds of "a code is on its way" in which every code is refused, for whoever starts again."""
+    visitor = Visitor()
+    ask(visitor, kind, address)
+    if end == "used up":
+        use_up(visitor, tenant)
+    else:
+        tenant.fault(
+            "refuse", error="invalid_grant", description="The verification code has expired. Please try again."
+        )
+        assert visitor.submit("code", code=str(tenant.last_message().code)).context["code"] == "code_expired"
+    ask(visitor, kind, address)
+    assert len(tenant.outbox) == 2
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_the_page_of_a_used_up_code_says_so_until_a_new_one_is_sent(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    path = visitor.path
+    use_up(visitor, tenant)
+    for _ in range(2):
+        assert "is on its way" not in visitor.text
+        assert not [form for form in visitor.forms() if "code" in form.fields]
+        visitor.open(path)  # reloaded
+    visitor.submit("again", again="1")
+    assert "is on its way" in visitor.text
+    assert len(tenant.outbox) == 2
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_a_code_used_up_in_an_older_tab_is_followed_by_a_new_one_as_well(tenant: Tenant) -> None:
+    """The tenant knows one code per address, whichever page it is typed into."""
+    older, newer = Visitor(), Visitor()
+    newer.client = older.client
+    ask(older)
+    newer.open(older.path)
+    newer.submit("again", again="1")
+    assert older.path != newer.path
+    use_up(older, tenant)
+    ask(newer)
+    assert len(tenant.outbox) == 3
+    newer.submit("code", code=str(tenant.last_message().code))
+    assert newer.path == "/plain/"
+
+
+def test_a_wrong_code_alone_sends_nothing_new(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    visitor.submit("code", code=wrong(tenant))
+    ask(visitor)
+    assert len(tenant.outbox) == 1
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_two_wishes_after_a_used_up_code_are_one_message(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    use_up(visitor, tenant)
+    visitor.open(PAGE, next="/plain/")
+    path, data = visitor.filled("address", address=ADDRESS, kind="email-code")
+    assert visitor.client.post(path, data)["Location"] == visitor.client.post(path, data)["Location"]
+    assert len(tenant.outbox) == 2
+
+
+def test_another_address_of_this_browser_keeps_its_code(tenant: Tenant) -> None:
+    visitor, other = Visitor(), Visitor()
+    other.client = visitor.client
+    ask(visitor)
+    ask(other, address="other@example.com")
+    kept = str(tenant.last_message().code)
+    used = next(message for message in tenant.outbox if message.to == ADDRESS)
+    for _ in range(3):
+        visitor.submit("code", code=f"{(int(str(used.code)) + 1) % 1_000_000:06d}")
+    assert visitor.submit("code", code=str(used.code)).context["code"] == "too_many_codes"
+    ask(other, address="other@example.com")
+    assert len(tenant.outbox) == 2
+    other.submit("code", code=kept)
+    assert other.path == "/plain/"
+
+
 def test_a_code_that_no_code_can_be_costs_no_attempt(tenant: Tenant) -> None:
     visitor = Visitor()
     ask(visitor)

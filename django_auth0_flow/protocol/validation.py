@@ -36,6 +36,8 @@ _NOT_IN_ACCESS_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "even
 #: One of these is in every access token of Auth0 and of the other providers, and in no ID token of Auth0: the client it
 #: was issued to (RFC 9068 §2.2, and other names for it), or what it allows.
 _ABOUT_ACCESS = frozenset({"azp", "client_id", "cid", "appid", "gty", "scope", "scp", "permissions", "roles"})
+#: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
+MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 #: base64url to base64; whatever else becomes a character that strict decoding refuses, and so does an impossible length.
 _TO_BASE64 = bytes(
     {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte if chr(byte).isalnum() and byte < 128 else ord("!"))
@@ -190,6 +192,23 @@ def check_organization(claims: Mapping[str, Any], organization: str) -> None:
         found = found.lower() if isinstance(found, str) else found
     if not isinstance(found, str) or found != expected:
         raise TokenValidationError(claim, "it is not the organization asked for", expected=organization)
+
+
+def is_as_strong_as(claims: Mapping[str, Any], acr_values: Collection[str]) -> bool:
+    """Tell whether a login's ``acr`` is one of ``acr_values``; for Auth0's multi-factor policy ``amr`` may say so too."""
+    found, methods = claims.get("acr"), claims.get("amr")
+    if isinstance(found, str) and found in acr_values:
+        return True
+    return MULTI_FACTOR in acr_values and isinstance(methods, list) and "mfa" in methods
+
+
+def check_strength(claims: Mapping[str, Any], acr_values: Collection[str]) -> None:
+    """Raise TokenValidationError (``acr``) for a login that is not as strong as one of these; none demand nothing.
+
+    OpenID Connect Core §3.1.2.1, §5.5.1.1: the request is a wish, and whoever made it checks the answer.
+    """
+    if acr_values and not is_as_strong_as(claims, acr_values):
+        raise TokenValidationError("acr", "the login is weaker than asked for", expected=" ".join(acr_values))
 
 
 def equal_secrets(left: str, right: str) -> bool:
