@@ -20,6 +20,7 @@ from django.test import Client
 from django_auth0_flow.backends import Auth0Backend
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from tests.picky_api import picky_api
 from tests.walk import FETCH, come_back, is_logged_in, start, walk
 
 DAY = 86400
@@ -124,11 +125,17 @@ def test_F5_a_double_click_exchanges_the_code_once(tenant: Tenant) -> None:
     assert LoginSession.objects.count() == 1
 
 
-def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable[[], Any]) -> list[Any]:
+def while_a_refresh_is_under_way(
+    client: Client,
+    tenant: Tenant,
+    *jobs: Callable[[], Any],
+    leader: Callable[[], Any] | None = None,
+    after: float = DAY,
+) -> list[Any]:
     """Let one request refresh at a slow tenant, and the jobs begin meanwhile; return all results, its own first."""
-    tenant.clock.advance(DAY)
+    tenant.clock.advance(after)
     tenant.fault("slow", seconds=1, endpoint="token")
-    leader = same_browser(client)
+    first = same_browser(client)
 
     def waiting_for_the_leader(job: Callable[[], Any]) -> Callable[[], Any]:
         def begin() -> Any:
@@ -140,7 +147,7 @@ def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable
 
         return begin
 
-    return at_once(lambda: leader.get("/token/"), *map(waiting_for_the_leader, jobs))
+    return at_once(leader or (lambda: first.get("/token/")), *map(waiting_for_the_leader, jobs))
 
 
 def test_R3_requests_of_one_process_share_the_answer_to_one_refresh(tenant: Tenant) -> None:
@@ -159,6 +166,30 @@ def test_R3_requests_of_one_process_share_a_failure(tenant: Tenant) -> None:
     tab = same_browser(client)
     answers = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/token/"))
     assert [answer["Location"] for answer in answers] == ["/auth0/login/?next=%2Ftoken%2F"] * 2
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+def test_R3_a_token_that_is_stale_but_lives_is_used_without_waiting(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    old = LoginSession.objects.get().grant.tokens.access_token
+    tab = same_browser(client)
+    answers = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/unmarked-token/"), after=DAY - 30)
+    new = LoginSession.objects.get().grant.tokens.access_token
+    assert [answer.content.decode() for answer in answers] == [new, old]
+    assert new != old
+
+
+def test_R3_requests_that_want_what_the_tenant_does_not_give_ask_once(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tenant.application.refresh_policies = {"https://billing.example.com": ["read:invoices"]}
+
+    def asking() -> Any:
+        return same_browser(client).get("/unmarked-token/", {"audience": "https://unknown.example.com"})
+
+    answers = while_a_refresh_is_under_way(client, tenant, asking, leader=asking)
+    assert [answer.status_code for answer in answers] == [400, 400]
     assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
 
 
@@ -205,3 +236,43 @@ def test_W8_each_visitor_gets_their_own_token(tenant: Tenant) -> None:
         subjects = {jwt.decode(token, options={"verify_signature": False})["sub"] for token in tokens}
         assert subjects == {user.sub}
     assert tenant.count("/oauth/token", grant_type="refresh_token") == len(users)
+
+
+@pytest.mark.parametrize("path", ["/token/", "/call/"], ids=["after-a-refresh", "after-the-login"])
+def test_R3_requests_whose_token_an_api_rejects_refresh_once(tenant: Tenant, auth0_settings: Any, path: str) -> None:
+    """All have sent the same token when the API's 401 reaches them; the token is seconds old."""
+    client = Client()
+    with picky_api() as api:
+        auth0_settings(API_ORIGINS=[api.origin])
+        walk(client, tenant)
+        if path == "/token/":
+            tenant.clock.advance(DAY)
+            assert client.get(path).status_code == 200
+        before = tenant.count("/oauth/token", grant_type="refresh_token")
+        tenant.clock.advance(2)
+        old = LoginSession.objects.get().grant.tokens.access_token
+        api.rejects, api.meeting = lambda token: token == old, threading.Barrier(16)
+        tabs = [same_browser(client) for _ in range(16)]
+        answers = at_once(*[lambda tab=tab: tab.get("/call/", {"url": api.url}) for tab in tabs])
+        assert [answer.status_code for answer in answers] == [200] * 16
+        assert len(set(api.tokens)) == 2
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == before + 1
+
+        api.rejects, api.meeting = lambda token: True, None
+        answers = at_once(*[lambda tab=tab: tab.get("/call/", {"url": api.url}) for tab in tabs])
+        assert [answer.status_code for answer in answers] == [401] * 16
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == before + 1
+
+
+def test_R3_who_waits_for_another_api_does_not_get_the_leaders_failure(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tenant.application.refresh_policies = {"https://billing.example.com": ["read:invoices"]}
+    refused, own = same_browser(client), same_browser(client)
+    refused_answer, own_answer = while_a_refresh_is_under_way(
+        client,
+        tenant,
+        lambda: own.get("/unmarked-token/"),
+        leader=lambda: refused.get("/unmarked-token/", {"audience": "https://unknown.example.com"}),
+    )
+    assert (refused_answer.status_code, own_answer.status_code) == (400, 200)
