@@ -153,7 +153,7 @@ def test_a_refused_login_stores_nothing_and_the_next_one_works(
     assert answer["Cache-Control"] == "private, no-store"
     assert answer["Referrer-Policy"] == "no-referrer"
     assert "<script>" not in answer.content.decode()
-    assert (int(answer.get("Retry-After", 0)) > 0) is (answer.status_code == 503)
+    assert (int(answer.get("Retry-After", "0")) > 0) is (answer.status_code == 503)
     assert_nothing_stored(client)
     tenant.clear_faults()
     # The page's own way on works.

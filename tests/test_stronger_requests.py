@@ -125,7 +125,7 @@ class TestPushedRequests:
         answer = client.get(path, headers=NAVIGATE)
         status = 502 if code == "malformed_answer" else 503
         assert (answer.status_code, code_shown(answer)) == (status, code)
-        assert (int(answer.get("Retry-After", 0)) > 0) is (status == 503)
+        assert (int(answer.get("Retry-After", "0")) > 0) is (status == 503)
         assert client.get(path, headers=NAVIGATE).status_code == 302
 
     def test_a_tenant_that_takes_none_is_a_mistake_of_the_set_up_never_a_plain_request(
