@@ -91,7 +91,7 @@ def test_C11_organizations_that_nobody_asked_for(
         ({"authorization_params": {"acr_values": " "}}, ""),
         ({"authorization_params": {"max_age": "300"}}, ""),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ascii(sorted(value)),
 )
 def test_what_logins_without_redirect_cant_bring(values: dict[str, Any], code: str) -> None:
     assert tenants_page_needed(RequestFactory().get("/"), conf(**values)) == code
