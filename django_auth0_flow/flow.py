@@ -201,12 +201,12 @@ def store_login(
     row = LoginSession(
         identity=identity_of(user, fresh.claims),
         configuration=conf.name,
-        session_key=request.session.session_key or "",
         sid_key=LoginSession.sid_key_for(fresh.claims["iss"], fresh.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
     if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
         row.pk = login_id
+    row.session_key = request.session.session_key
     row.grant = Grant(fresh.tokens, fresh.claims)
     row.save(force_insert=True)
     request.session[FACTS_KEY] = {

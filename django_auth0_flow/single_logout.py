@@ -88,7 +88,7 @@ def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
     current: LoginSession | None = row
     while current is not None:
         deleted = _delete_session(current)
-        if _rows().filter(pk=current.pk, session_key=current.session_key).delete()[0]:
+        if _rows().filter(pk=current.pk, session_digest=current.session_digest).delete()[0]:
             break
         current = _rows().filter(pk=current.pk).first()
     return current, deleted

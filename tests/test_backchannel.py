@@ -263,7 +263,7 @@ def test_B1_session_key_that_changes_during_the_logout_is_followed(
     moved = db_sessions.SessionStore()
     moved.update(client.session.items())
     moved.save()
-    interrupt(lambda: LoginSession.objects.filter(pk=row.pk).update(session_key=moved.session_key))
+    interrupt(lambda: row_of(client).follow_session(moved.session_key))
     assert_done(send(tenant.make_logout_token(sid=sid_of(row))))
     assert not LoginSession.objects.exists()
     assert not db_sessions.SessionStore.get_model_class().objects.exists()

@@ -162,8 +162,8 @@ def test_session_key_that_changes_between_look_and_deletion_is_spared(identity: 
     long_missing(identity, 2)
 
     def change_key(reason: str, login_session: LoginSession, **kwargs: Any) -> None:
-        others = LoginSession.objects.exclude(pk=login_session.pk)
-        others.update(session_key="another", session_missing_since=None)
+        for other in LoginSession.objects.exclude(pk=login_session.pk):
+            other.follow_session("another")
 
     login_session_ended.connect(change_key)
     try:

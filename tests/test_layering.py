@@ -52,7 +52,8 @@ ROWS = (
     ("3", "exchange steps connection_pool"),
     # 2
     ("2", "models checks"),
-    ("2", "crypto signals words django_sessions client_address"),
+    ("2", "logout_tokens session_keys"),
+    ("2", "crypto db_types signals words django_sessions client_address"),
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),
