@@ -95,12 +95,12 @@ class _LookAndEndAdmin(_ModelAdmin):
         self.delete_queryset(request, self.model._default_manager.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """End what hangs on the rows, then delete them."""
+        """End what hangs on the rows, then delete them; they stay as long as something of it could not be ended."""
         keys = list(queryset.values_list("pk", flat=True))
-        self._end(request, queryset)
-        self.model._default_manager.filter(pk__in=keys).delete()
+        if not self._end(request, queryset).left:
+            self.model._default_manager.filter(pk__in=keys).delete()
 
-    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> Ended:
         rows = list(self.login_sessions(queryset).select_related("identity"))
         own_digest = LoginSession.digest_of(request.session.session_key)
         own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
@@ -109,6 +109,7 @@ class _LookAndEndAdmin(_ModelAdmin):
             logout(request)  # or Django would save a session that is gone
         for level, text in outcome(ended):
             self.message_user(request, text, level)
+        return ended
 
 
 def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
@@ -118,8 +119,8 @@ def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
     yield messages.SUCCESS if count else messages.INFO, text % {"count": count}
     if ended.left:
         text = ngettext(
-            "%(count)d session could not be deleted: its visitor stays logged in here, but can call no API.",
-            "%(count)d sessions could not be deleted: their visitors stay logged in here, but can call no API.",
+            "%(count)d session could not be deleted: its visitor stays logged in here. Please try again.",
+            "%(count)d sessions could not be deleted: their visitors stay logged in here. Please try again.",
             ended.left,
         )
         yield messages.ERROR, text % {"count": ended.left}

@@ -20,7 +20,7 @@ from django.views.generic import View
 from .conf import configuration_for, get_client
 from .models import SpentLogoutToken
 from .protocol.errors import Auth0Error
-from .single_logout import end_sessions
+from .single_logout import Ended, end_sessions
 
 logger = logging.getLogger("django_auth0_flow.backchannel")
 
@@ -73,18 +73,19 @@ class BackchannelLogoutView(View):
 
     @sensitive_variables()
     def log_out(self, configuration: str, token: str) -> HttpResponse:
-        """Judge the token, spend its ``jti`` and end what it names."""
+        """Judge the token, spend its ``jti`` and end what it names; the ``jti`` is given back unless all of that ended."""
         started = time.monotonic()
         client = get_client(configuration)
         claims = client.validate_logout_token(token)
         issuer, jti = claims["iss"], claims["jti"]
         if not SpentLogoutToken.objects.spend(issuer, jti, expires_at=claims["exp"] + client.leeway):
             raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
+        ended: Ended | None = None
         try:
             ended = end_sessions(configuration, sid=claims.get("sid"), subject=claims.get("sub"))
-        except DatabaseTrouble:
-            SpentLogoutToken.objects.give_back(issuer, jti)
-            raise
+        finally:
+            if ended is None or ended.left:
+                SpentLogoutToken.objects.give_back(issuer, jti)
         logger.info(
             "backchannel_logout configuration=%s by=%s ended=%d left=%d duration_ms=%d",
             configuration,

@@ -16,6 +16,7 @@ from django.test import Client
 
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from tests import stubborn_sessions
 from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
@@ -271,6 +272,24 @@ class TestEnding:
         text = end(staff, ROWS, row_of(ada).pk)
         assert "1 login was ended" in text
         assert "tenant has revoked" not in text
+        assert not is_logged_in(ada)
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    @pytest.mark.parametrize("action", ["end_logins", "delete_selected"])
+    def test_X10_a_session_that_can_t_be_deleted_is_said_and_its_login_can_be_ended_again(
+        self, staff: Client, ada: Client, settings: Any, path: str, action: str
+    ) -> None:
+        settings.SESSION_ENGINE = "tests.stubborn_sessions"
+        stubborn_sessions.spared = ada.session.session_key
+        row = row_of(ada)
+        key = row.pk if path == ROWS else row.identity_id
+        text = end(staff, path, key, action=action, post="yes")
+        assert "1 session could not be deleted: its visitor stays logged in here. Please try again." in text
+        assert LoginSession.objects.get() == row
+        assert is_logged_in(ada)
+        stubborn_sessions.spared = None
+        assert "1 login was ended on this site." in end(staff, path, key, action=action, post="yes")
+        assert not LoginSession.objects.exists()
         assert not is_logged_in(ada)
 
     @pytest.mark.parametrize("storage", ["fallback.FallbackStorage", "session.SessionStorage"])

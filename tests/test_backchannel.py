@@ -269,21 +269,63 @@ def test_B1_session_key_that_changes_during_the_logout_is_followed(
     assert not db_sessions.SessionStore.get_model_class().objects.exists()
 
 
-def test_B1_session_that_cannot_be_deleted_ends_when_it_is_used(
-    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant, caplog: pytest.LogCaptureFixture
+def fail_to_delete() -> None:
+    raise RuntimeError("this engine is down")
+
+
+@pytest.mark.parametrize("repeat", ["the same token", "a new token"])
+def test_X10_session_that_cannot_be_deleted_is_ended_by_the_repeat(
+    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant, caplog: pytest.LogCaptureFixture, repeat: str
 ) -> None:
-    def fail() -> None:
-        raise RuntimeError("this engine is down")
+    log_in(client)
+    sid = sid_of(row_of(client))
+    token = tenant.make_logout_token(sid=sid)
+    for _ in range(2):
+        interrupt(fail_to_delete)
+        response = send(token)
+        assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
+        assert response["Cache-Control"] == "no-store"
+        assert LoginSession.objects.count() == 1
+        assert not SpentLogoutToken.objects.exists()
+    assert "session_not_deleted" in caplog.text
+    assert client.get("/bare/").status_code == 200
+    assert tenant.refresh_tokens.live() == 1
+    again = token if repeat == "the same token" else tenant.make_logout_token(sid=sid)
+    assert_done(send(again))
+    assert not LoginSession.objects.exists()
+    assert name_at_home(client) == "nobody"
+    assert tenant.refresh_tokens.live() == 0
+    assert_refused(send(again), "This logout token was used before")
+
+
+def test_X10_one_session_that_cannot_be_deleted_spares_no_other(
+    interrupt: Any, browsers: list[Client], tenant: Tenant
+) -> None:
+    interrupt(fail_to_delete)
+    token = tenant.make_logout_token(sub=tenant.user.sub)
+    assert send(token).status_code == 400
+    assert LoginSession.objects.count() == 2
+    assert sorted(name_at_home(client) == "nobody" for client in browsers) == [False, False, True]
+    assert_done(send(token))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
+
+
+def test_X10_a_logout_that_breaks_off_gives_its_token_back(
+    transactional_db: None, client: Client, log_in: LogIn, tenant: Tenant
+) -> None:
+    """As when the server ends a worker that takes too long: SystemExit out of whatever it does."""
+
+    def break_off(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("DELETE") and LoginSession._meta.db_table in sql:
+            raise SystemExit(1)
+        return execute(sql, *rest)
 
     log_in(client)
-    interrupt(fail)
-    response = send(tenant.make_logout_token(sid=sid_of(row_of(client))))
-    assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
-    assert "session_not_deleted" in caplog.text
+    token = tenant.make_logout_token(sid=sid_of(row_of(client)))
+    with connection.execute_wrapper(break_off), pytest.raises(SystemExit):
+        send(token)
+    assert_done(send(token))
     assert not LoginSession.objects.exists()
-    assert name_at_home(client) != "nobody"
-    assert client.get("/bare/").status_code == 302
-    assert name_at_home(client) == "nobody"
 
 
 def test_B1_receivers_hear_of_each_login_session(browsers: list[Client], tenant: Tenant) -> None:
