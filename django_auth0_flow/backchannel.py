@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -17,10 +18,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.generic import View
 
-from .conf import configuration_for, get_client
+from .conf import configuration_for, get_client, get_settings
 from .models import SpentLogoutToken
 from .protocol.errors import Auth0Error
 from .single_logout import Ended, end_sessions
+from .transactions import MAX_AGE
 
 logger = logging.getLogger("django_auth0_flow.backchannel")
 
@@ -75,17 +77,14 @@ class BackchannelLogoutView(View):
     def log_out(self, configuration: str, token: str) -> HttpResponse:
         """Judge the token, spend its ``jti`` and end what it names; the ``jti`` is given back unless all of that ended."""
         started = time.monotonic()
-        client = get_client(configuration)
-        claims = client.validate_logout_token(token)
-        issuer, jti = claims["iss"], claims["jti"]
-        if not SpentLogoutToken.objects.spend(issuer, jti, expires_at=claims["exp"] + client.leeway):
-            raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
+        claims = get_client(configuration).validate_logout_token(token)
+        _spend(configuration, claims)
         ended: Ended | None = None
         try:
             ended = end_sessions(configuration, sid=claims.get("sid"), subject=claims.get("sub"))
         finally:
             if ended is None or ended.left:
-                SpentLogoutToken.objects.give_back(issuer, jti)
+                SpentLogoutToken.objects.give_back(claims["iss"], claims["jti"])
         logger.info(
             "backchannel_logout configuration=%s by=%s ended=%d left=%d duration_ms=%d",
             configuration,
@@ -97,6 +96,25 @@ class BackchannelLogoutView(View):
         if ended.left:
             return _refusal("server_error", "The logout failed here.")
         return HttpResponse()
+
+
+def _spend(configuration: str, claims: Mapping[str, Any]) -> None:
+    """Remember a logout token and what it ends, before any row is looked for. Raises LogoutRefused if it was used before.
+
+    It is remembered for as long as it is good, and as a login may be under way that it ends.
+    """
+    conf, client = get_settings(configuration), get_client(configuration)
+    now, sid, subject = conf.clock(), claims.get("sid"), claims.get("sub")
+    is_new = SpentLogoutToken.objects.spend(
+        claims["iss"],
+        claims["jti"],
+        expires_at=max(claims["exp"], now + MAX_AGE) + client.leeway,
+        ended_key=SpentLogoutToken.ended_key_for(conf.client_id, claims["iss"], sid=sid, subject=subject),
+        issued_at=claims["iat"],
+        now=now,
+    )
+    if not is_new:
+        raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
 
 
 def read_logout_token(request: HttpRequest) -> str:

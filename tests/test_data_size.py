@@ -47,8 +47,9 @@ statements = [
     " FROM generate_series(%(first)s, %(last)s - 1) n LEFT JOIN session_keys USING (n)",
     "INSERT INTO django_session (session_key, session_data, expire_date) SELECT md5(n::text), 'e30:x:y',"
     " now() + interval '14 days' FROM generate_series(%(first)s, %(last)s - 1) n WHERE n %% 10 < 9",
-    "INSERT INTO auth0_flow_spentlogouttoken (key, expires_at) SELECT encode(sha256(n::text::bytea), 'hex'),"
-    " extract(epoch from now()) + n FROM generate_series(%(first)s, %(last)s - 1, 10) n",
+    "INSERT INTO auth0_flow_spentlogouttoken (key, expires_at, ended_key, issued_at, received_at)"
+    " SELECT encode(sha256(n::text::bytea), 'hex'), extract(epoch from now()) + n,"
+    " encode(sha256(('ended-' || n)::bytea), 'hex'), n, n FROM generate_series(%(first)s, %(last)s - 1, 10) n",
     "VACUUM ANALYZE",
 ]
 with connection.cursor() as cursor:
@@ -93,15 +94,18 @@ print(json.dumps([answers, seconds, plans, LoginSession.objects.count()]))
 
 LOOK_UP = """
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django_auth0_flow.models import LoginSession, SpentLogoutToken
 rows = LoginSession.objects.order_by("sid_key")
 row = rows.select_related("identity__user").first()
 user = row.identity.user
 page = LoginSession.objects.filter(pk__gt=row.pk).order_by("pk").only("sealed_session_key")[:1000]
+ended = SpentLogoutToken.objects.filter(Q(ended_key="a", issued_at__gte=1) | Q(ended_key="b"), received_at__gte=1)
 plans = {
     "the row of a request": LoginSession.objects.select_related("identity__user").filter(pk=row.pk),
     "for_user": LoginSession.objects.for_user(user),
     "a page of the clean-up": page,
+    "was this login ended": ended,
     "expired logout tokens": SpentLogoutToken.objects.filter(expires_at__lt=1).order_by("expires_at")[:1000],
 }
 print(json.dumps({name: query.explain().splitlines() for name, query in plans.items()}))
