@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -26,8 +27,10 @@ from .transactions import MAX_AGE
 
 logger = logging.getLogger("django_auth0_flow.backchannel")
 
-#: A logout token has about 900 bytes; nothing that is longer than this is read.
+#: A logout token has about 900 bytes; nothing that is longer than this is looked at.
 MAX_BODY = 64 * 1024
+#: What is refused is read to its end up to this length, so that the connection stays good, and thrown away.
+MAX_DRAINED = 1024 * 1024
 
 
 class LogoutRefused(Auth0Error):
@@ -56,9 +59,14 @@ class BackchannelLogoutView(View):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer what nobody stores."""
+        """Answer what nobody stores, whatever the method; the connection stays good for the next request, or is closed."""
         response = super().dispatch(request, *args, **kwargs)
         response["Cache-Control"] = "no-store"
+        length = _length_of(request)
+        if length is not None and length <= MAX_DRAINED:
+            _drain(request)
+        if (length is None or length > MAX_BODY) and _may_close_connection(request):
+            response["Connection"] = "close"
         return response
 
     @method_decorator(sensitive_post_parameters("logout_token"))
@@ -121,8 +129,8 @@ def read_logout_token(request: HttpRequest) -> str:
     """Return the one ``logout_token`` of a form, unjudged. Raises LogoutRefused."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise LogoutRefused("The request is no form.")
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
+    length = _length_of(request)
+    if length is None or length > MAX_BODY:
         raise LogoutRefused("The request is too long.")
     try:
         found = request.POST.getlist("logout_token")
@@ -131,6 +139,30 @@ def read_logout_token(request: HttpRequest) -> str:
     if len(found) != 1:
         raise LogoutRefused("The request must have one logout_token.")
     return found[0]
+
+
+def _length_of(request: HttpRequest) -> int | None:
+    """Return how long the request says that its body is; None if what it says is no length."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() and len(length) <= 9 else None
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read what a refusal has left unread: a server may take it for the next request, or break the connection over it."""
+    with suppress(OSError, ValueError):
+        while request.read(MAX_BODY):
+            pass
+
+
+def _may_close_connection(request: HttpRequest) -> bool:
+    """Tell whether ``Connection`` may be sent.
+
+    HTTP/2 has no such header; and wsgiref, which is Django's own server in development, takes none from applications and
+    reads the rest of a body by itself.
+    """
+    version = getattr(request, "scope", {}).get("http_version", "1.1")
+    software = str(request.META.get("SERVER_SOFTWARE", ""))
+    return str(version).startswith("1") and not software.startswith("WSGIServer/")
 
 
 def _refusal(error: str, description: str) -> HttpResponse:
