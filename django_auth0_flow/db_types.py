@@ -10,8 +10,10 @@ from django.db.models.functions import Now
 
 if TYPE_CHECKING:
     _Field = models.Field[Any, Any]
+    _CharField = models.CharField[Any, Any]
+    _TextField = models.TextField[Any, Any]
 else:
-    _Field = object
+    _Field, _CharField, _TextField = object, models.CharField, models.TextField
 
 
 class UtcNow(Now):
@@ -52,9 +54,9 @@ class OpaqueField(_Field):
         return name, f"django.db.models.{plain.__name__}", args, kwargs
 
 
-class OpaqueCharField(OpaqueField, models.CharField):
+class OpaqueCharField(OpaqueField, _CharField):
     """A short one."""
 
 
-class OpaqueTextField(OpaqueField, models.TextField):
+class OpaqueTextField(OpaqueField, _TextField):
     """A long one."""

@@ -64,7 +64,8 @@ def identity(db: None) -> Identity:
 def make_rows(identity: Identity, number: int, **fields: Any) -> list[LoginSession]:
     rows = []
     for _ in range(number):
-        row = LoginSession(identity=identity, session_key=uuid.uuid4().hex, sid_key="", logged_in_at=0, **fields)
+        row = LoginSession(identity=identity, sid_key="", logged_in_at=0, **fields)
+        row.session_key = uuid.uuid4().hex
         row.grant = Grant()
         rows.append(row)
     return LoginSession.objects.bulk_create(rows)
