@@ -13,12 +13,14 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model, logout
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Count, Q, QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .conf import configuration_names, get_settings
+from .db_types import OpaqueField
 from .models import Identity, LoginSession
 from .single_logout import Ended, end_rows
 
@@ -29,6 +31,7 @@ else:
 
 #: Seconds in all for revoking the refresh tokens of what is ended at once.
 REVOCATION_SECONDS = 5
+_OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if isinstance(field, OpaqueField))
 
 
 class _LookAndEndAdmin(_ModelAdmin):
@@ -65,6 +68,12 @@ class _LookAndEndAdmin(_ModelAdmin):
         known = sorted(names & {field.name for field in model._meta.get_fields()})
         return [f"{self.lookup}subject", *(f"{self.lookup}user__{name}" for name in known)]
 
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Say no to whatever names a secret column, however it is reached; the columns refuse most of it by themselves."""
+        if not _OPAQUE.isdisjoint(lookup.split(LOOKUP_SEP)):
+            return False
+        return bool(super().lookup_allowed(lookup, value, request))
+
     # -- ending ----------------------------------------------------------------------------------------------------------
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
@@ -86,19 +95,21 @@ class _LookAndEndAdmin(_ModelAdmin):
         self.delete_queryset(request, self.model._default_manager.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """End what hangs on the rows, then delete them."""
+        """End what hangs on the rows, then delete them; they stay as long as something of it could not be ended."""
         keys = list(queryset.values_list("pk", flat=True))
-        self._end(request, queryset)
-        self.model._default_manager.filter(pk__in=keys).delete()
+        if not self._end(request, queryset).left:
+            self.model._default_manager.filter(pk__in=keys).delete()
 
-    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> Ended:
         rows = list(self.login_sessions(queryset).select_related("identity"))
-        own = any(row.session_key and row.session_key == request.session.session_key for row in rows)
+        own_digest = LoginSession.digest_of(request.session.session_key)
+        own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
         ended = end_rows(rows, reason="admin", seconds=REVOCATION_SECONDS)
         if own:
             logout(request)  # or Django would save a session that is gone
         for level, text in outcome(ended):
             self.message_user(request, text, level)
+        return ended
 
 
 def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
@@ -108,8 +119,8 @@ def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
     yield messages.SUCCESS if count else messages.INFO, text % {"count": count}
     if ended.left:
         text = ngettext(
-            "%(count)d session could not be deleted: its visitor stays logged in here, but can call no API.",
-            "%(count)d sessions could not be deleted: their visitors stay logged in here, but can call no API.",
+            "%(count)d session could not be deleted: its visitor stays logged in here. Please try again.",
+            "%(count)d sessions could not be deleted: their visitors stay logged in here. Please try again.",
             ended.left,
         )
         yield messages.ERROR, text % {"count": ended.left}

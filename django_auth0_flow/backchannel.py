@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -18,15 +20,18 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from .cache_headers import forbid_storing
-from .conf import configuration_for, get_client
+from .conf import configuration_for, get_client, get_settings
 from .models import SpentLogoutToken
 from .protocol.errors import Auth0Error
-from .single_logout import end_sessions
+from .single_logout import Ended, end_sessions
+from .transactions import MAX_AGE
 
 logger = logging.getLogger("django_auth0_flow.backchannel")
 
-#: A logout token has about 900 bytes; nothing that is longer than this is read.
+#: A logout token has about 900 bytes; nothing that is longer than this is looked at.
 MAX_BODY = 64 * 1024
+#: What is refused is read to its end up to this length, so that the connection stays good, and thrown away.
+MAX_DRAINED = 1024 * 1024
 
 
 class LogoutRefused(Auth0Error):
@@ -55,8 +60,14 @@ class BackchannelLogoutView(View):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer what nobody stores."""
-        return forbid_storing(super().dispatch(request, *args, **kwargs))
+        """Answer what nobody stores, whatever the method; the connection stays good for the next request, or is closed."""
+        response = forbid_storing(super().dispatch(request, *args, **kwargs))
+        length = _length_of(request)
+        if length is not None and length <= MAX_DRAINED:
+            _drain(request)
+        if (length is None or length > MAX_BODY) and _may_close_connection(request):
+            response["Connection"] = "close"
+        return response
 
     @method_decorator(sensitive_post_parameters("logout_token"))
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -72,18 +83,16 @@ class BackchannelLogoutView(View):
 
     @sensitive_variables()
     def log_out(self, configuration: str, token: str) -> HttpResponse:
-        """Judge the token, spend its ``jti`` and end what it names."""
+        """Judge the token, spend its ``jti`` and end what it names; the ``jti`` is given back unless all of that ended."""
         started = time.monotonic()
-        client = get_client(configuration)
-        claims = client.validate_logout_token(token)
-        issuer, jti = claims["iss"], claims["jti"]
-        if not SpentLogoutToken.objects.spend(issuer, jti, expires_at=claims["exp"] + client.leeway):
-            raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
+        claims = get_client(configuration).validate_logout_token(token)
+        _spend(configuration, claims)
+        ended: Ended | None = None
         try:
             ended = end_sessions(configuration, sid=claims.get("sid"), subject=claims.get("sub"))
-        except DatabaseTrouble:
-            SpentLogoutToken.objects.give_back(issuer, jti)
-            raise
+        finally:
+            if ended is None or ended.left:
+                SpentLogoutToken.objects.give_back(claims["iss"], claims["jti"])
         logger.info(
             "backchannel_logout configuration=%s by=%s ended=%d left=%d duration_ms=%d",
             configuration,
@@ -97,12 +106,31 @@ class BackchannelLogoutView(View):
         return HttpResponse()
 
 
+def _spend(configuration: str, claims: Mapping[str, Any]) -> None:
+    """Remember a logout token and what it ends, before any row is looked for. Raises LogoutRefused if it was used before.
+
+    It is remembered for as long as it is good, and as a login may be under way that it ends.
+    """
+    conf, client = get_settings(configuration), get_client(configuration)
+    now, sid, subject = conf.clock(), claims.get("sid"), claims.get("sub")
+    is_new = SpentLogoutToken.objects.spend(
+        claims["iss"],
+        claims["jti"],
+        expires_at=max(claims["exp"], now + MAX_AGE) + client.leeway,
+        ended_key=SpentLogoutToken.ended_key_for(conf.client_id, claims["iss"], sid=sid, subject=subject),
+        issued_at=claims["iat"],
+        now=now,
+    )
+    if not is_new:
+        raise LogoutRefused("This logout token was used before.", code="logout_token_replayed")
+
+
 def read_logout_token(request: HttpRequest) -> str:
     """Return the one ``logout_token`` of a form, unjudged. Raises LogoutRefused."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise LogoutRefused("The request is no form.")
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
+    length = _length_of(request)
+    if length is None or length > MAX_BODY:
         raise LogoutRefused("The request is too long.")
     try:
         found = request.POST.getlist("logout_token")
@@ -111,6 +139,30 @@ def read_logout_token(request: HttpRequest) -> str:
     if len(found) != 1:
         raise LogoutRefused("The request must have one logout_token.")
     return found[0]
+
+
+def _length_of(request: HttpRequest) -> int | None:
+    """Return how long the request says that its body is; None if what it says is no length."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdecimal() and len(length) <= 9 else None
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read what a refusal has left unread: a server may take it for the next request, or break the connection over it."""
+    with suppress(OSError, ValueError):
+        while request.read(MAX_BODY):
+            pass
+
+
+def _may_close_connection(request: HttpRequest) -> bool:
+    """Tell whether ``Connection`` may be sent.
+
+    HTTP/2 has no such header; and wsgiref, which is Django's own server in development, takes none from applications and
+    reads the rest of a body by itself.
+    """
+    version = getattr(request, "scope", {}).get("http_version", "1.1")
+    software = str(request.META.get("SERVER_SOFTWARE", ""))
+    return str(version).startswith("1") and not software.startswith("WSGIServer/")
 
 
 def _refusal(error: str, description: str) -> HttpResponse:

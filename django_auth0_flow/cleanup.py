@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 
+from django.conf import settings as django_settings
 from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -24,7 +24,28 @@ from .signals import login_session_ended, send
 #: enough: while a request is under way, its new session key (or all of a login) is not written down everywhere yet.
 MISSING_SECONDS = 300
 
-Look = tuple[uuid.UUID, str, datetime | None]
+
+@dataclass(frozen=True)
+class _Look:
+    """What a look at a row saw. ``key``: of its Django session; None if the keys that sealed it are not here."""
+
+    pk: uuid.UUID
+    key: str | None = field(repr=False)
+    missing_since: datetime | None
+
+    @classmethod
+    def at(cls, row: LoginSession) -> _Look:
+        key = row.session_key
+        return cls(row.pk, key if key or not row.session_digest else None, row.session_missing_since)
+
+    def is_dead(self, now: datetime) -> bool:
+        """Tell whether the session has been missing for long enough.
+
+        One whose key can't be read may be alive: perhaps only this machine lacks the keys. It is waited for as long as
+        Django's own cookie lives.
+        """
+        seconds = MISSING_SECONDS if self.key is not None else max(MISSING_SECONDS, django_settings.SESSION_COOKIE_AGE)
+        return self.missing_since is not None and self.missing_since <= now - timedelta(seconds=seconds)
 
 
 @dataclass
@@ -70,40 +91,40 @@ def _rows() -> QuerySet[LoginSession]:
     return LoginSession.objects.using(router.db_for_write(LoginSession))
 
 
-def _batches(size: int, limit: int | None, start: uuid.UUID | None) -> Iterator[list[Look]]:
+def _batches(size: int, limit: int | None, start: uuid.UUID | None) -> Iterator[list[_Look]]:
     """Yield all rows in batches by primary key, from ``start`` on and then those before it, ``limit`` at most."""
-    rows = _rows().order_by("pk")
+    rows = _rows().order_by("pk").only("configuration", "sealed_session_key", "session_digest", "session_missing_since")
     parts = [rows] if start is None else [rows.filter(pk__gt=start), rows.filter(pk__lte=start)]
     for part in parts:
         last: uuid.UUID | None = None
         while limit is None or limit > 0:
             page = part if last is None else part.filter(pk__gt=last)
             wanted = size if limit is None else min(size, limit)
-            batch = list(islice(page.values_list("pk", "session_key", "session_missing_since")[:wanted], wanted))
+            batch = [_Look.at(row) for row in page[:wanted]]
             if not batch:
                 break
             yield batch
-            last = batch[-1][0]
+            last = batch[-1].pk
             limit = None if limit is None else limit - len(batch)
 
 
-def _clear_batch(batch: list[Look], counts: Counts, dry_run: bool) -> None:
+def _clear_batch(batch: list[_Look], counts: Counts, dry_run: bool) -> None:
     now = timezone.now()
-    long_ago = now - timedelta(seconds=MISSING_SECONDS)
-    living = living_sessions({key for _, key, _ in batch})
-    missing = {pk: since for pk, key, since in batch if key not in living}
-    dead = [pk for pk, since in missing.items() if since is not None and since <= long_ago]
+    living = living_sessions({look.key for look in batch if look.key})
+    missing = [look for look in batch if look.key not in living]
+    dead = [look.pk for look in missing if look.is_dead(now)]
     counts.missing += len(missing) - len(dead)
     if dry_run:
         counts.deleted += len(dead)
         return
-    back = [pk for pk, key, since in batch if since is not None and key in living]
+    back = [look.pk for look in batch if look.missing_since is not None and look.key in living]
     if back:
         _rows().filter(pk__in=back).update(session_missing_since=None)
-    new = [pk for pk, since in missing.items() if since is None]
+    new = [look.pk for look in missing if look.missing_since is None]
     if new:
         _rows().filter(pk__in=new, session_missing_since__isnull=True).update(session_missing_since=now)
     if dead:
+        long_ago = now - timedelta(seconds=MISSING_SECONDS)
         counts.deleted += _delete(_rows().filter(pk__in=dead, session_missing_since__lte=long_ago))
 
 

@@ -29,8 +29,12 @@ class UnsealError(Exception):
 
 def secrets_of(configuration: str) -> tuple[str, ...]:
     """Return the key material of a configuration, newest first."""
-    own = get_settings(configuration).encryption_keys
-    return own or tuple(map(_as_text, (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)))
+    return get_settings(configuration).encryption_keys or django_secrets()
+
+
+def django_secrets() -> tuple[str, ...]:
+    """Return the key material of the project itself, newest first."""
+    return tuple(map(_as_text, (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)))
 
 
 def _as_text(secret: str | bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -142,10 +143,11 @@ def finish_password(
 ) -> str:
     """Log in with a password; return where to go. Raises as ``finish_passwordless``."""
     realm = get_settings(configuration).password_realm
+    began_at = get_settings(configuration).clock()
     give_back_connection(configuration)
     logins = direct_logins(configuration, request)
     granted = logins.log_in_with_password(username, password, realm=realm if isinstance(realm, str) else "")
-    return _finish(request, granted, configuration, next_url)
+    return _finish(request, granted, configuration, next_url, began_at)
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------------
@@ -185,16 +187,19 @@ def finish_once(
         raise
     login_id = pending.login_id(request, waiting.id)
     pending.remove(request, waiting)
-    url = _finish(request, granted, waiting.configuration, waiting.next_url, login_id=login_id)
+    url = _finish(request, granted, waiting.configuration, waiting.next_url, waiting.started_at, login_id=login_id)
     pending.remember_maker(request, waiting.id, proof)
     return url, granted
 
 
-def _finish(request: HttpRequest, granted: Granted, configuration: str, next_url: str, **options: Any) -> str:
+def _finish(
+    request: HttpRequest, granted: Granted, configuration: str, next_url: str, began_at: float, **options: Any
+) -> str:
     transaction = transactions.new_transaction(
         configuration, redirect_uri="", scope=get_settings(configuration).scope, next_url=next_url
     )
-    return flow.finish_login(request, granted.tokens, granted.claims, transaction, **options)
+    begun = replace(transaction, started_at=began_at)  # before the tenant was asked: it may have ended this login since
+    return flow.finish_login(request, granted.tokens, granted.claims, begun, **options)
 
 
 def _callback_url(request: HttpRequest, configuration: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import authenticate, login, logout
+from django.db import connections, router
+from django.db import transaction as database_transaction
 from django.http import HttpRequest
 
 from . import transaction_cookie, transactions
@@ -28,12 +31,13 @@ from .conf import (
 )
 from .connection_pool import give_back_connection
 from .mapping import identity_of
-from .models import Grant, LoginSession
+from .models import Grant, LoginSession, SpentLogoutToken
 from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
-from .protocol.errors import Auth0Error
+from .protocol.errors import Auth0Error, LoginRequired
 from .protocol.tokens import TokenSet
 from .single_flight import end_row
+from .single_logout import end_rows
 from .site_urls import absolute_url, landing_url, safe_next, url_of
 from .storage.session_facts import FACTS_KEY, noted, noted_login
 from .transactions import Transaction
@@ -177,7 +181,7 @@ def finish_login(
 
     The session key changes, the tokens go into a LoginSession (with the primary key ``login_id``, if it is still free), a
     login session that this browser had before is replaced. Raises Auth0Error (``user_not_allowed``,
-    ``organization_not_allowed``).
+    ``organization_not_allowed``, ``session_ended_at_tenant``).
     """
     name = transaction.configuration
     conf = get_settings(name)
@@ -191,14 +195,24 @@ def finish_login(
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
     fresh = FreshLogin(tokens, claims, name, before=noted(request))
     login(request, user)
-    store_login(request, user, fresh, requirement=transaction.requirement, login_id=login_id)
+    requirement, began_at = transaction.requirement, transaction.started_at
+    store_login(request, user, fresh, requirement=requirement, login_id=login_id, began_at=began_at)
     return landing_url(safe_next(request, transaction.next_url))
 
 
 def store_login(
-    request: HttpRequest, user: Any, fresh: FreshLogin, *, requirement: str = "", login_id: uuid.UUID | None = None
+    request: HttpRequest,
+    user: Any,
+    fresh: FreshLogin,
+    *,
+    requirement: str = "",
+    login_id: uuid.UUID | None = None,
+    began_at: float | None = None,
 ) -> None:
-    """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``."""
+    """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``.
+
+    ``began_at``: when this login began, if that is known. Raises LoginRequired if the tenant has ended it since.
+    """
     conf = get_settings(fresh.configuration)
     before = fresh.before or {}
     if before.get("id"):
@@ -209,14 +223,15 @@ def store_login(
     row = LoginSession(
         identity=identity_of(user, fresh.claims),
         configuration=conf.name,
-        session_key=request.session.session_key or "",
         sid_key=LoginSession.sid_key_for(fresh.claims["iss"], fresh.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
     if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
         row.pk = login_id
+    row.session_key = request.session.session_key
     row.grant = Grant(fresh.tokens, fresh.claims)
     row.save(force_insert=True)
+    _end_if_over(request, row, fresh.claims, began_at)
     request.session[FACTS_KEY] = {
         "id": row.pk.hex,
         "configuration": conf.name,
@@ -227,6 +242,27 @@ def store_login(
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
+
+
+def _end_if_over(request: HttpRequest, row: LoginSession, claims: Mapping[str, Any], began_at: float | None) -> None:
+    """End a login at once that a logout token named before its row was there to be found. Raises LoginRequired.
+
+    Within a transaction nobody else sees the row yet: there it is looked at once more, after the commit.
+    """
+    client_id = get_settings(row.configuration).client_id
+    is_over = partial(SpentLogoutToken.objects.has_ended, client_id, claims, began_at=began_at)
+    if is_over():
+        end_rows([row], reason="backchannel_logout")
+        logout(request)
+        raise LoginRequired("The tenant ended this login before it was finished.", code="session_ended_at_tenant")
+    alias = router.db_for_write(LoginSession)
+    if connections[alias].in_atomic_block:
+
+        def look_again() -> None:
+            if is_over():
+                end_rows([row], reason="backchannel_logout")
+
+        database_transaction.on_commit(look_again, using=alias)
 
 
 def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
@@ -105,8 +106,8 @@ def after_response(request: HttpRequest, login: Auth0Session) -> None:
         session.save()
     if facts.get("key") == session.session_key:
         return
-    rows = LoginSession.objects.filter(pk=facts["id"])
-    if rows.update(session_key=session.session_key or "", session_missing_since=None):
+    row = LoginSession(pk=uuid.UUID(facts["id"]), configuration=str(facts.get("configuration")))
+    if row.follow_session(session.session_key):
         session[FACTS_KEY] = {**facts, "key": session.session_key}
     else:
         logger.info("login_session_ended login_session=%s reason=ended_meanwhile", facts["id"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -11,13 +10,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
-from django.db import IntegrityError, models, router, transaction
+from django.db import models, router
 from django.db.models import F, Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from .crypto import UnsealError, seal, secrets_of, unseal
+from .db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
+from .logout_tokens import SpentLogoutToken as SpentLogoutToken  # noqa: PLC0414  # passed on: a model of this app too
 from .protocol.tokens import TokenSet
+from .session_keys import digest_session_key, seal_session_key, unseal_session_key
 
 if TYPE_CHECKING:
     from .protocol.outbound import ApiSession
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
 MAX_OTHERS = 16
 
 Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
-
-
-class UtcNow(Now):
-    """The database's clock, in UTC everywhere: MySQL's own is local time, which repeats an hour each autumn."""
-
-    def as_mysql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
-        """Return UTC with microseconds, as Django stores every datetime there."""
-        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
-
-
-def exact_key(*parts: str) -> str:
-    """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _UpToDateQuerySet(models.QuerySet[Row_co]):
@@ -161,13 +149,14 @@ class LoginSession(models.Model):
         Identity, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("identity")
     )
     configuration = models.CharField(_("configuration"), max_length=64, default="default")
-    session_key = models.CharField(max_length=64, editable=False)
+    sealed_session_key = OpaqueTextField(blank=True, default="", editable=False)
+    session_digest = OpaqueCharField(max_length=64, blank=True, default="", editable=False)
     session_missing_since = models.DateTimeField(null=True, blank=True, editable=False)
-    sid_key = models.CharField(max_length=64, blank=True, editable=False)
-    sealed = models.TextField(editable=False)
+    sid_key = OpaqueCharField(max_length=64, blank=True, editable=False)
+    sealed = OpaqueTextField(editable=False)
     access_token_expires_at = models.FloatField(_("access token expires at (epoch)"), null=True, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
-    lease = models.CharField(max_length=32, blank=True, default="", editable=False)
+    lease = OpaqueCharField(max_length=32, blank=True, default="", editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     retry_at = models.FloatField(null=True, blank=True, editable=False)
     refresh_failure = models.CharField(_("last refresh failure"), max_length=64, blank=True, default="", editable=False)
@@ -191,6 +180,22 @@ class LoginSession(models.Model):
     def sid_key_for(issuer: str, sid: object) -> str:
         """Return the look-up key of a tenant session id; "" for logins that have none."""
         return exact_key(issuer, sid) if isinstance(sid, str) and sid else ""
+
+    @staticmethod
+    def digest_of(session_key: str | None) -> str:
+        """Return the ``session_digest`` of rows whose Django session has this key."""
+        return digest_session_key(session_key or "")
+
+    @property
+    def session_key(self) -> str:
+        """The key of the Django session behind this login; "" if it has none or the keys that sealed it are gone."""
+        return unseal_session_key(self.sealed_session_key, configuration=self.configuration, login_id=self.pk)
+
+    @session_key.setter
+    def session_key(self, key: str | None) -> None:
+        """Seal it; after ``pk`` and ``configuration`` are set."""
+        self.session_digest = digest_session_key(key or "")
+        self.sealed_session_key = seal_session_key(key or "", configuration=self.configuration, login_id=self.pk)
 
     @property
     def grant(self) -> Grant:
@@ -229,6 +234,18 @@ class LoginSession(models.Model):
         )
         return changed == 1
 
+    def follow_session(self, key: str | None) -> bool:
+        """Store that the Django session has a new key; False if the row is gone. One UPDATE, no tokens needed."""
+        self.session_key = key
+        rows = type(self).objects.filter(pk=self.pk)
+        return bool(
+            rows.update(
+                sealed_session_key=self.sealed_session_key,
+                session_digest=self.session_digest,
+                session_missing_since=None,
+            )
+        )
+
     def release(self, lease: str, *, retry_at: float | None = None, failure: str = "") -> None:
         """Give the lease back without new tokens; ``retry_at`` (epoch) keeps others from trying before then."""
         type(self).objects.filter(pk=self.pk, lease=lease).update(
@@ -263,37 +280,3 @@ def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
     copy = LoginSession(id=row.id, configuration=row.configuration)
     copy.grant = grant
     return copy
-
-
-class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
-    def spend(self, issuer: str, jti: str, *, expires_at: float) -> bool:
-        """Remember a logout token until ``expires_at`` (epoch); False if it was used before.
-
-        The unique key decides, so of several processes one wins, on any database.
-        """
-        try:
-            with transaction.atomic(using=router.db_for_write(self.model)):
-                self.create(key=exact_key(issuer, jti), expires_at=expires_at)
-        except IntegrityError:
-            return False
-        return True
-
-    def give_back(self, issuer: str, jti: str) -> None:
-        """Forget a logout token whose logout did not succeed, so that the tenant may send it again."""
-        self.filter(key=exact_key(issuer, jti)).delete()
-
-
-class SpentLogoutToken(models.Model):
-    """The ``jti`` of a back-channel logout token that was used, kept until the token expires."""
-
-    key = models.CharField(max_length=64, unique=True, editable=False)
-    expires_at = models.FloatField(db_index=True, editable=False)
-
-    objects = SpentLogoutTokenManager()
-
-    class Meta:
-        verbose_name = _("used logout token")
-        verbose_name_plural = _("used logout tokens")
-
-    def __str__(self) -> str:
-        return self.key

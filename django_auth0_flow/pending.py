@@ -159,7 +159,7 @@ def share_login(request: HttpRequest, pending_id: str, proof: str, configuration
     row = LoginSession.objects.filter(pk=login_id(request, pending_id)).first()
     if row is None or abs(get_settings(configuration).clock() - row.logged_in_at) > SHARE_SECONDS:
         return False
-    made = type(request.session)(row.session_key)
+    made = type(request.session)(row.session_key or None)
     known = made.get(MADE_BY_KEY)
     if not isinstance(known, str) or not hmac.compare_digest(known, _digest(pending_id, proof)):
         if proof and made.pop(MADE_BY_KEY, None) is not None:

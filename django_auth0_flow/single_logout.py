@@ -26,7 +26,7 @@ REVOCATION_SECONDS = 2
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of it: login sessions ended, and how many of their Django sessions could not be deleted.
+    """What became of it: login sessions ended, and how many are left because their Django sessions could not be deleted.
 
     ``revoked``: refresh tokens that the tenant has revoked; ``unrevoked``: those for which it did not confirm that.
     """
@@ -44,7 +44,8 @@ def end_sessions(
 
     Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: whoever is
     stopped in between leaves nobody logged in, and a request that has just moved to a new session key finds its row gone
-    and ends itself (``middleware.after_response``). Calling again is harmless.
+    and ends itself (``middleware.after_response``). A row whose session can't be deleted now stays (``Ended.left``), so
+    that calling again finds it. Calling again is harmless.
 
     The refresh tokens are revoked, best effort: the row was the only place they could be used from. Back-Channel Logout
     1.0 §2.7 would let them live on for offline work, which needs the row here.
@@ -66,7 +67,7 @@ def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVO
     for found in rows:
         row, deleted = _end(found)
         left += not deleted
-        if row is not None:
+        if row is not None and deleted:
             ended.append(row)
             logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
             send(login_session_ended, LoginSession, login_session=row, reason=reason)
@@ -80,18 +81,18 @@ def _rows() -> LoginSessionQuerySet:
 
 
 def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
-    """End one login: return the row as it was deleted (None if somebody else did), and whether its session is gone.
+    """End one login: return the row (None if somebody else has deleted it), and whether its session is gone.
 
-    The row is deleted only with the session key it was read with: a key that changed meanwhile is followed.
+    A row is deleted only with the session key it was read with: a key that changed meanwhile is followed.
     """
-    deleted = True
     current: LoginSession | None = row
     while current is not None:
-        deleted = try_to_delete_session(current.session_key, current.pk)
-        if _rows().filter(pk=current.pk, session_key=current.session_key).delete()[0]:
+        if not try_to_delete_session(current.session_key, current.pk):
+            return current, False
+        if _rows().filter(pk=current.pk, session_digest=current.session_digest).delete()[0]:
             break
         current = _rows().filter(pk=current.pk).first()
-    return current, deleted
+    return current, True
 
 
 def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:

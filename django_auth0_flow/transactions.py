@@ -147,7 +147,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
     None if this browser's session has none, or it is older than MAX_AGE.
     """
     key = _key(state)
-    found = change_stored(request, SESSION_KEY, lambda pending: pending.pop(key, None), only_if=key)
+    found = change_stored(request, SESSION_KEY, lambda pending: pending.pop(key, None), only_if=key, or_flush=True)
     if found is None:
         return None
     try:
@@ -213,17 +213,28 @@ def _key(state: str) -> str:
 
 
 def change_stored(
-    request: HttpRequest, name: str, change: Callable[[dict[str, Any]], T], *, only_if: str = ""
+    request: HttpRequest,
+    name: str,
+    change: Callable[[dict[str, Any]], T],
+    *,
+    only_if: str = "",
+    or_flush: bool = False,
 ) -> T | None:
     """Apply ``change`` to the dict that this session holds under ``name``, and store the result at once.
 
-    ``only_if``: do nothing and return None unless the dict has this key.
+    ``only_if``: do nothing and return None unless the dict has this key. ``or_flush``: a session that was made for this
+    alone, and holds nothing any more, ends instead of being stored.
     """
-    return change_session(request.session, name, change, only_if=only_if)
+    return change_session(request.session, name, change, only_if=only_if, or_flush=or_flush)
 
 
 def change_session(
-    session: SessionBase, name: str, change: Callable[[dict[str, Any]], T], *, only_if: str = ""
+    session: SessionBase,
+    name: str,
+    change: Callable[[dict[str, Any]], T],
+    *,
+    only_if: str = "",
+    or_flush: bool = False,
 ) -> T | None:
     """As ``change_stored``, for a session that need not be the visitor's."""
     key = session.session_key
@@ -238,6 +249,9 @@ def change_session(
                 before = deepcopy(pending)
                 result = change(pending)
                 fresh[name] = pending
+                if or_flush and not pending and _holds_nothing_but(name, fresh, session):
+                    session.flush()
+                    return result
                 # Nothing new is not written: it would undo what another request writes just now.
                 if pending == before or _save(fresh):
                     if fresh is session:
@@ -256,6 +270,10 @@ def change_session(
 def write_lock(key: str) -> threading.Lock:
     """Return what keeps this process's threads from writing the session with this key at the same moment."""
     return _write_locks[hash(key) % len(_write_locks)]
+
+
+def _holds_nothing_but(name: str, *sessions: SessionBase) -> bool:
+    return all({name, "_session_expiry"}.issuperset(session.keys()) for session in sessions)
 
 
 def _save(session: SessionBase) -> bool:

@@ -108,6 +108,7 @@ _WORDS: dict[str, Promise] = {
     "identity_changed": _ENDED,
     "login_session_ended": _ENDED,
     "login_session_unreadable": _ENDED,
+    "session_ended_at_tenant": _("The login service ended this login before this site had finished it."),
     "no_refresh_token": _ENDED,
     "refresh_busy": _("Your login is being renewed."),
     "database_unavailable": _("This site has trouble of its own at the moment."),

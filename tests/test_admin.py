@@ -16,6 +16,7 @@ from django.test import Client
 
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from tests import stubborn_sessions
 from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
@@ -47,7 +48,7 @@ def grace(tenant: Tenant) -> Client:
 
 
 def row_of(client: Client) -> LoginSession:
-    return LoginSession.objects.get(session_key=client.session.session_key)
+    return LoginSession.objects.get(session_digest=LoginSession.digest_of(client.session.session_key))
 
 
 def end(staff: Client, path: str, *keys: object, action: str = "end_logins", **data: str) -> str:
@@ -75,6 +76,7 @@ class TestLooking:
         row = row_of(ada)
         tokens = row.grant.tokens
         secrets = [tokens.access_token, tokens.refresh_token, tokens.id_token, row.session_key, row.sealed, row.sid_key]
+        secrets += [row.sealed_session_key, row.session_digest]
         for path in (ROWS, PEOPLE, f"{ROWS}{row.pk}/change/", f"{ROWS}{row.pk}/delete/", f"{ROWS}{row.pk}/history/"):
             page = staff.get(path).content.decode()
             assert not [secret for secret in secrets if secret and secret in page]
@@ -94,12 +96,13 @@ class TestLooking:
         page = staff.get(ROWS).content.decode()
         assert "Jan. 15, 2027, 5 p.m." in page
 
-    def test_a_configuration_that_was_removed(self, staff: Client, ada: Client, tenant: Tenant) -> None:
+    def test_a_configuration_that_was_removed(self, staff: Client, ada: Client) -> None:
         LoginSession.objects.update(configuration="gone")
         assert staff.get(ROWS).status_code == 200
         text = end(staff, ROWS, row_of(ada).pk)
         assert "1 login was ended" in text
         assert "did not confirm" in text
+        assert not is_logged_in(ada)
 
 
 class TestSearching:
@@ -112,6 +115,94 @@ class TestSearching:
         assert found(staff, ROWS, sid[:-1]) == set()
         assert found(staff, PEOPLE, "ada@example.com") == {str(row.identity_id)}
         assert found(staff, PEOPLE, "nobody") == set()
+
+
+SECRET = ("session_key", "sealed_session_key", "session_digest", "sealed", "sid_key", "lease")
+#: Where a list is filtered by a secret column: the path, what leads from its model to the login sessions.
+LISTS = [(ROWS, ""), (PEOPLE, "login_sessions__"), ("/admin/auth/user/", "auth0_identities__login_sessions__")]
+
+
+class TestNothingIsSpelledOut:
+    """Staff who may only look: what an answer tells must not depend on how a secret begins."""
+
+    @pytest.fixture
+    def looker(self) -> Client:
+        user = users.objects.create_user("looker", is_staff=True)
+        wanted = Permission.objects.filter(codename__in=["view_loginsession", "view_identity", "view_user"])
+        user.user_permissions.set(wanted)
+        client = Client(headers=NAVIGATE)
+        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        return client
+
+    def seen(self, looker: Client, path: str, query: dict[str, str]) -> tuple[Any, ...]:
+        answer = looker.get(path, query)
+        listed = [row.pk for row in answer.context["cl"].result_list] if answer.status_code == 200 else []
+        return answer.status_code, answer.get("Location"), listed
+
+    def attack(self, looker: Client, row: LoginSession, path: str, lookup: str, name: str) -> None:
+        """Ask for a value that is right and for one that is wrong; the answers are alike, and none is a list."""
+        value = str(getattr(row, name))
+        right, wrong = {
+            "startswith": (value[:1], "~"),
+            "istartswith": (value[:1], "~"),
+            "endswith": (value[-1:], "~"),
+            "contains": (value[3:5], "~~"),
+            "icontains": (value[3:5], "~~"),
+            "regex": (f"^{re.escape(value[:2])}", "^~"),
+            "iregex": (f"^{re.escape(value[:2])}", "^~"),
+            "gt": (" ", "~"),
+            "gte": (" ", "~"),
+            "lt": ("~", " "),
+            "lte": ("~", " "),
+            "range": (" ,~", "~,~"),
+            "iexact": (value.upper(), "~"),
+        }[lookup.rpartition("__")[2]]
+        answers = [self.seen(looker, path, {lookup: guess}) for guess in (right, wrong)]
+        assert answers[0] == answers[1]
+        status, location, _ = answers[0]
+        assert status == 400 or (status, location) == (302, f"{path}?e=1")
+
+    LOOKUPS = (
+        *("startswith", "istartswith", "endswith", "contains", "icontains", "regex", "iregex"),
+        *("gt", "gte", "lt", "lte", "range", "iexact"),
+    )
+
+    @pytest.mark.parametrize("curious", [False, True], ids=["our admins", "plain admins"])
+    @pytest.mark.parametrize("name", SECRET)
+    @pytest.mark.parametrize("lookup", LOOKUPS)
+    def test_X4_no_lookup_by_a_part_of_a_secret(
+        self, looker: Client, ada: Client, settings: Any, lookup: str, name: str, curious: bool
+    ) -> None:
+        if curious:
+            settings.ROOT_URLCONF = "tests.urlconfs.curious_admin"
+        LoginSession.objects.update(lease="0123456789abcdef" * 2)
+        row = LoginSession.objects.get()
+        for path, way in LISTS:
+            self.attack(looker, row, path, f"{way}{name}__{lookup}", name)
+
+    @pytest.mark.parametrize("name", SECRET)
+    def test_X4_our_admins_filter_by_no_secret_at_all(self, looker: Client, ada: Client, name: str) -> None:
+        value = str(getattr(LoginSession.objects.get(), name))
+        for path, way in LISTS[:2]:
+            for lookup in ("", "__exact", "__in", "__isnull", "__length", "__length__gt"):
+                status, location, _ = self.seen(looker, path, {f"{way}{name}{lookup}": value})
+                assert status == 400 or (status, location) == (302, f"{path}?e=1")
+
+    def test_X4_no_list_is_ordered_or_searched_by_a_secret(self, looker: Client, ada: Client, grace: Client) -> None:
+        for path, _ in LISTS[:2]:
+            plain = self.seen(looker, path, {})
+            assert (plain[0], len(plain[2])) == (200, 2)
+            for name in SECRET:
+                assert self.seen(looker, path, {"o": name}) == plain
+                assert self.seen(looker, path, {"o": f"-{name}"}) == plain
+        for row in LoginSession.objects.all():
+            for name in SECRET:
+                assert found(looker, ROWS, str(getattr(row, name))[:6] or "~") == set()
+
+    def test_X4_what_is_no_secret_can_still_be_filtered(self, looker: Client, ada: Client, grace: Client) -> None:
+        _, _, listed = self.seen(looker, ROWS, {"identity__issuer": row_of(ada).identity.issuer})
+        assert len(listed) == 2
+        assert self.seen(looker, ROWS, {"configuration__startswith": "~"})[0] == 200
 
 
 class TestEnding:
@@ -181,6 +272,24 @@ class TestEnding:
         text = end(staff, ROWS, row_of(ada).pk)
         assert "1 login was ended" in text
         assert "tenant has revoked" not in text
+        assert not is_logged_in(ada)
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    @pytest.mark.parametrize("action", ["end_logins", "delete_selected"])
+    def test_X10_a_session_that_can_t_be_deleted_is_said_and_its_login_can_be_ended_again(
+        self, staff: Client, ada: Client, settings: Any, path: str, action: str
+    ) -> None:
+        settings.SESSION_ENGINE = "tests.stubborn_sessions"
+        stubborn_sessions.spared = ada.session.session_key
+        row = row_of(ada)
+        key = row.pk if path == ROWS else row.identity_id
+        text = end(staff, path, key, action=action, post="yes")
+        assert "1 session could not be deleted: its visitor stays logged in here. Please try again." in text
+        assert LoginSession.objects.get() == row
+        assert is_logged_in(ada)
+        stubborn_sessions.spared = None
+        assert "1 login was ended on this site." in end(staff, path, key, action=action, post="yes")
+        assert not LoginSession.objects.exists()
         assert not is_logged_in(ada)
 
     @pytest.mark.parametrize("storage", ["fallback.FallbackStorage", "session.SessionStorage"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import jwt
 import pytest
@@ -32,6 +34,7 @@ from tests import oidc_site
 from tests.servers.fixtures import OidcProviderFactory
 from tests.servers.redis import Redis
 from tests.storm.harness import Site
+from tests.storm.servers import ONE_PROCESS, serving
 from tests.urls import urlpatterns as site_urls
 
 PATH = "/auth0/backchannel-logout/"
@@ -263,27 +266,69 @@ def test_B1_session_key_that_changes_during_the_logout_is_followed(
     moved = db_sessions.SessionStore()
     moved.update(client.session.items())
     moved.save()
-    interrupt(lambda: LoginSession.objects.filter(pk=row.pk).update(session_key=moved.session_key))
+    interrupt(lambda: row_of(client).follow_session(moved.session_key))
     assert_done(send(tenant.make_logout_token(sid=sid_of(row))))
     assert not LoginSession.objects.exists()
     assert not db_sessions.SessionStore.get_model_class().objects.exists()
 
 
-def test_B1_session_that_cannot_be_deleted_ends_when_it_is_used(
-    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant, caplog: pytest.LogCaptureFixture
+def fail_to_delete() -> None:
+    raise RuntimeError("this engine is down")
+
+
+@pytest.mark.parametrize("repeat", ["the same token", "a new token"])
+def test_X10_session_that_cannot_be_deleted_is_ended_by_the_repeat(
+    interrupt: Any, client: Client, log_in: LogIn, tenant: Tenant, caplog: pytest.LogCaptureFixture, repeat: str
 ) -> None:
-    def fail() -> None:
-        raise RuntimeError("this engine is down")
+    log_in(client)
+    sid = sid_of(row_of(client))
+    token = tenant.make_logout_token(sid=sid)
+    for _ in range(2):
+        interrupt(fail_to_delete)
+        response = send(token)
+        assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
+        assert response["Cache-Control"] == "no-store"
+        assert LoginSession.objects.count() == 1
+        assert not SpentLogoutToken.objects.exists()
+    assert "session_not_deleted" in caplog.text
+    assert client.get("/bare/").status_code == 200
+    assert tenant.refresh_tokens.live() == 1
+    again = token if repeat == "the same token" else tenant.make_logout_token(sid=sid)
+    assert_done(send(again))
+    assert not LoginSession.objects.exists()
+    assert name_at_home(client) == "nobody"
+    assert tenant.refresh_tokens.live() == 0
+    assert_refused(send(again), "This logout token was used before")
+
+
+def test_X10_one_session_that_cannot_be_deleted_spares_no_other(
+    interrupt: Any, browsers: list[Client], tenant: Tenant
+) -> None:
+    interrupt(fail_to_delete)
+    token = tenant.make_logout_token(sub=tenant.user.sub)
+    assert send(token).status_code == 400
+    assert LoginSession.objects.count() == 2
+    assert sorted(name_at_home(client) == "nobody" for client in browsers) == [False, False, True]
+    assert_done(send(token))
+    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
+
+
+def test_X10_a_logout_that_breaks_off_gives_its_token_back(
+    transactional_db: None, client: Client, log_in: LogIn, tenant: Tenant
+) -> None:
+    """As when the server ends a worker that takes too long: SystemExit out of whatever it does."""
+
+    def break_off(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("DELETE") and LoginSession._meta.db_table in sql:
+            raise SystemExit(1)
+        return execute(sql, *rest)
 
     log_in(client)
-    interrupt(fail)
-    response = send(tenant.make_logout_token(sid=sid_of(row_of(client))))
-    assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
-    assert "session_not_deleted" in caplog.text
+    token = tenant.make_logout_token(sid=sid_of(row_of(client)))
+    with connection.execute_wrapper(break_off), pytest.raises(SystemExit):
+        send(token)
+    assert_done(send(token))
     assert not LoginSession.objects.exists()
-    assert name_at_home(client) != "nobody"
-    assert client.get("/bare/").status_code == 302
-    assert name_at_home(client) == "nobody"
 
 
 def test_B1_receivers_hear_of_each_login_session(browsers: list[Client], tenant: Tenant) -> None:
@@ -671,6 +716,86 @@ def test_B8_token_twice_or_in_the_query_is_refused(browsers: list[Client], tenan
 def test_B8_odd_lengths_are_refused(client: Client, auth0_settings: Any, length: str) -> None:
     response = client.generic("POST", PATH, "logout_token=a", content_type=FORM, CONTENT_LENGTH=length)
     assert_refused(response)
+
+
+REFUSED = {
+    "other-type": ("POST", "text/plain", 5000),
+    "json": ("POST", "application/json", 64 * 1024),
+    "other-method": ("PUT", FORM, 5000),
+    "more-than-django-reads": ("POST", FORM, 5000),
+    "two-tokens": ("POST", FORM, 64 * 1024),
+    "too-long": ("POST", FORM, 70_000),
+    "far-too-long": ("POST", "text/plain", 1024 * 1024),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_X23_a_body_that_is_refused_is_read_to_its_end(
+    client: Client, auth0_settings: Any, db: None, settings: Any, name: str
+) -> None:
+    method, content_type, length = REFUSED[name]
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000 if name == "more-than-django-reads" else 2_500_000
+    body = (b"logout_token=a&" * length)[:length]
+    stream = BytesIO(body + b"GET / HTTP/1.1")
+    extra: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": stream}
+    response = client.generic(method, PATH, b"x", content_type=content_type, **extra)
+    assert response.status_code == (405 if method == "PUT" else 400)
+    assert stream.read() == b"GET / HTTP/1.1"  # the next request, and all of it
+    assert response.has_header("Connection") == (length > 64 * 1024)
+
+
+@pytest.mark.parametrize("length", ["70000", "999999999", "1" * 40, "-1", "many"])
+def test_X23_after_a_large_body_the_connection_is_closed(client: Client, auth0_settings: Any, length: str) -> None:
+    stream = BytesIO(b"logout_token=a")
+    extra: dict[str, Any] = {"CONTENT_LENGTH": length, "wsgi.input": stream}
+    response = client.generic("POST", PATH, b"x", content_type=FORM, **extra)
+    assert_refused(response, "The request is too long.")
+    assert response["Connection"] == "close"
+    assert (stream.tell() == 0) == (length != "70000")  # what may have no end is not waited for
+
+
+def exchange(reader: Any, connection_to: socket.socket, request: bytes) -> tuple[int, bytes]:
+    """Send one request over a connection and read its answer."""
+    connection_to.sendall(request)
+    status = int(reader.readline().split()[1])
+    length = 0
+    while line := reader.readline().strip():
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return status, reader.read(length)
+
+
+def refused_then_good(address: str, content_type: str, length: int) -> list[tuple[int, bytes]]:
+    """POST a body that is refused and open a page, over one connection."""
+    parts = urlsplit(address)
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=20) as connection_to:
+        reader = connection_to.makefile("rb")
+        first = exchange(reader, connection_to, head.encode() + (b"logout_token=a&" * length)[:length])
+        return [first, exchange(reader, connection_to, b"GET /plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n")]
+
+
+BODIES = [("text/plain", 5000), (FORM, 5000), (FORM, 70_000), ("text/plain", 300_000)]
+
+
+def test_X23_a_connection_survives_what_is_refused_under_gunicorn(tenant: Tenant, tmp_path: Path) -> None:
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "keep_alive.sqlite3")}
+    with serving(Site(tenant, database), ONE_PROCESS) as address:
+        for content_type, length in BODIES:
+            first, second = refused_then_good(address, content_type, length)
+            assert (first[0], json.loads(first[1])["error"]) == (400, "invalid_request")
+            assert second[0] in (200, 302)  # 302 under LoginRequiredMiddleware
+
+
+@pytest.mark.parametrize(("content_type", "length"), BODIES)
+def test_X23_a_connection_survives_what_is_refused_under_the_development_server(
+    live_server: LiveServer, transactional_db: None, auth0_settings: Any, content_type: str, length: int
+) -> None:
+    first, second = refused_then_good(live_server.url, content_type, length)
+    assert (first[0], json.loads(first[1])["error"]) == (400, "invalid_request")
+    assert second[0] in (200, 302)
 
 
 # -- B9: nobody meant ----------------------------------------------------------------------------------------------------

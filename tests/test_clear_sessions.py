@@ -64,7 +64,8 @@ def identity(db: None) -> Identity:
 def make_rows(identity: Identity, number: int, **fields: Any) -> list[LoginSession]:
     rows = []
     for _ in range(number):
-        row = LoginSession(identity=identity, session_key=uuid.uuid4().hex, sid_key="", logged_in_at=0, **fields)
+        row = LoginSession(identity=identity, sid_key="", logged_in_at=0, **fields)
+        row.session_key = uuid.uuid4().hex
         row.grant = Grant()
         rows.append(row)
     return LoginSession.objects.bulk_create(rows)
@@ -162,8 +163,8 @@ def test_session_key_that_changes_between_look_and_deletion_is_spared(identity: 
     long_missing(identity, 2)
 
     def change_key(reason: str, login_session: LoginSession, **kwargs: Any) -> None:
-        others = LoginSession.objects.exclude(pk=login_session.pk)
-        others.update(session_key="another", session_missing_since=None)
+        for other in LoginSession.objects.exclude(pk=login_session.pk):
+            other.follow_session("another")
 
     login_session_ended.connect(change_key)
     try:

@@ -16,9 +16,20 @@ pytestmark = pytest.mark.slow
 
 PER_PERSON = 20
 
-# Rows from sys.argv[2] up to sys.argv[3]; each twentieth begins a person, each tenth has no Django session.
+# Rows from sys.argv[2] up to sys.argv[3]; each twentieth begins a person, each tenth has no Django session. Only those that
+# the clean-up's walks come by, an eighth, have a session key.
 FILL = """
+import hashlib, uuid
 from django.db import connection
+from django_auth0_flow.session_keys import digest_session_key, seal_session_key
+
+def session_keys(first, last):
+    for n in range(first, last):
+        login_id = uuid.UUID(hashlib.md5(f"id-{n}".encode()).hexdigest())
+        if login_id.hex[0] in "89":
+            key = hashlib.md5(str(n).encode()).hexdigest()
+            yield n, seal_session_key(key, configuration="default", login_id=login_id), digest_session_key(key)
+
 values = {"issuer": sys.argv[1], "first": int(sys.argv[2]), "last": int(sys.argv[3])}
 statements = [
     "CREATE FUNCTION pg_temp.key(issuer text, name text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT encode("
@@ -29,17 +40,23 @@ statements = [
     "INSERT INTO auth0_flow_identity (id, key, issuer, subject, user_id, managed_groups, created_at) SELECT 1000 + n,"
     " pg_temp.key(%(issuer)s, 'auth0|' || n), %(issuer)s, 'auth0|' || n, 1000 + n, '[]', now()"
     " FROM generate_series(%(first)s / 20, %(last)s / 20 - 1) n",
-    "INSERT INTO auth0_flow_loginsession (id, identity_id, configuration, session_key, sid_key, sealed,"
-    " access_token_expires_at, version, lease, refresh_failure, created_at, logged_in_at)"
-    " SELECT gen_random_uuid(), 1000 + n / 20, 'default', md5(n::text), pg_temp.key(%(issuer)s, 'sid-' || n),"
-    " repeat('x', 200), 0, 1, '', '', now(), 0 FROM generate_series(%(first)s, %(last)s - 1) n",
+    "INSERT INTO auth0_flow_loginsession (id, identity_id, configuration, sealed_session_key, session_digest, sid_key,"
+    " sealed, access_token_expires_at, version, lease, refresh_failure, created_at, logged_in_at)"
+    " SELECT md5('id-' || n)::uuid, 1000 + n / 20, 'default', coalesce(session_keys.sealed, ''),"
+    " coalesce(session_keys.digest, ''), pg_temp.key(%(issuer)s, 'sid-' || n), repeat('x', 200), 0, 1, '', '', now(), 0"
+    " FROM generate_series(%(first)s, %(last)s - 1) n LEFT JOIN session_keys USING (n)",
     "INSERT INTO django_session (session_key, session_data, expire_date) SELECT md5(n::text), 'e30:x:y',"
     " now() + interval '14 days' FROM generate_series(%(first)s, %(last)s - 1) n WHERE n %% 10 < 9",
-    "INSERT INTO auth0_flow_spentlogouttoken (key, expires_at) SELECT encode(sha256(n::text::bytea), 'hex'),"
-    " extract(epoch from now()) + n FROM generate_series(%(first)s, %(last)s - 1, 10) n",
+    "INSERT INTO auth0_flow_spentlogouttoken (key, expires_at, ended_key, issued_at, received_at)"
+    " SELECT encode(sha256(n::text::bytea), 'hex'), extract(epoch from now()) + n,"
+    " encode(sha256(('ended-' || n)::bytea), 'hex'), n, n FROM generate_series(%(first)s, %(last)s - 1, 10) n",
     "VACUUM ANALYZE",
 ]
 with connection.cursor() as cursor:
+    cursor.execute("CREATE TEMPORARY TABLE session_keys (n integer PRIMARY KEY, sealed text, digest text)")
+    with cursor.copy("COPY session_keys FROM STDIN") as copy:
+        for row in session_keys(values["first"], values["last"]):
+            copy.write_row(row)
     # As in any bulk load: no foreign keys checked, and the indexes built at the end.
     cursor.execute("SET session_replication_role = replica")
     cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('auth0_flow_loginsession',"
@@ -77,15 +94,18 @@ print(json.dumps([answers, seconds, plans, LoginSession.objects.count()]))
 
 LOOK_UP = """
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django_auth0_flow.models import LoginSession, SpentLogoutToken
-rows = LoginSession.objects.order_by("session_key")
+rows = LoginSession.objects.order_by("sid_key")
 row = rows.select_related("identity__user").first()
 user = row.identity.user
-page = LoginSession.objects.filter(pk__gt=row.pk).order_by("pk").values_list("pk", "session_key")[:1000]
+page = LoginSession.objects.filter(pk__gt=row.pk).order_by("pk").only("sealed_session_key")[:1000]
+ended = SpentLogoutToken.objects.filter(Q(ended_key="a", issued_at__gte=1) | Q(ended_key="b"), received_at__gte=1)
 plans = {
     "the row of a request": LoginSession.objects.select_related("identity__user").filter(pk=row.pk),
     "for_user": LoginSession.objects.for_user(user),
     "a page of the clean-up": page,
+    "was this login ended": ended,
     "expired logout tokens": SpentLogoutToken.objects.filter(expires_at__lt=1).order_by("expires_at")[:1000],
 }
 print(json.dumps({name: query.explain().splitlines() for name, query in plans.items()}))

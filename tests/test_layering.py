@@ -53,7 +53,11 @@ ROWS = (
     ("3", "exchange steps connection_pool"),
     # 2
     ("2", "models checks"),
-    ("2", "cache_headers crypto signals words django_sessions short_sessions client_address storage.session_facts"),
+    ("2", "logout_tokens session_keys"),
+    (
+        "2",
+        "cache_headers crypto db_types signals words django_sessions short_sessions client_address storage.session_facts",
+    ),
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),

@@ -135,7 +135,7 @@ class TestNobodysKey:
     def test_X11_no_type_of_key_is_found(self, model: Any, field: str, by: str) -> None:
         user = users.objects.create_user("ada", pk=42)
         identity = give_identity(user)
-        login = LoginSession.objects.create(identity=identity, configuration="default", session_key="x", logged_in_at=1)
+        login = LoginSession.objects.create(identity=identity, configuration="default", logged_in_at=1)
         for subject in ("42", login.pk.hex, str(login.pk)):
             robot: Any = AccessTokenUser({"iss": ISSUER, "sub": subject})
             Session.objects.create(session_key=subject, expire_date=now())
@@ -153,9 +153,7 @@ class TestNobodysKey:
 
     def test_X11_rows_without_an_owner_are_not_its_own(self) -> None:
         robot: Any = AccessTokenUser({"iss": ISSUER, "sub": "42"})
-        login = LoginSession.objects.create(
-            identity=give_identity(users.objects.create_user("ada")), session_key="x", logged_in_at=1
-        )
+        login = LoginSession.objects.create(identity=give_identity(users.objects.create_user("ada")), logged_in_at=1)
         assert LoginSession.objects.filter(retry_at=None).get() == login
         assert not LoginSession.objects.filter(retry_at=robot.pk).exists()
 

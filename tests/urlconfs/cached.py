@@ -82,13 +82,18 @@ class Things(APIView):
         )
 
 
+def nothing(request: HttpRequest) -> Any:
+    """Forget to answer."""
+    return None
+
+
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
     path("anybody/", anybody),
     path("api/", bearer_token_required(fresh)),
     path("api/public/", bearer_token_required(saying("public, max-age=600"))),
     path("api/never/", bearer_token_required(saying("no-store"))),
-    path("api/nothing/", bearer_token_required(lambda request: None)),
+    path("api/nothing/", bearer_token_required(nothing)),
     path("api/async/", transaction.non_atomic_requests(bearer_token_required(later))),
     path("api/handlers/", transaction.non_atomic_requests(AsyncHandlers.as_view())),
     path("drf/", Things.as_view()),
