@@ -10,6 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .access.current_login import accepted_configurations
 from .cache_headers import forbid_storing
 from .conf import Auth0Settings, get_client, get_settings
 from .protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
@@ -25,18 +26,42 @@ _BAD_PROOF = "invalid_dpop_proof"
 _REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
 
 
+#: Which configuration a request's access token is good for stands under this name on the request.
+TOKEN_CONFIGURATION = "_auth0_token_configuration"
+
+
 def check_bearer_token(
     request: HttpRequest,
     *,
     audience: str | None,
-    scopes: Collection[str],
-    permissions: Collection[str],
-    configuration: str,
+    scopes: Collection[str] = (),
+    permissions: Collection[str] = (),
+    configurations: Collection[str] = (),
 ) -> HttpResponse | None:
     """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1.
 
-    A token that is bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
+    ``configurations``: whose tokens count, by default those of the one that the request would log in with. A token that is
+    bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
     """
+    refusals = []
+    for name in accepted_configurations(request, configurations):
+        refusal = _check_for(request, name, audience=audience, scopes=scopes, permissions=permissions)
+        if refusal is None:
+            setattr(request, TOKEN_CONFIGURATION, name)
+            return None
+        refusals.append(refusal)
+    # Of several, the one that came furthest, or could not judge the token: it may be good there.
+    return max(refusals, key=lambda refusal: refusal.status_code)
+
+
+def _check_for(
+    request: HttpRequest,
+    configuration: str,
+    *,
+    audience: str | None,
+    scopes: Collection[str],
+    permissions: Collection[str],
+) -> HttpResponse | None:
     conf = get_settings(configuration)
     expected = audience or conf.api_audience
     if not expected:

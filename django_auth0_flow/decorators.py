@@ -113,7 +113,7 @@ def bearer_token_required(
     scopes: str | Collection[str] = (),
     permissions: str | Collection[str] = (),
     audience: str | None = None,
-    configuration: str = "default",
+    configuration: str | Sequence[str] = (),
 ) -> Callable[[View], View]: ...
 def bearer_token_required(
     view: Any = None,
@@ -121,15 +121,16 @@ def bearer_token_required(
     scopes: str | Collection[str] = (),
     permissions: str | Collection[str] = (),
     audience: str | None = None,
-    configuration: str = "default",
+    configuration: str | Sequence[str] = (),
 ) -> Any:
     """Let only requests in that bring a valid access token for this API in their Authorization header.
 
     Signature, ``iss``, ``aud`` (``audience``, default ``AUTH0["AUDIENCE"]``), expiry, scopes and permissions are checked;
-    the claims are in ``request.access_token_claims``. Others get 401 or 403 with ``WWW-Authenticate`` (RFC 6750 §3), or
+    the claims are in ``request.access_token_claims``. ``configuration``: whose tokens count, a name or several, by default
+    those of the one that the request would log in with. Others get 401 or 403 with ``WWW-Authenticate`` (RFC 6750 §3), or
     503 when the keys can't be had. The view is exempt from CSRF checks: it takes no cookie for an answer.
     """
-    wanted_scopes, wanted_permissions = as_names(scopes), as_names(permissions)
+    wanted_scopes, wanted_permissions, names = as_names(scopes), as_names(permissions), as_configurations(configuration)
 
     def check(request: HttpRequest) -> HttpResponse | None:
         return bearer.check_bearer_token(
@@ -137,7 +138,7 @@ def bearer_token_required(
             audience=audience,
             scopes=wanted_scopes,
             permissions=wanted_permissions,
-            configuration=configuration,
+            configurations=names,
         )
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from .backends import may_come_in
-from .bearer import check_bearer_token, granted_permissions, granted_scopes
+from .bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
 from .cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
 from .models import Identity
 from .requirements import as_configurations, as_names
@@ -119,7 +119,8 @@ class Auth0BearerAuthentication(BaseAuthentication):
 
     #: Default: ``AUTH0["AUDIENCE"]``.
     audience: str | None = None
-    configuration = "default"
+    #: The name, or names, of the configurations whose tokens count; default: the one that the request would log in with.
+    configuration: str | Sequence[str] = ()
 
     def authenticate(self, request: Request) -> tuple[Any, Mapping[str, Any]] | None:
         """Return user and claims, or None if no access token came. Raises AuthenticationFailed or another APIException."""
@@ -151,16 +152,14 @@ class Auth0BearerAuthentication(BaseAuthentication):
         return AccessTokenUser(claims) if identity is None else identity.user
 
     def _check(self, request: HttpRequest) -> HttpResponse | None:
-        return check_bearer_token(
-            request, audience=self.audience, scopes=(), permissions=(), configuration=self.configuration
-        )
+        return check_bearer_token(request, audience=self.audience, configurations=as_configurations(self.configuration))
 
 
 class _HasNames(OperationHolderMixin, BasePermission):
     """An instance stands in ``permission_classes`` as a class would, and combines with ``&``, ``|`` and ``~``.
 
-    ``configuration``: the name, or names, of the configurations whose logins and tokens count; by default the one that the
-    request would log in with.
+    ``configuration``: the name, or names, of the configurations whose logins and tokens count; by default, for logins the
+    one that the request would log in with, for tokens those that the authentication class takes.
 
     Where it stands there by itself, its 403 for an access token has the challenge of RFC 6750 §3.1.
     """
@@ -189,6 +188,9 @@ class _HasNames(OperationHolderMixin, BasePermission):
         if isinstance(request.successful_authenticator, SessionAuthentication):
             return self._browser_may(request)
         if not isinstance(request.successful_authenticator, Auth0BearerAuthentication):
+            return False
+        name = getattr(request._request, TOKEN_CONFIGURATION, None)
+        if self.configurations and name not in self.configurations:
             return False
         if self.names <= self.granted(claims):
             return True

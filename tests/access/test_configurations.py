@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.test import Client
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
@@ -261,3 +262,44 @@ class TestSilent:
     ) -> None:
         settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_acme000000000000"}}
         assert staff.visit("/quiet/").content == b"nobody -"
+
+
+class TestAccessTokens:
+    """Access tokens count where their configuration does, as logins do."""
+
+    def call(self, tenant: Tenant, path: str, **headers: str) -> int:
+        token = tenant.make_access_token(scope="read:things")
+        return int(Client().get(path, headers={"Authorization": f"Bearer {token}", **headers}).status_code)
+
+    @pytest.mark.parametrize(
+        ("path", "names"),
+        [
+            ("/api/", ["default"]),
+            ("/api-partners/", ["partners"]),
+            ("/api-both/", NAMES),
+            ("/api-drf/", ["default"]),
+            ("/api-drf-partners/", ["partners"]),
+            ("/api-drf-both/", NAMES),
+            ("/api-drf-both-one-permitted/", ["partners"]),
+        ],
+    )
+    def test_X6_a_view_takes_tokens_of_its_own_configurations_only(
+        self, tenant: Tenant, other: Tenant, path: str, names: list[str]
+    ) -> None:
+        found = [name for name, one in (("default", tenant), ("partners", other)) if self.call(one, path) == 200]
+        assert found == names
+
+    def test_by_default_the_request_says_whose_tokens_count(
+        self, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any
+    ) -> None:
+        settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+        for path in ("/api/", "/api-drf/"):
+            assert [self.call(other, path), self.call(other, path, **{"X-Tenant": "partners"})] == [401, 200]
+
+    def test_a_token_is_not_refused_while_one_of_the_tenants_can_not_be_asked(
+        self, tenant: Tenant, other: Tenant
+    ) -> None:
+        token = other.make_access_token(scope="read:things")
+        other.stop()
+        answer = Client().get("/api-both/", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 503

@@ -16,10 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required
+from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required, bearer_token_required
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.requirements import MULTI_FACTOR
-from django_auth0_flow.rest_framework import HasPermissions, HasScopes
+from django_auth0_flow.rest_framework import Auth0BearerAuthentication, HasPermissions, HasScopes
 
 BOTH = ("default", "partners")
 
@@ -127,6 +127,22 @@ def api(*permissions: Any) -> Any:
     return Things.as_view()
 
 
+def bearer_api(configuration: Any, *permissions: Any) -> Any:
+    class Bearer(Auth0BearerAuthentication):
+        pass
+
+    Bearer.configuration = configuration
+
+    class Things(APIView):
+        authentication_classes = [Bearer]
+        permission_classes = list(permissions) or [HasScopes("read:things")]
+
+        def get(self, request: Request) -> Response:
+            return Response({})
+
+    return Things.as_view()
+
+
 def unlocked(view: Any) -> Any:
     return transaction.non_atomic_requests(view)
 
@@ -165,6 +181,13 @@ urlpatterns = [
     path("drf-permitted/", api(HasPermissions("read:things"))),
     path("drf-partners/", api(HasScopes("openid", configuration="partners"))),
     path("drf-both/", api(HasScopes("openid", configuration=BOTH))),
+    path("api/", bearer_token_required(scopes="read:things")(nothing)),
+    path("api-partners/", bearer_token_required(configuration="partners")(nothing)),
+    path("api-both/", bearer_token_required(configuration=BOTH)(nothing)),
+    path("api-drf/", bearer_api(())),
+    path("api-drf-partners/", bearer_api("partners")),
+    path("api-drf-both/", bearer_api(BOTH)),
+    path("api-drf-both-one-permitted/", bearer_api(BOTH, HasScopes("read:things", configuration="partners"))),
     # silent
     path("quiet/", auth0_login_required(silent=True)(who)),
     path("quiet-async/", unlocked(auth0_login_required(silent=True)(awho))),
