@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import connections
 from django.db.models.signals import pre_save
 from django.test import Client
 
@@ -130,6 +131,34 @@ def test_X16_a_login_by_password_is_ended_by_subject(
     assert not is_logged_in(visitor.client)
     assert not LoginSession.objects.exists()
     assert tenant.refresh_tokens.live() == 0
+
+
+@pytest.mark.urls("tests.direct_urls")
+def test_X16_a_login_by_password_is_ended_while_the_tenant_answers(
+    transactional_db: None, tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    tenant.application.grant_types |= {"password"}
+    auth0_settings(PASSWORD_REALM="Username-Password-Authentication")
+    visitor = Visitor()
+    visitor.open("/auth0/password/", next="/plain/")
+    shared: Any = connections["default"]
+    statuses: list[int] = []
+    shared.inc_thread_sharing()
+
+    def log_out_meanwhile(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+        if kind == "id_token":
+            connections["default"] = shared  # the test's own connection: it waits for the tenant meanwhile
+            statuses.append(send(tenant.make_logout_token(sub=claims["sub"])))
+
+    tenant.token_hook = log_out_meanwhile
+    try:
+        visitor.submit("username", "password", username="ada@example.com", password="correct horse")
+    finally:
+        shared.dec_thread_sharing()
+    assert statuses == [200]
+    assert code_shown(visitor.page) == CODE
+    assert not is_logged_in(visitor.client)
+    assert not LoginSession.objects.exists()
 
 
 def test_X16_a_row_that_was_not_committed_yet_ends_after_the_commit(

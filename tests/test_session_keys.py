@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
+from django.core.exceptions import FieldError
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Field
+from django.db.models.functions import Length
 from django.test import Client
+from django.test.utils import register_lookup
 
 from django_auth0_flow import cleanup
 from django_auth0_flow.models import LoginSession
@@ -83,6 +86,15 @@ def test_X4_a_logout_needs_no_seal_to_be_opened_to_know_its_row(row: LoginSessio
     assert copy.sealed_session_key != row.sealed_session_key  # sealed anew each time, equal to nothing
     copy.session_key = None
     assert (copy.session_digest, copy.sealed_session_key, copy.session_key) == ("", "", "")
+
+
+@pytest.mark.parametrize("name", ["sealed_session_key", "session_digest", "sealed", "sid_key", "lease"])
+def test_X4_no_transform_shows_a_part_of_a_secret(row: LoginSession, name: str) -> None:
+    with register_lookup(Field, Length):
+        assert LoginSession.objects.filter(configuration__length=7).exists()
+        with pytest.raises(FieldError):
+            LoginSession.objects.filter(**{f"{name}__length": 64}).exists()
+    assert LoginSession.objects.filter(**{name: getattr(row, name), f"{name}__in": [getattr(row, name)]}).get() == row
 
 
 # -- keys that rotate, keys that are gone ----------------------------------------------------------------------------------
