@@ -138,7 +138,10 @@ class TestWhatTheDatabaseRefuses:
 
     @pytest.mark.parametrize(
         "error",
-        [IntegrityError("…"), DataError("…"), ProgrammingError("…"), OperationalError("…"), ValidationError("…")],
+        [
+            *(kind("…") for kind in (IntegrityError, DataError, ProgrammingError, OperationalError, ValidationError)),
+            *(kind("…") for kind in (ValueError, TypeError, OverflowError)),  # what fields say to values
+        ],
         ids=lambda error: type(error).__name__,
     )
     def test_X5_a_refused_profile_keeps_nobody_superuser(
