@@ -21,9 +21,11 @@ def keep_private(answer: Answer, *varies_on: str) -> Answer:
     """Keep an answer from shared caches and from whoever sends other ``varies_on`` headers.
 
     What is stricter stays (``no-store``, ``max-age=0``); ``public`` gives way: an answer behind a login has no such.
+    A view that forgot its answer is Django's to blame.
     """
-    patch_cache_control(answer, private=True)
-    patch_vary_headers(answer, varies_on)
+    if isinstance(answer, HttpResponseBase):
+        patch_cache_control(answer, private=True)
+        patch_vary_headers(answer, varies_on)
     return answer
 
 

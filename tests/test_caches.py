@@ -114,6 +114,12 @@ def test_X8_a_decorated_dispatch_with_async_handlers(site: str, tokens: dict[str
         assert {"authorization", "dpop"} <= words(answer, "Vary")
 
 
+def test_a_view_that_forgot_its_answer_is_named(site: str, tokens: dict[str, str]) -> None:
+    header = f"Bearer {next(iter(tokens.values()))}"
+    with pytest.raises(ValueError, match="didn't return an HttpResponse"):
+        Client().get("/api/nothing/", headers={"Authorization": header})
+
+
 class TestRestFramework:
     def test_X8_a_missing_scope_is_nobody_else_s_news(self, site: str, tokens: dict[str, str]) -> None:
         for token in tokens.values():
