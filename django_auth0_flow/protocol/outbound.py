@@ -25,7 +25,7 @@ def origin_of(url: str) -> str:
         return ""
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return ""
-    return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
+    return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
 def token_origin(url: str) -> str:

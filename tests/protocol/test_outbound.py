@@ -159,6 +159,13 @@ def test_X13_where_a_token_may_go(url: str, origin: str) -> None:
     assert token_origin(url) == origin
 
 
+@pytest.mark.parametrize("url", ["urn:api", "ftp://api.example.com/", "file:///dev/null", "mailto:a@example.com"])
+def test_no_origin_is_no_origin_s_twin(url: str) -> None:
+    """An origin that can't be read must not stand for every address that has none."""
+    with pytest.raises(OriginNotAllowed):
+        authorize(url, "", "urn:my-api", "http://api.example.com")
+
+
 def test_X13_no_token_goes_in_clear_whoever_allows_it() -> None:
     for allowed in ("http://api.example.com", "http://api.example.com/v2", "https://api.example.com"):
         with pytest.raises(OriginNotAllowed):

@@ -97,6 +97,20 @@ def test_a_server_that_is_never_content_is_asked_twice(api: ApiSession, server: 
     assert source.rejected == [None, "token-1"]
 
 
+def test_a_challenge_is_met_once_also_across_redirects(api: ApiSession, server: TinyServer) -> None:
+    server.answers = [Answer(401, headers=CHALLENGE), Answer(307, headers={"Location": "/b", **CHALLENGE})]
+    server.answers += [Answer(401, headers=CHALLENGE), Answer(401, headers=CHALLENGE), Answer(200)]
+    assert api.get(server.origin + "/a").status_code == 401
+    assert [request.path for request in server.received] == ["/a", "/a", "/b"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+def test_only_a_401_is_about_the_proof(status: int, api: ApiSession, server: TinyServer, source: Source) -> None:
+    server.answers = [Answer(status, headers=CHALLENGE), Answer()]
+    assert api.get(server.origin).status_code == status
+    assert (len(server.received), source.rejected) == (1, [None])
+
+
 def test_a_challenge_without_nonce_is_a_plain_401(api: ApiSession, server: TinyServer, source: Source) -> None:
     server.answers = [Answer(401, headers={"WWW-Authenticate": CHALLENGE["WWW-Authenticate"]}), Answer()]
     assert api.get(server.origin).status_code == 200
