@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,14 +14,15 @@ import jwt
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.signals import user_logged_out
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
+from django_auth0_flow.conf import get_client
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import NoAccessToken, TransportError
+from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
 from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.signals import tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
@@ -34,6 +36,10 @@ BILLING = "https://billing.example.com"
 
 async def unmarked_async_token(request: Request) -> HttpResponse:
     return HttpResponse(await request.auth0.aaccess_token())
+
+
+def unmarked_permissions(request: Request) -> HttpResponse:
+    return HttpResponse(" ".join(sorted(request.auth0.permissions)))
 
 
 def two_tokens(request: Request) -> HttpResponse:
@@ -50,6 +56,7 @@ urlpatterns = [
     *site_urls,
     path("two-tokens-then-error/", two_tokens_then_error),
     path("unmarked-async-token/", unmarked_async_token),
+    path("unmarked-permissions/", unmarked_permissions),
     path("two-tokens/", two_tokens),
 ]
 
@@ -72,11 +79,11 @@ def nobody_waits(auth0_settings: Callable[..., Any]) -> None:
 
 
 @contextmanager
-def tokens_that_cannot_be_saved() -> Iterator[None]:
-    """Let the database refuse new tokens, and nothing else: leases are taken and given back."""
+def column_that_cannot_be_written(column: str) -> Iterator[None]:
+    """Let the database refuse the statements that write this column, and nothing else."""
     table = LoginSession._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TRIGGER broken BEFORE UPDATE OF sealed ON {table} BEGIN DELETE FROM nowhere; END")  # noqa: S608 - ours
+        cursor.execute(f"CREATE TRIGGER broken BEFORE UPDATE OF {column} ON {table} BEGIN DELETE FROM nowhere; END")  # noqa: S608 - ours
     try:
         yield
     finally:
@@ -122,6 +129,24 @@ class TestAsync:
         assert logged_in_client.get("/token/").status_code == 200
         assert refreshes(tenant) == 2
         assert tenant.families_revoked == 0
+
+    def test_a_token_in_hand_that_an_api_rejects_is_not_handed_out_again(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        source = StoredTokenSource(LoginSession.objects.get().pk)
+        old = async_to_sync(source.aaccess_token)().access_token
+        tenant.clock.advance(1)
+        new = async_to_sync(source.aaccess_token)(rejected=old).access_token
+        assert new == LoginSession.objects.get().grant.tokens.access_token != old
+        assert refreshes(tenant) == 1
+
+    @pytest.mark.parametrize("fault", ["mfa-required", "access-denied"])
+    def test_a_refusal_is_asked_for_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
+        """The middleware refreshes before the view; the view that wants the token gets the same answer."""
+        tenant.clock.advance(DAY)
+        tenant.fault(fault, times=None)
+        assert logged_in_client.get("/async-token/").status_code == 302
+        assert refreshes(tenant) == 1
 
     def test_synchronous_code_of_a_request_that_is_refreshing_does_not_wait_for_itself(
         self, logged_in_client: Client, tenant: Tenant
@@ -220,7 +245,7 @@ class TestLeases:
         """The request is served; the next one has the old refresh token, good for some seconds more, and need not wait."""
         tenant.application.overlap = 60
         tenant.clock.advance(DAY)
-        with tokens_that_cannot_be_saved():
+        with column_that_cannot_be_written("sealed"):
             assert logged_in_client.get("/unmarked-token/").status_code == 200
         row = LoginSession.objects.get()
         assert (row.version, row.lease) == (1, "")
@@ -229,12 +254,14 @@ class TestLeases:
         assert tenant.families_revoked == 0
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("in_transaction", [False, True])
     def test_R5_tokens_that_could_not_be_saved_at_once_are_saved_after_the_response(
-        self, pk: Any, tenant: Tenant
+        self, pk: Any, tenant: Tenant, in_transaction: bool
     ) -> None:
         tenant.clock.advance(DAY)
         source = StoredTokenSource(pk)
-        with tokens_that_cannot_be_saved():
+        whole = transaction.atomic() if in_transaction else nullcontext()
+        with column_that_cannot_be_written("sealed"), whole:
             token = source.access_token().access_token
             assert source.access_token().access_token == token
         source.save_lost_rotation()
@@ -243,6 +270,67 @@ class TestLeases:
         tenant.clock.advance(DAY)
         assert StoredTokenSource(pk).access_token().access_token != token
         assert (refreshes(tenant), tenant.families_revoked) == (2, 0)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_database_that_takes_no_lease_is_no_matter_while_the_token_lives(
+        self, pk: Any, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        old = LoginSession.objects.get().grant.tokens.access_token or ""
+        with column_that_cannot_be_written("lease"):
+            tenant.clock.advance(DAY - 30)
+            assert logged_in_client.get("/unmarked-token/").content.decode() == old
+            tenant.clock.advance(31)
+            assert logged_in_client.get("/unmarked-token/").status_code == 503
+        assert refreshes(tenant) == 0
+        assert logged_in_client.get("/unmarked-token/").status_code == 200
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_refresh_that_ended_in_an_unforeseen_error_stands_in_nobodys_way(self, pk: Any, tenant: Tenant) -> None:
+        """The database breaks down when a failure is to be noted."""
+        tenant.clock.advance(DAY)
+        tenant.fault("rate-limit")
+        with column_that_cannot_be_written("retry_at"), pytest.raises(OperationalError):
+            StoredTokenSource(pk).access_token()
+        LoginSession.objects.update(lease="")  # as its time does
+        assert StoredTokenSource(pk).access_token().access_token
+
+    def test_R4_a_refresh_token_that_somebody_else_rotated_meanwhile_ends_nothing(
+        self, pk: Any, tenant: Tenant
+    ) -> None:
+        """As when a lease has run out: the other one's token is used and stays."""
+        tenant.clock.advance(DAY)
+        client = get_client()
+        original = client.refresh
+
+        def overtaken(*arguments: Any, **keywords: Any) -> Any:
+            other = LoginSession.objects.get()
+            newer = replace(other.grant.tokens, access_token="newer", expires_at=tenant.clock.now() + DAY)
+            assert other.save_grant(replace(other.grant, tokens=newer), refreshed_at=tenant.clock.now())
+            return original(*arguments, **keywords)
+
+        client.refresh = overtaken  # type: ignore[method-assign]
+        tenant.fault("refuse", error="invalid_grant", description="Unknown or invalid refresh token.", status=403)
+        assert StoredTokenSource(pk).access_token().access_token == "newer"
+        row = LoginSession.objects.get()
+        assert (row.grant.tokens.access_token, row.version, row.lease) == ("newer", 2, "")
+
+    def test_R4_tokens_that_come_at_the_last_moment_are_not_deleted(self, pk: Any, tenant: Tenant) -> None:
+        """Between the look at the row, after the tenant's refusal, and its end: the end is of the row that was seen."""
+        tenant.clock.advance(DAY)
+        other = LoginSession.objects.get()
+        overtaken: list[bool] = []
+
+        def overtake(execute: Any, sql: str, *arguments: Any) -> Any:
+            if sql.startswith("DELETE") and not overtaken:
+                newer = replace(other.grant.tokens, access_token="newer", expires_at=tenant.clock.now() + DAY)
+                overtaken.append(other.save_grant(replace(other.grant, tokens=newer), refreshed_at=1.0))
+            return execute(sql, *arguments)
+
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        with connection.execute_wrapper(overtake), suppress(LoginRequired):
+            StoredTokenSource(pk).access_token()
+        assert overtaken == [True]
+        assert StoredTokenSource(pk).access_token().access_token == "newer"
 
 
 class TestEndings:
@@ -327,3 +415,36 @@ def test_R5_a_rollback_after_two_refreshes_loses_neither_rotation(
     finally:
         connection.settings_dict["ATOMIC_REQUESTS"] = False
     assert (refreshes(tenant), tenant.families_revoked) == (4, 0)
+
+
+@pytest.mark.urls(__name__)
+class TestPermissions:
+    """Those of the stored access token, which must be valid when it is looked at."""
+
+    def test_an_expired_token_is_refreshed_first(self, client: Client, log_in: Any, tenant: Tenant) -> None:
+        tenant.api.rbac = True
+        tenant.user.permissions[tenant.api.identifier] = ["read:things"]
+        log_in(client)
+        tenant.user.permissions[tenant.api.identifier] = ["read:things", "write:things"]
+        assert client.get("/unmarked-permissions/").content == b"read:things"
+        tenant.clock.advance(2 * DAY)
+        assert client.get("/unmarked-permissions/").content == b"read:things write:things"
+        assert refreshes(tenant) == 1
+
+    @pytest.mark.parametrize(
+        "claim",
+        [{"write:things": True}, "write:things", [["write:things"], {"write:things": 1}, 7, None], 7, True, None],
+        ids=["object", "text", "list-of-others", "number", "true", "null"],
+    )
+    def test_a_claim_of_another_type_permits_nothing(
+        self, client: Client, log_in: Any, tenant: Tenant, claim: Any
+    ) -> None:
+        def give(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            if kind == "access_token":
+                claims["permissions"] = claim
+
+        log_in(client)
+        tenant.token_hook = give
+        tenant.clock.advance(2 * DAY)
+        assert client.get("/unmarked-permissions/").content == b""
+        assert refreshes(tenant) == 1
