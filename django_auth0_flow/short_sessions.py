@@ -31,6 +31,12 @@ def shorten(session: SessionBase) -> None:
         session.set_expiry(SHORT_LIFE)
 
 
+def holds_nothing_but(name: str, session: SessionBase) -> bool:
+    """Tell whether a session has this entry at most, beside what makes it a short one. A life that the site chose counts."""
+    is_ours = _MARK in session and session.get(_EXPIRY) == SHORT_LIFE
+    return {name, *((_MARK, _EXPIRY) if is_ours else ())}.issuperset(session.keys())
+
+
 def settle(session: SessionBase) -> None:
     """Give a session that holds more than logins under way the life that sessions of this site have.
 

@@ -101,12 +101,12 @@ def _name_of(request: HttpRequest, state: str, configuration: str) -> str | None
 
     With https it has the prefix, always: under the bare name any neighbouring subdomain can plant one, and the answer of
     this browser would be laid down in the session of whoever sealed it. Browsers refuse the prefix on plain http, which
-    only loopback may speak.
+    only hosts without such neighbours may speak: loopback, and names without a dot (``testserver``).
     """
     name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     if _is_https(request, configuration):
         return _HOST + name
-    return name if _is_loopback(request) else None
+    return name if _is_loopback(request) or "." not in request.get_host() else None
 
 
 def _context(state: str, configuration: str) -> str:

@@ -24,7 +24,7 @@ from .crypto import UnsealError, seal, secrets_of, unseal
 from .protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
 from .protocol.dpop import DPoPKey
 from .protocol.errors import CallbackError
-from .short_sessions import renew, shorten
+from .short_sessions import holds_nothing_but, renew, shorten
 
 SESSION_KEY = "_auth0_transactions"
 #: Seconds that a login may take, and how many may be under way in one session.
@@ -249,7 +249,7 @@ def change_session(
                 before = deepcopy(pending)
                 result = change(pending)
                 fresh[name] = pending
-                if or_flush and not pending and _holds_nothing_but(name, fresh, session):
+                if or_flush and not pending and all(holds_nothing_but(name, found) for found in (fresh, session)):
                     session.flush()
                     return result
                 # Nothing new is not written: it would undo what another request writes just now.
@@ -270,10 +270,6 @@ def change_session(
 def write_lock(key: str) -> threading.Lock:
     """Return what keeps this process's threads from writing the session with this key at the same moment."""
     return _write_locks[hash(key) % len(_write_locks)]
-
-
-def _holds_nothing_but(name: str, *sessions: SessionBase) -> bool:
-    return all({name, "_session_expiry"}.issuperset(session.keys()) for session in sessions)
 
 
 def _save(session: SessionBase) -> bool:

@@ -205,9 +205,12 @@ class TestCookie:
         person.start(LOGIN)
         assert all(name.startswith("__Host-") for name in transaction_cookies(person))
 
-    def test_plain_http_elsewhere_is_said_in_the_log(self, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
-        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
-        person = Person(tenant, site="http://testserver")
+    def test_plain_http_elsewhere_is_said_in_the_log(
+        self, tenant: Tenant, settings: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.ALLOWED_HOSTS = ["www.example.com"]
+        tenant.application.callbacks = ["http://www.example.com/auth0/callback/"]
+        person = Person(tenant, site="http://www.example.com")
         answer = answer_for(person)
         assert "form_post_needs_https" in caplog.text
         # No cookie came along: the login starts again by itself, at most twice.
