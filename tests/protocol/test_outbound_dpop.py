@@ -111,6 +111,15 @@ def test_only_a_401_is_about_the_proof(status: int, api: ApiSession, server: Tin
     assert (len(server.received), source.rejected) == (1, [None])
 
 
+def test_a_bearer_token_goes_without_any_proof_whoever_asks(server: TinyServer) -> None:
+    source = Source("Bearer")
+    server.answers = [Answer(401, headers=CHALLENGE), Answer(401, headers=CHALLENGE)]
+    with ApiSession(source, [server.origin], timeout=2, prover=Prover(lambda: NOW)) as session:
+        assert session.get(server.origin, headers={"DPoP": "somebody's"}).status_code == 401
+    assert [request.headers["Authorization"] for request in server.received] == ["Bearer token-1", "Bearer token-2"]
+    assert all("DPoP" not in request.headers for request in server.received)
+
+
 def test_a_challenge_without_nonce_is_a_plain_401(api: ApiSession, server: TinyServer, source: Source) -> None:
     server.answers = [Answer(401, headers={"WWW-Authenticate": CHALLENGE["WWW-Authenticate"]}), Answer()]
     assert api.get(server.origin).status_code == 200
