@@ -16,10 +16,9 @@ _CALLABLES = ("ORGANIZATION", "CLOCK")
 _DEMANDS = frozenset(("acr_values", "max_age"))
 #: Further parameters that a site sets to be sure of something.
 _PINS = frozenset(("prompt", "connection"))
-#: Fields of Django's user models that give rights, are kept by Django itself, or identify the row.
-_NOT_FROM_CLAIMS = frozenset(
-    "is_superuser is_staff is_active password groups user_permissions last_login id pk".split()
-)
+#: Fields of Django's user models that are kept by Django itself, or identify the row; and those that give rights.
+_NOT_FROM_CLAIMS = frozenset("password groups user_permissions last_login id pk".split())
+_FLAGS = frozenset("is_superuser is_staff is_active".split())
 #: Claims that are one text with spaces between. RFC 6749 §3.3; the latter is Microsoft's and Okta's.
 _TEXT_CLAIMS = ("scope", "scp")
 
@@ -172,14 +171,8 @@ def audience_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem
 def forwarding_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield which demands of the site FORWARDED_PARAMS lets a visitor, or whoever made the link, weaken."""
     forwarded, fixed = frozenset(values.get("FORWARDED_PARAMS", ())), values.get("AUTHORIZATION_PARAMS", {})
-    replaced = sorted(forwarded & _DEMANDS & fixed.keys())
-    if replaced:
-        yield Problem(
-            "E051",
-            f"{where}['FORWARDED_PARAMS'] lets a visitor replace {', '.join(replaced)} of AUTHORIZATION_PARAMS.",
-            "What the site demands is not the visitor's to choose: leave it out of FORWARDED_PARAMS.",
-        )
-    weakened = sorted(forwarded & (_DEMANDS | (_PINS & fixed.keys())) - set(replaced))
+    # What AUTHORIZATION_PARAMS demands itself, a visitor may only sharpen.
+    weakened = sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_PINS & fixed.keys())))
     if weakened:
         yield Problem(
             "W032",
@@ -195,6 +188,14 @@ def rights_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     for name in values.get("USER_FIELDS", {}):
         if name in _NOT_FROM_CLAIMS:
             yield not_from_claims(f"{where}['USER_FIELDS'] must not fill {name!r}")
+        elif name in _FLAGS:
+            yield Problem(
+                "W037",
+                f"{where}['USER_FIELDS'] fills {name!r}: whoever can change that claim gives rights here.",
+                "Rights come by STAFF_GROUPS and SUPERUSER_GROUPS, which take them away as well; who may log in is "
+                "Auth0Backend.is_allowed's to say.",
+                is_error=False,
+            )
     separator, claim = values.get("GROUPS_SEPARATOR", ""), values.get("GROUPS_CLAIM", "")
     if claim in _TEXT_CLAIMS and not separator:
         yield Problem(

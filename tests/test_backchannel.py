@@ -287,7 +287,7 @@ def test_X10_session_that_cannot_be_deleted_is_ended_by_the_repeat(
         interrupt(fail_to_delete)
         response = send(token)
         assert (response.status_code, json.loads(response.content)["error"]) == (400, "server_error")
-        assert response["Cache-Control"] == "no-store"
+        assert response["Cache-Control"] == "private, no-store"
         assert LoginSession.objects.count() == 1
         assert not SpentLogoutToken.objects.exists()
     assert "session_not_deleted" in caplog.text

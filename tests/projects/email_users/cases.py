@@ -130,14 +130,6 @@ class TestCollisions:
             ada.refresh_from_db()
             assert (ada.mentor, ada.first_name) == (taken, f"not {wrong}")
 
-    def test_many_rows_can_t_be_mapped(
-        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
-    ) -> None:
-        auth0_settings(USER_FIELDS={"email": "email", "groups": "https://example.com/groups"})
-        tenant.user.claims["https://example.com/groups"] = [Group.objects.create(name="editors").pk]
-        assert walk(client, tenant).status_code == 302
-        assert not people.objects.get(email="ada@example.com").groups.exists()
-
 
 def test_the_test_kit(client: Client) -> None:
     auth0_login(client, sub="auth0|grace")
