@@ -32,7 +32,7 @@ def shorten(session: SessionBase) -> None:
 
 
 def holds_nothing_but(name: str, session: SessionBase) -> bool:
-    """Tell whether a session has this entry at most, beside what makes it a short one. A life that the site chose counts."""
+    """Tell whether a session has at most this entry, beside what makes it short; a life that the site chose counts."""
     is_ours = _MARK in session and session.get(_EXPIRY) == SHORT_LIFE
     return {name, *((_MARK, _EXPIRY) if is_ours else ())}.issuperset(session.keys())
 

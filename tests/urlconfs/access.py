@@ -135,7 +135,7 @@ def bearer_api(configuration: Any, *permissions: Any) -> Any:
 
     class Things(APIView):
         authentication_classes = [Bearer]
-        permission_classes = list(permissions) or [HasScopes("read:things")]
+        permission_classes: Any = list(permissions) or [HasScopes("read:things")]
 
         def get(self, request: Request) -> Response:
             return Response({})
