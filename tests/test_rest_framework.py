@@ -101,7 +101,9 @@ class TestWho:
         assert robot != AccessTokenUser({"iss": "https://other.invalid/", "sub": "robot@clients"})
         assert robot.get_username() == robot.username == str(robot) == "robot@clients"
         assert robot.is_authenticated
-        assert [robot.has_perm("auth.add_user"), robot.is_staff, robot.has_module_perms("auth")] == [False] * 3
+        assert robot != "robot@clients"
+        assert [robot.has_perm("auth.add_user"), robot.has_module_perms("auth")] == [False] * 2
+        assert [robot.is_staff, robot.is_superuser, robot.is_anonymous] == [False] * 3
         assert len({robot, AccessTokenUser(robot.claims)}) == 1
         assert (robot.has_perms([]), robot.has_perms(["auth.add_user"])) == (True, False)
 

@@ -452,7 +452,7 @@ class TestFlagsInUserFields:
         self, client: Client, tenant: Tenant, auth0_settings: Configure
     ) -> None:
         auth0_settings(USER_FIELDS={"is_superuser": "https://example.com/root"})
-        tenant.user.claims["https://example.com/root"] = "true"
+        tenant.user.claims["https://example.com/root"] = "True"  # which Django's field takes for one
         with refused(pre_save, IntegrityError("…"), saving("is_superuser")) as seen:
             assert walk(client, tenant).status_code == 302
         assert not seen
