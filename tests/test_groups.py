@@ -63,6 +63,21 @@ class TestGroups:
         self.log_in_with(client, tenant, ["later"])
         assert self.log_in_with(client, tenant, []) == {"later"}
 
+    def test_what_was_given_at_several_logins_is_taken_back_together(self, client: Client, tenant: Tenant) -> None:
+        for name in ("editors", "readers"):
+            Group.objects.create(name=name)
+        self.log_in_with(client, tenant, ["editors"])
+        assert self.log_in_with(client, tenant, ["editors", "readers"]) == {"editors", "readers"}
+        assert self.log_in_with(client, tenant, []) == set()
+
+    def test_a_group_that_was_deleted_and_made_again_is_not_ours(self, client: Client, tenant: Tenant) -> None:
+        editors = Group.objects.create(name="editors")
+        self.log_in_with(client, tenant, ["editors"])
+        editors.delete()
+        self.log_in_with(client, tenant, ["editors"])
+        DjangoUser.objects.get().groups.add(Group.objects.create(name="editors"))
+        assert self.log_in_with(Client(), tenant, []) == {"editors"}
+
     @pytest.mark.parametrize(
         ("roles", "expected"),
         [

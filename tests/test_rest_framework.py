@@ -101,8 +101,11 @@ class TestWho:
         assert robot != AccessTokenUser({"iss": "https://other.invalid/", "sub": "robot@clients"})
         assert robot.get_username() == robot.username == str(robot) == "robot@clients"
         assert robot.is_authenticated
-        assert [robot.has_perm("auth.add_user"), robot.is_staff, robot.has_module_perms("auth")] == [False] * 3
+        assert robot != "robot@clients"
+        assert [robot.has_perm("auth.add_user"), robot.has_module_perms("auth")] == [False] * 2
+        assert [robot.is_staff, robot.is_superuser, robot.is_anonymous] == [False] * 3
         assert len({robot, AccessTokenUser(robot.claims)}) == 1
+        assert (robot.has_perms([]), robot.has_perms(["auth.add_user"])) == (True, False)
 
 
 class TestNobodysKey:
@@ -329,6 +332,11 @@ class TestBadTokens:
         text = f"The access token was refused: {claim}."
         assert answer["WWW-Authenticate"] == (f'Bearer realm="api", error="invalid_token", error_description="{text}"')
         assert answer.json() == {"detail": text}
+
+    def test_the_other_scheme_is_an_access_token_too(self, api: APIClient) -> None:
+        answer = api.get("/things/", headers={"Authorization": f"DPoP {make_access_token()}"})
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"].startswith('DPoP realm="api", error="invalid_token"')
 
     def test_malformed_headers_are_400(self, api: APIClient) -> None:
         answer = get(api, "/things/", "a b")

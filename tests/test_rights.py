@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.core.exceptions import ValidationError
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
 
 Configure = Callable[..., dict[str, Any]]
 ROLES = "https://example.com/roles"
+ATOMIC = bool(django_settings.DATABASES["default"].get("ATOMIC_REQUESTS"))
 MANAGED = {"GROUPS_CLAIM": ROLES, "STAFF_GROUPS": ["staff", "boss"], "SUPERUSER_GROUPS": ["boss"]}
 
 
@@ -115,7 +117,7 @@ class TestTheClaim:
         assert flags() == (False, False)
         assert groups() == {"by hand"}
 
-    @pytest.mark.parametrize("noted", [{"editors": 1}, None, "editors", [["editors"], {}, 7]], ids=repr)
+    @pytest.mark.parametrize("noted", [{"editors": 1}, None, "editors", 7, True, [["editors"], {}, 7]], ids=repr)
     def test_a_note_that_nobody_can_read_does_not_stand_in_the_way(
         self, client: Client, tenant: Tenant, noted: object
     ) -> None:
@@ -304,6 +306,53 @@ class TestWhatTheDatabaseRefuses:
         assert (user.email, user.first_name, user.last_name) == ("new@example.com", "Augusta", "King")
 
 
+class TestAFirstLogin:
+    """A database that turns one of two writers away, as SQLite and MySQL do, is asked again."""
+
+    @pytest.fixture
+    def busy(self, request: pytest.FixtureRequest) -> Iterator[list[Any]]:
+        """Refuse to make a user, so many times."""
+        times = request.param
+        seen: list[Any] = []
+
+        def is_new(*, instance: Any, **kwargs: Any) -> bool:
+            return isinstance(instance, DjangoUser) and instance.pk is None and len(seen) < times
+
+        def refuse(sender: Any, **kwargs: Any) -> None:
+            if is_new(**kwargs):
+                seen.append(sender)
+                raise OperationalError("database is locked")
+
+        pre_save.connect(refuse, weak=False, dispatch_uid="busy")
+        yield seen
+        pre_save.disconnect(dispatch_uid="busy")
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.skipif(ATOMIC, reason="inside a transaction nothing can be tried again")
+    @pytest.mark.parametrize("busy", [1, 2], indirect=True)
+    def test_is_tried_again(self, client: Client, tenant: Tenant, busy: list[Any]) -> None:
+        assert walk(client, tenant).status_code == 302
+        assert is_logged_in(client)
+        assert DjangoUser.objects.count() == Identity.objects.count() == 1
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.skipif(ATOMIC, reason="inside a transaction nothing can be tried again")
+    @pytest.mark.parametrize("busy", [99], indirect=True)
+    def test_but_not_for_ever(self, client: Client, tenant: Tenant, busy: list[Any]) -> None:
+        with pytest.raises(OperationalError, match="locked"):
+            walk(client, tenant)
+        assert len(busy) == 3
+        assert not is_logged_in(client)
+
+    @pytest.mark.parametrize("busy", [1], indirect=True)
+    def test_and_not_inside_a_transaction_of_somebody_else_s(
+        self, client: Client, tenant: Tenant, busy: list[Any]
+    ) -> None:
+        with pytest.raises(OperationalError, match="locked"):
+            walk(client, tenant)
+        assert len(busy) == 1
+
+
 class SavingBackend(Auth0Backend):
     """Saves the whole user after the package has written it."""
 
@@ -403,7 +452,7 @@ class TestFlagsInUserFields:
         self, client: Client, tenant: Tenant, auth0_settings: Configure
     ) -> None:
         auth0_settings(USER_FIELDS={"is_superuser": "https://example.com/root"})
-        tenant.user.claims["https://example.com/root"] = "true"
+        tenant.user.claims["https://example.com/root"] = "True"  # which Django's field takes for one
         with refused(pre_save, IntegrityError("…"), saving("is_superuser")) as seen:
             assert walk(client, tenant).status_code == 302
         assert not seen
