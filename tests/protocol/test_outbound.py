@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -14,7 +17,7 @@ import requests
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, OriginNotAllowed
 from django_auth0_flow.protocol.outbound import ApiSession, TokenAuth, origin_of, token_origin
 from django_auth0_flow.protocol.tokens import TokenSet
-from tests.protocol.support import Answer, TinyServer
+from tests.protocol.support import Answer, TinyServer, raw_server
 
 TOKEN, RENEWED = "secret-token-1", "secret-token-2"
 
@@ -392,6 +395,22 @@ def test_a_renewal_is_made_once_also_across_redirects(api: ApiSession, server: T
     assert api.post(server.origin + "/a", data=b"body").status_code == 401
     assert [(request.path, request.body) for request in server.received] == [("/a", b"body")] * 2 + [("/b", b"body")]
     assert source.rejected == [None, TOKEN]
+
+
+def say_nothing(connection: socket.socket, ending: threading.Event) -> None:
+    ending.wait(10)
+
+
+def test_the_timeout_stands_in_for_one_that_is_missing_only() -> None:
+    with (
+        raw_server(say_nothing) as origin,
+        ApiSession(Source(TOKEN), [origin], timeout=0.2) as session,
+    ):
+        started = time.monotonic()
+        for positional in ([], [None] * 6, [*[None] * 6, 0.1]):
+            with pytest.raises(requests.Timeout):
+                session.request("GET", origin, *positional)
+        assert time.monotonic() - started < 5
 
 
 def test_no_netrc(api: ApiSession, server: TinyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

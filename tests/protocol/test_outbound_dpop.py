@@ -83,6 +83,13 @@ def test_a_nonce_challenge_is_answered_once_with_the_same_token(
     assert proofs(server)[-1]["nonce"] == "wanted", "remembered, so that the next request needs no challenge"
 
 
+def test_a_nonce_in_the_answer_to_the_repeated_request_counts_too(api: ApiSession, server: TinyServer) -> None:
+    server.answers = [Answer(401, headers=CHALLENGE), Answer(200, headers={"DPoP-Nonce": "later"}), Answer()]
+    api.get(server.origin)
+    api.get(server.origin)
+    assert [claims.get("nonce") for claims in proofs(server)] == [None, "wanted", "later"]
+
+
 def test_a_nonce_in_a_good_answer_is_for_the_next_request(api: ApiSession, server: TinyServer) -> None:
     server.answers = [Answer(200, headers={"DPoP-Nonce": "next"}), Answer()]
     api.get(server.origin)
