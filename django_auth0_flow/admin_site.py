@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 
 from . import answers, site_urls
 from .protocol.errors import LoginRequired
-from .session import FACTS_KEY
+from .storage.session_facts import noted_login
 from .views import LogoutView
 
 
@@ -44,7 +44,7 @@ class Auth0AdminSiteMixin:
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Log out here and at the tenant, whoever came from there; others as Django does."""
-        if request.method == "POST" and FACTS_KEY in request.session:
+        if request.method == "POST" and noted_login(request):
             return LogoutView.as_view()(request)
         return super().logout(request, extra_context)  # type: ignore[misc]  # as above
 

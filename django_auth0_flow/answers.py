@@ -17,8 +17,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
-from . import flow, logout_flow, mfa_flow, site_urls
-from .conf import get_settings
+from . import flow, mfa_flow, site_urls
+from .access.current_login import end_if_over
 from .direct_errors import note_setup_mistake
 from .protocol.errors import (
     Auth0Error,
@@ -30,7 +30,8 @@ from .protocol.errors import (
     TokenRequestError,
     TransportError,
 )
-from .session import FACTS_KEY
+from .session import Auth0Session
+from .storage.session_facts import noted
 from .words import words_for
 
 if TYPE_CHECKING:
@@ -135,10 +136,10 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
 
     RFC 6750 §3.
     """
-    facts = request.session.get(FACTS_KEY) or {}
-    configuration = flow.configuration_of(request)
-    looping = flow.is_looping(facts, configuration, get_settings(configuration).clock())
-    logout_flow.forget_dead_login(request, error)
+    end_if_over(request)
+    login = login_of(request)
+    configuration = login.configuration.name
+    looping = is_looping(request, login)
     next_url = return_url(request) if next_url is None else next_url
     if not is_navigation(request):
         return _login_required_json(request, error.code, configuration, next_url)
@@ -153,6 +154,18 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
             return not_begun(request, trouble, next_url=next_url, configuration=configuration)
         return finish_answer(HttpResponseRedirect(url))
     return finish_answer(HttpResponseRedirect(login_path(configuration, next_url)))
+
+
+def login_of(request: HttpRequest) -> Auth0Session:
+    """Return the login as this view sees it, also where our middleware is not installed."""
+    login = getattr(request, "auth0", None)
+    return login if isinstance(login, Auth0Session) else Auth0Session(request)
+
+
+def is_looping(request: HttpRequest, login: Auth0Session) -> bool:
+    """Tell whether this browser has logged in for this view again and again within seconds."""
+    conf = login.configuration
+    return flow.is_looping(noted(request), conf.name, conf.clock())
 
 
 def not_begun(request: HttpRequest, error: Auth0Error, *, next_url: str, configuration: str) -> HttpResponse:
@@ -242,7 +255,7 @@ def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse
     context = {
         "code": test,
         "words": words_for(test),
-        "retry_url": login_path(flow.configuration_of(request), next_url),
+        "retry_url": login_path(login_of(request).configuration.name, next_url),
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 

@@ -21,8 +21,8 @@ from .direct_errors import note_setup_mistake, password_code
 from .mapping import ClaimsMapper, remember_identity
 from .models import Identity
 from .protocol.errors import Auth0Error, MfaRequired, TransportError
-from .session import FACTS_KEY
 from .signals import login_failed, send
+from .storage.session_facts import noted
 
 logger = logging.getLogger("django_auth0_flow.backends")
 
@@ -235,7 +235,7 @@ class Auth0PasswordBackend(ModelBackend):
         if user is None:
             self._note_refusal(request, Auth0Error(code="user_not_allowed"))
             return None
-        before = session.get(FACTS_KEY) if session is not None else None
+        before = noted(request) if request is not None and session is not None else None
         attach_login(user, FreshLogin(granted.tokens, claims, configuration, before=before))
         return user
 

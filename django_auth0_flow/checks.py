@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from itertools import combinations
 from typing import Any
 
 from django.conf import settings
@@ -13,29 +16,34 @@ from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
-from .conf import configurations, find_chooser_problems
+from .conf import CHOOSER, DEFAULT, Auth0Settings, configurations, find_chooser_problems, readable_settings
+from .problems import Problem, client_as_audience, not_from_claims
 from .settings_problems import find_problems
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
-_CACHES_OF_ONE_PROCESS = ("DummyCache", "LocMemCache")
+_ENGINES = "django.contrib.sessions.backends"
+_FORGETTING_CACHE = "django.core.cache.backends.dummy.DummyCache"
+_CACHE_OF_ONE_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+#: Seconds that a clock may be off.
+_CLOCK_ERROR = 60
 
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every problem in ``AUTH0``."""
     whole = getattr(settings, "AUTH0", None)
-    messages: list[CheckMessage] = [
-        Error(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}")
-        for problem in find_chooser_problems(whole)
-    ]
+    messages = [_report(problem) for problem in find_chooser_problems(whole)]
     for name, setting in configurations(whole).items():
-        for problem in find_problems(setting, name=name):
-            kind = Error if problem.is_error else CheckWarning
-            messages.append(kind(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}"))
+        messages += map(_report, find_problems(setting, name=name))
         if isinstance(setting, dict):
             messages += _user_field_messages(setting)
-    return messages
+    return [*messages, *_foreign_client_messages(list(readable_settings()))]
+
+
+def _report(problem: Problem) -> CheckMessage:
+    kind = Error if problem.is_error else CheckWarning
+    return kind(problem.message, hint=problem.hint or None, id=f"auth0_flow.{problem.id}")
 
 
 def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
@@ -45,6 +53,7 @@ def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         *_backend_messages(),
         *_session_messages(),
         *_url_messages(),
+        *_callback_messages(),
         *_deployment_messages(),
     ]
 
@@ -52,13 +61,26 @@ def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 def _user_field_messages(setting: dict[str, Any]) -> Iterator[CheckMessage]:
     fields = setting.get("USER_FIELDS")
     model = get_user_model()
-    for name in fields if isinstance(fields, dict) else ():
+    for name in map(str, fields) if isinstance(fields, Mapping) else ():
         try:
-            model._meta.get_field(str(name))
+            field = model._meta.get_field(name)
         except FieldDoesNotExist:
             yield Error(
                 f"AUTH0['USER_FIELDS'] names {name!r}, which is no field of {model._meta.label}.", id="auth0_flow.E019"
             )
+            continue
+        if field == model._meta.pk and name != "id":
+            yield _report(not_from_claims(f"AUTH0['USER_FIELDS'] must not fill {name!r}, the primary key"))
+
+
+def _foreign_client_messages(found: list[Auth0Settings]) -> Iterator[CheckMessage]:
+    """Find an audience that is the client id of another configuration; one's own is in ``find_problems``."""
+    for conf in found:
+        clients = {other.client_id for other in found if other.issuer == conf.issuer} - {conf.client_id}
+        for key, audience in (("AUDIENCE", conf.audience), ("RESOURCE", conf.resource)):
+            if audience in clients:
+                words = f"{key} of AUTH0 configuration {conf.name!r} is the CLIENT_ID of another one"
+                yield _report(client_as_audience(words))
 
 
 def _middleware_messages() -> Iterator[CheckMessage]:
@@ -101,15 +123,15 @@ def _backend_messages() -> Iterator[CheckMessage]:
 
 
 def _session_messages() -> Iterator[CheckMessage]:
-    if settings.SESSION_ENGINE == "django.contrib.sessions.backends.signed_cookies":
+    if _is_session_engine("signed_cookies"):
         yield Error(
             "Signed-cookie sessions can't hold logins: they can't be ended, and an old cookie brings an old login back.",
             hint="Use the db, cache or cached_db session engine.",
             id="auth0_flow.E023",
         )
-    if settings.SESSION_ENGINE.endswith((".cache", ".cached_db")):
-        backend = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
-        if backend.endswith(_CACHES_OF_ONE_PROCESS) and not settings.DEBUG:
+    if (_is_session_engine("cache") or _is_session_engine("cached_db")) and not settings.DEBUG:
+        alias = settings.SESSION_CACHE_ALIAS
+        if _is_cache(alias, _CACHE_OF_ONE_PROCESS) or _is_cache(alias, _FORGETTING_CACHE):
             yield CheckWarning(
                 "Sessions are kept in a cache that other worker processes don't see.",
                 hint="Use Redis or Memcached for SESSION_CACHE_ALIAS.",
@@ -159,28 +181,100 @@ def _is_there(path: str) -> bool:
     return True
 
 
+def _callback_messages() -> Iterator[CheckMessage]:
+    """Demand a callback address for each client: Auth0's answers don't say which tenant they come from."""
+    whole = getattr(settings, "AUTH0", None)
+    chooses = isinstance(whole, Mapping) and CHOOSER in whole
+    try:
+        found = [(conf, _callback_of(conf)) for conf in readable_settings()]
+    except NoReverseMatch:
+        return  # E024
+    for (one, path), (other, same) in combinations(found, 2):
+        if path != same or (one.issuer, one.client_id) == (other.issuer, other.client_id):
+            continue
+        name = one.name if other.name == DEFAULT else other.name
+        words = f"The AUTH0 configurations {one.name!r} and {other.name!r} have one callback path, {path}"
+        if not chooses or (one.base_url and one.base_url == other.base_url and one.issuer != other.issuer):
+            yield Error(
+                f"{words}: an answer of one tenant could not be told from one of the other.",
+                hint=f'urls.py: path("{name}/", include("django_auth0_flow.urls", namespace="{name}"), '
+                f'{{"configuration": "{name}"}})',
+                id="auth0_flow.E053",
+            )
+        elif one.issuer != other.issuer and not (one.base_url and other.base_url):
+            yield CheckWarning(
+                f"{words}: only the host tells whose answer arrives there, if {CHOOSER} goes by it.",
+                hint="Let their hosts differ and name each in BASE_URL, or give each its own path and namespace.",
+                id="auth0_flow.W033",
+            )
+
+
+def _callback_of(conf: Auth0Settings) -> str:
+    return reverse("auth0:callback", current_app=None if conf.name == DEFAULT else conf.name)
+
+
 def _deployment_messages() -> Iterator[CheckMessage]:
     if settings.DEBUG:
         return
     for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
-        issuer = str(setting.get("ISSUER", "")) if isinstance(setting, dict) else ""
+        issuer = str(setting.get("ISSUER", "")) if isinstance(setting, Mapping) else ""
         if issuer.startswith("http://"):
             yield CheckWarning(
                 f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.",
                 id="auth0_flow.W007",
             )
-        backend = settings.CACHES.get("default", {}).get("BACKEND", "")
-        if isinstance(setting, dict) and setting.get("DPOP") is True and backend.endswith(_CACHES_OF_ONE_PROCESS):
-            yield CheckWarning(
-                f"AUTH0 configuration {name!r} uses DPOP, and the default cache is not seen by other worker processes.",
-                hint="A proof for a view under bearer_token_required could be used again there: use Redis or Memcached.",
-                id="auth0_flow.W023",
-            )
+    for conf in readable_settings():
+        yield from _replay_messages(conf)
+        yield from _clock_messages(conf)
     if str(settings.SESSION_COOKIE_SAMESITE) == "None" and not settings.SESSION_COOKIE_SECURE:
         yield Error(
             "SESSION_COOKIE_SAMESITE 'None' needs SESSION_COOKIE_SECURE, or browsers drop the cookie.",
             id="auth0_flow.E025",
         )
+
+
+def _replay_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
+    """Judge the default cache as the memory of DPoP proofs, which are good once."""
+    forgets = _is_cache("default", _FORGETTING_CACHE)
+    if conf.dpop and forgets:
+        yield Error(
+            f"AUTH0 configuration {conf.name!r} uses DPOP, and the default cache remembers nothing: it can't tell a proof "
+            "that is used again.",
+            hint="Use Redis, Memcached or Django's database cache as the default cache.",
+            id="auth0_flow.E054",
+        )
+    elif conf.dpop and _is_cache("default", _CACHE_OF_ONE_PROCESS):
+        yield CheckWarning(
+            f"AUTH0 configuration {conf.name!r} uses DPOP, and the default cache is not seen by other worker processes.",
+            hint="A proof for a view under bearer_token_required could be used again there: use Redis or Memcached.",
+            id="auth0_flow.W023",
+        )
+    elif forgets and conf.api_audience:
+        yield CheckWarning(
+            f"The default cache remembers nothing: views under bearer_token_required can't tell a DPoP proof for "
+            f"configuration {conf.name!r} that is used again.",
+            hint="Use Redis, Memcached or Django's database cache as the default cache, if clients of your API use DPoP.",
+            id="auth0_flow.W035",
+        )
+
+
+def _clock_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
+    """Report any clock but the real one. No error: DEBUG is off in test runs too, and tests are what CLOCK is for."""
+    if conf.clock is not time.time:
+        yield CheckWarning(
+            f"AUTH0 configuration {conf.name!r} has a CLOCK of its own, which {_state_of(conf.clock)}, and DEBUG is off.",
+            hint="Every expiry goes by it. CLOCK is for tests and demos: leave it out in production.",
+            id="auth0_flow.W034",
+        )
+
+
+def _state_of(clock: Callable[[], Any]) -> str:
+    """Return how a clock does at this moment; whether it will go on, nobody can see."""
+    try:
+        error = float(clock()) - time.time()
+    except Exception as failure:  # noqa: BLE001  # the project's own callable, which must not end the other checks
+        return f"fails with {type(failure).__name__}"
+    return "is right at the moment" if abs(error) <= _CLOCK_ERROR else f"is off by {error:.0f} seconds"
 
 
 def _is_a(name: str, wanted: str) -> bool:
@@ -192,3 +286,17 @@ def _is_a(name: str, wanted: str) -> bool:
     except ImportError:
         return False
     return isinstance(found, type) and isinstance(base, type) and issubclass(found, base)
+
+
+def _is_cache(alias: str, wanted: str) -> bool:
+    return _is_a(str(settings.CACHES.get(alias, {}).get("BACKEND", "")), wanted)
+
+
+def _is_session_engine(wanted: str) -> bool:
+    """Tell whether SESSION_ENGINE is Django's engine of that name or derives from it; Django reports a missing one."""
+    try:
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+    except (ImportError, AttributeError):
+        return False
+    base = import_module(f"{_ENGINES}.{wanted}").SessionStore
+    return isinstance(store, type) and issubclass(store, base)

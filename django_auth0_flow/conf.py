@@ -62,6 +62,7 @@ class Auth0Settings:
         )
     )
     groups_claim: str = ""
+    groups_separator: str = ""
     groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     staff_groups: tuple[str, ...] = ()
     superuser_groups: tuple[str, ...] = ()

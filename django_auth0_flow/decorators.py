@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, overload
@@ -14,16 +14,17 @@ from django.http.response import HttpResponseBase
 
 from . import answers, bearer
 from . import silent as silent_logins
-from .conf import chosen_configuration, get_settings
-from .flow import begin_login, configuration_of, organization_for
+from .access.current_login import become_nobody, login_refusal
+from .flow import begin_login, organization_for
 from .middleware import MARK
 from .protocol.errors import Auth0Error, LoginRequired, TransportError
-from .requirements import OrganizationChoice, Requirement, as_names
-from .session import FACTS_KEY, Auth0Session
+from .requirements import OrganizationChoice, Requirement, as_configurations, as_names
+from .session import Auth0Session
+from .storage.session_facts import FACTS_KEY, noted_login
 from .transactions import ACCESS_TOKEN, LOGIN
 
 View = TypeVar("View", bound=Callable[..., Any])
-_ARGUMENTS = "scopes permissions organization max_age acr_values connection access_token silent".split()
+_ARGUMENTS = "scopes permissions organization max_age acr_values connection access_token silent configuration".split()
 
 
 @overload
@@ -39,6 +40,7 @@ def auth0_login_required(
     connection: str | None = None,
     access_token: bool = False,
     silent: bool = False,
+    configuration: str | Sequence[str] = (),
 ) -> Callable[[View], View]: ...
 def auth0_login_required(
     view: Any = None,
@@ -51,6 +53,7 @@ def auth0_login_required(
     connection: str | None = None,
     access_token: bool = False,
     silent: bool = False,
+    configuration: str | Sequence[str] = (),
 ) -> Any:
     """Let only visitors in who logged in through Auth0 and whose login satisfies every test given.
 
@@ -59,14 +62,21 @@ def auth0_login_required(
     ``organization``: an id or name, True for any, or a callable that takes the request and returns one of these (None
     asks for none). ``access_token``: the login must have one; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
     ``silent``: a visitor whom the tenant knows is logged in without a page, any other is let through as nobody; who is
-    logged in must satisfy the tests all the same. For sync and async views, and with ``method_decorator``.
+    logged in must satisfy the tests all the same. ``configuration``: the name, or names, of the configurations whose logins
+    count; by default the one that this request would log in with (``CONFIGURATION_FOR``, else ``default``). A visitor
+    without such a login logs in with the one that ``CONFIGURATION_FOR`` says, that of the last login, or the first named.
+    For sync and async views, and with ``method_decorator``.
     """
+    names = as_configurations(configuration)
     requirement = Requirement(
         as_names(scopes), as_names(permissions), organization, max_age, acr_values, connection, access_token
     )
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        return _protect(view, lambda request: check_login(request, requirement, may_be_nobody=silent))
+        def check(request: HttpRequest) -> HttpResponse | None:
+            return check_login(request, requirement, configurations=names, may_be_nobody=silent)
+
+        return _protect(view, check, mark=names)
 
     return decorate(view) if view is not None else decorate
 
@@ -82,6 +92,7 @@ class Auth0LoginRequiredMixin:
     auth0_connection: str | None = None
     auth0_access_token: bool = False
     auth0_silent: bool = False
+    auth0_configuration: str | Sequence[str] = ()
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
@@ -128,33 +139,54 @@ def bearer_token_required(
         )
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        protected = _protect(view, check, mark=False)
+        protected = _protect(view, check)
         protected.csrf_exempt = True  # type: ignore[attr-defined]  # how Django marks it
         return protected
 
     return decorate(view) if view is not None else decorate
 
 
-def check_login(request: HttpRequest, requirement: Requirement, *, may_be_nobody: bool = False) -> HttpResponse | None:
+def check_login(
+    request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
+) -> HttpResponse | None:
     """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
 
-    ``may_be_nobody``: a visitor who is not logged in is let through, after a look for the tenant's session.
+    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_nobody``: a visitor who
+    is not logged in is let through, after a look for the tenant's session.
     """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
+    login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
     requirement = requirement.for_request(request)
-    if login.is_logged_in and not _is_elsewhere(request, login):
-        if not requirement.organization and (bound := organization_for(request, login.configuration)):
-            # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
-            requirement = replace(requirement, organization=bound)
-        return _test_login(request, login, requirement)
+    if not requirement.organization and (bound := organization_for(request, login.configuration)):
+        # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
+        demanded = replace(requirement, organization=bound)
+    else:
+        demanded = requirement
+    if login.is_logged_in:
+        return _test_login(request, login, demanded)
     if may_be_nobody:
-        wanted = requirement.parameters(get_settings(configuration_of(request)))
-        return silent_logins.adopt_session(request, wanted)
-    if requirement.fingerprint and answers.is_navigation(request):
-        return _ask_tenant(request, requirement)
-    return answers.login_required(request, LoginRequired("Nobody is logged in."))
+        return _let_nobody_through(request, login, requirement, is_tested=bool(demanded.fingerprint))
+    refusal = login_refusal(request)
+    if requirement.fingerprint and answers.is_navigation(request) and not answers.is_looping(request, login):
+        return _ask_tenant(request, login, requirement)
+    return answers.login_required(request, refusal)
+
+
+def _let_nobody_through(
+    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
+) -> HttpResponse | None:
+    """Answer by a look for the tenant's session, or let the visitor through, as nobody.
+
+    Whoever is logged in to this site by other means keeps that login: the tenant's would take its place. On a view with
+    tests, which that login can't satisfy, and with a login of a configuration that does not count here, it is nobody's.
+    """
+    if request.user.is_authenticated:
+        if is_tested or noted_login(request):
+            become_nobody(request)
+        return None
+    return silent_logins.adopt_session(request, login.configuration.name, requirement.parameters(login.configuration))
 
 
 def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse | None:
@@ -174,22 +206,18 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
     if not answers.is_navigation(request):
         return answers.forbidden(request, test, next_url=answers.return_url(request))
     if silent_logins.may_fetch_access_token(login, test):
-        return _ask_tenant(request, requirement, purpose=ACCESS_TOKEN)
+        return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
     if asked_before:
         return answers.forbidden(request, test, next_url=answers.return_url(request))
-    return _ask_tenant(request, requirement)
+    return _ask_tenant(request, login, requirement)
 
 
-def _is_elsewhere(request: HttpRequest, login: Auth0Session) -> bool:
-    """Tell whether ``CONFIGURATION_FOR`` gives this request another configuration than the visitor logged in with."""
-    chosen = chosen_configuration(request)
-    return chosen is not None and chosen != login.configuration.name
-
-
-def _ask_tenant(request: HttpRequest, requirement: Requirement, *, purpose: str = LOGIN) -> HttpResponse:
+def _ask_tenant(
+    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, purpose: str = LOGIN
+) -> HttpResponse:
     if answers.is_prefetch(request):
         return answers.not_now()
-    conf, next_url = get_settings(configuration_of(request)), answers.return_url(request)
+    conf, next_url = login.configuration, answers.return_url(request)
     try:
         url = begin_login(
             request,
@@ -206,7 +234,10 @@ def _ask_tenant(request: HttpRequest, requirement: Requirement, *, purpose: str 
 
 
 def _protect(
-    view: Callable[..., Any], check: Callable[[HttpRequest], HttpResponse | None], *, mark: bool = True
+    view: Callable[..., Any],
+    check: Callable[[HttpRequest], HttpResponse | None],
+    *,
+    mark: tuple[str, ...] | None = None,
 ) -> Callable[..., Any]:
     """Wrap a sync or async view: ``check`` answers in its stead, or lets it run."""
     if iscoroutinefunction(view):
@@ -225,6 +256,6 @@ def _protect(
 
     # LoginRequiredMiddleware steps back: what is asked for here is a login and more, or a token that needs no session.
     protected.login_required = False  # type: ignore[attr-defined]  # how Django marks it
-    if mark:
-        setattr(protected, MARK, True)
+    if mark is not None:
+        setattr(protected, MARK, mark)
     return protected

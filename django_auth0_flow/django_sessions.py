@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,8 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.utils import timezone
 
+logger = logging.getLogger("django_auth0_flow.django_sessions")
+
 
 def session_store() -> type[SessionBase]:
     """Return the class of ``SESSION_ENGINE``."""
@@ -25,6 +28,16 @@ def delete_session(key: str) -> None:
     """End the session with this key wherever it is kept; no-op if there is none. Raises what the engine raises."""
     if key:
         session_store()().delete(key)
+
+
+def try_to_delete_session(key: str, login_session: object) -> bool:
+    """End the Django session behind a login session (its primary key); False if the engine fails, which is logged."""
+    try:
+        delete_session(key)
+    except Exception as error:  # noqa: BLE001  # each session engine raises its own
+        logger.error("session_not_deleted login_session=%s error=%s", login_session, type(error).__name__)
+        return False
+    return True
 
 
 def living_sessions(keys: Collection[str]) -> set[str]:

@@ -23,8 +23,6 @@ from .admission import (
 from .conf import (
     DEFAULT,
     Auth0Settings,
-    chosen_configuration,
-    configuration_names,
     get_client,
     get_settings,
 )
@@ -35,9 +33,9 @@ from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, judge_response, kinds_of
 from .protocol.errors import Auth0Error
 from .protocol.tokens import TokenSet
-from .session import FACTS_KEY, login_id_of
 from .single_flight import end_row
 from .site_urls import absolute_url, landing_url, safe_next, url_of
+from .storage.session_facts import FACTS_KEY, noted, noted_login
 from .transactions import Transaction
 
 logger = logging.getLogger("django_auth0_flow.flow")
@@ -48,13 +46,6 @@ LOOP_SECONDS, LOOP_ROUNDS = 30, 3
 
 
 # -- whose login ----------------------------------------------------------------------------------------------------------
-
-
-def configuration_of(request: HttpRequest) -> str:
-    """Return the configuration that this visitor's next login is for: the request's choice, else that of the last one."""
-    facts = request.session.get(FACTS_KEY)
-    last = facts.get("configuration") if isinstance(facts, dict) else None
-    return chosen_configuration(request) or (str(last) if last in configuration_names() else DEFAULT)
 
 
 def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
@@ -121,7 +112,9 @@ def begin_login(
         response_mode=conf.response_mode,
         purpose=purpose,
         organization_by=by or (transactions.ANY_ORGANIZATION if any_organization else ""),
-        login_id=login_id_of(request) if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN) else "",
+        login_id=noted_login(request).get("id", "")
+        if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN)
+        else "",
     )
     state = transactions.begin(request, transaction)
     if transaction.response_mode == "form_post":
@@ -196,7 +189,7 @@ def finish_login(
     user = authenticate(request, id_token_claims=claims, configuration=name)
     if user is None:
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
-    fresh = FreshLogin(tokens, claims, name, before=request.session.get(FACTS_KEY))
+    fresh = FreshLogin(tokens, claims, name, before=noted(request))
     login(request, user)
     store_login(request, user, fresh, requirement=transaction.requirement, login_id=login_id)
     return landing_url(safe_next(request, transaction.next_url))
@@ -207,8 +200,8 @@ def store_login(
 ) -> None:
     """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``."""
     conf = get_settings(fresh.configuration)
-    before = fresh.before
-    if isinstance(before, dict) and before.get("id"):
+    before = fresh.before or {}
+    if before.get("id"):
         _replace(before)
         if before.get("key") == request.session.session_key:
             # Django keeps the session key of a user who logs in again; here every login changes it.
@@ -243,8 +236,8 @@ def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: An
         store_login(request, user, fresh)
 
 
-def _rounds_so_far(before: object, configuration: str, now: float) -> int:
-    if not isinstance(before, dict) or not isinstance(before.get("at"), (int, float)):
+def _rounds_so_far(before: Mapping[str, Any], configuration: str, now: float) -> int:
+    if not isinstance(before.get("at"), (int, float)):
         return 0
     if before.get("configuration") != configuration:
         return 0

@@ -16,11 +16,11 @@ from .crypto import UnsealError, seal, secrets_of, unseal
 from .exchange import revoke_quietly
 from .models import LoginSession
 from .protocol.deadline import http_deadline
-from .protocol.errors import Auth0Error, LoginRequired, TransportError
+from .protocol.errors import Auth0Error, TransportError
 from .protocol.tokens import TokenSet
-from .session import FACTS_KEY, login_id_of, remember_silent_login
 from .single_flight import end_row
 from .site_urls import absolute_url, url_of
+from .storage.session_facts import noted_login, remember_silent_login
 
 logger = logging.getLogger("django_auth0_flow.flow")
 
@@ -41,16 +41,15 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
 
     The tenant being down never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
     """
-    facts = request.session.get(FACTS_KEY)
-    facts = facts if isinstance(facts, dict) and "id" in facts else None
+    facts = noted_login(request)
     row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
-    known = facts is not None and facts.get("configuration") in configuration_names()
-    name = facts["configuration"] if facts and known else configuration_for(request)
+    known = facts.get("configuration") in configuration_names()
+    name = str(facts["configuration"]) if known else configuration_for(request)
     conf = get_settings(name)
     back = url_of("logged_out", name)
     state = seal_logout_state(name, next_url)
     logout(request)
-    if facts is None:
+    if not facts:
         return Logout(f"{back}?state={state}")
     tokens = TokenSet()
     if row is not None:
@@ -77,8 +76,8 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> Logout:
 
 def end_local_login(request: HttpRequest, reason: str) -> None:
     """Log this browser out here only, because the tenant says that the login is over; nobody is sent anywhere."""
-    login_id = login_id_of(request)
-    row = LoginSession.objects.filter(pk=login_id).first() if login_id else None
+    facts = noted_login(request)
+    row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
     logout(request)
     if row is None:
         return
@@ -125,28 +124,3 @@ def open_logout_state(state: str, configuration: str) -> str | None:
         return None
     fresh = abs(get_settings(configuration).clock() - data["t"]) <= transactions.MAX_AGE
     return str(data["n"]) if fresh else None
-
-
-def forget_dead_login(request: HttpRequest, error: LoginRequired) -> None:
-    """Log this browser out if its login session is gone for good; other reasons leave it logged in."""
-    facts = request.session.get(FACTS_KEY)
-    if not isinstance(facts, dict) or error.code not in _DEAD:
-        return
-    if error.code in ("invalid_grant", "identity_changed", "user_blocked") and facts.get("id"):
-        # Deleted already, unless the view's transaction was rolled back by this very error.
-        LoginSession.objects.filter(pk=facts["id"]).delete()
-    logout(request)
-    # What guards against loops survives: how often this browser logged in within the last seconds, and by what.
-    request.session[FACTS_KEY] = {name: facts[name] for name in ("at", "rounds", "configuration") if name in facts}
-
-
-_DEAD = frozenset(
-    [
-        "login_session_ended",
-        "login_session_unreadable",
-        "invalid_grant",
-        "identity_changed",
-        "user_blocked",
-        "user_inactive",
-    ]
-)

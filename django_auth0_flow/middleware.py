@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -11,14 +11,16 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from . import answers, transaction_cookie
+from .access.current_login import end_if_over
 from .models import LoginSession
 from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
-from .session import FACTS_KEY, Auth0Session
+from .session import Auth0Session
 from .short_sessions import send_cookie, settle
+from .storage.session_facts import FACTS_KEY
 
 logger = logging.getLogger("django_auth0_flow.middleware")
 
-#: Set by the decorators on the views they protect.
+#: Set by the decorators on the views they protect: the names of the configurations whose logins they take.
 MARK = "auth0_login_required"
 _ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired)
 
@@ -62,12 +64,14 @@ class Auth0Middleware:
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
         """Refresh before a protected view runs: outside any transaction, at most once, never failing the request."""
-        if getattr(view, MARK, False):
-            _login_of(request).refresh_early()
+        names = getattr(view, MARK, None)
+        if names is not None:
+            _login_of(request, names).refresh_early()
 
     async def _aprocess_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        if getattr(view, MARK, False):
-            await sync_to_async(_login_of(request).refresh_early)()
+        names = getattr(view, MARK, None)
+        if names is not None:
+            await sync_to_async(_login_of(request, names).refresh_early)()
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what a view let out: go and log in, or come back later."""
@@ -76,9 +80,9 @@ class Auth0Middleware:
         return None
 
 
-def _login_of(request: HttpRequest) -> Auth0Session:
+def _login_of(request: HttpRequest, names: Collection[str]) -> Auth0Session:
     login: Auth0Session = request.auth0  # type: ignore[attr-defined]  # set in __call__
-    return login
+    return login.for_configuration(*names)
 
 
 def _mind_session_life(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -92,6 +96,7 @@ def after_response(request: HttpRequest, login: Auth0Session) -> None:
     A login session that was ended while its key changed ends here: who ended it knew the old key only.
     """
     login.after_response()
+    end_if_over(request)
     session = request.session
     facts = session.get(FACTS_KEY) if session.modified and not session.is_empty() else None
     if not isinstance(facts, dict) or not facts.get("id"):

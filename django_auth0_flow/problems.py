@@ -1,4 +1,4 @@
-"""Mistakes in ``AUTH0`` that can be seen without network: what a problem is, and those of the front channel."""
+"""Mistakes in ``AUTH0`` that can be seen without network: what a problem is, those of the front channel and of rights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from .protocol.authorization import RESPONSE_TYPES, default_response_mode, kinds
 
 #: Settings that name a callable by its dotted path, or are one.
 _CALLABLES = ("ORGANIZATION", "CLOCK")
+#: What a view or the site demands of a login. Who chooses the request can weaken it.
+_DEMANDS = frozenset(("acr_values", "max_age"))
+#: Further parameters that a site sets to be sure of something.
+_PINS = frozenset(("prompt", "connection"))
+#: Fields of Django's user models that give rights, are kept by Django itself, or identify the row.
+_NOT_FROM_CLAIMS = frozenset(
+    "is_superuser is_staff is_active password groups user_permissions last_login id pk".split()
+)
+#: Claims that are one text with spaces between. RFC 6749 §3.3; the latter is Microsoft's and Okta's.
+_TEXT_CLAIMS = ("scope", "scp")
 
 
 @dataclass(frozen=True)
@@ -116,5 +126,89 @@ def _implicit_warnings(where: str, values: Mapping[str, Any], kinds: frozenset[s
             "W013",
             f"{where}['SCOPE'] asks for offline_access, but Auth0 gives no refresh token without a code.",
             "Use RESPONSE_TYPE 'code', or leave offline_access out.",
+            is_error=False,
+        )
+
+
+def client_as_audience(what: str) -> Problem:
+    """Return the problem of an audience that is a client id: ID tokens are issued for it."""
+    return Problem(
+        "E050",
+        f"{what}: every ID token would have the audience of an access token.",
+        "It is the API's Identifier, Auth0 Dashboard: Applications > APIs > (API) > Settings. Leave it out without an API.",
+    )
+
+
+def not_from_claims(what: str) -> Problem:
+    """Return the problem of a user field that gives rights, or identifies the user, and would be filled from a claim."""
+    return Problem(
+        "E052",
+        f"{what}: it is no part of a profile.",
+        "Rights come by STAFF_GROUPS, SUPERUSER_GROUPS and GROUPS, which take them away as well; who may log in is "
+        "Auth0Backend.is_allowed's to say.",
+    )
+
+
+def audience_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the API that access tokens are asked for, and taken for."""
+    client_id, parameters = values.get("CLIENT_ID"), values.get("AUTHORIZATION_PARAMS", {})
+    for key, found in (
+        ("['AUDIENCE']", values.get("AUDIENCE")),
+        ("['RESOURCE']", values.get("RESOURCE")),
+        *((f"['AUTHORIZATION_PARAMS'][{name!r}]", parameters.get(name)) for name in ("audience", "resource")),
+    ):
+        if client_id and found == client_id:
+            yield client_as_audience(f"{where}{key} is the CLIENT_ID")
+    for name in ("audience", "resource"):
+        if name in parameters and parameters[name] != values.get(name.upper()):
+            yield Problem(
+                "W031",
+                f"{where}['AUTHORIZATION_PARAMS'] sets {name}: tokens are then for an API that this site does not know of.",
+                f"Set {where}[{name.upper()!r}] instead: it goes with every request too.",
+                is_error=False,
+            )
+
+
+def forwarding_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield which demands of the site FORWARDED_PARAMS lets a visitor, or whoever made the link, weaken."""
+    forwarded, fixed = frozenset(values.get("FORWARDED_PARAMS", ())), values.get("AUTHORIZATION_PARAMS", {})
+    replaced = sorted(forwarded & _DEMANDS & fixed.keys())
+    if replaced:
+        yield Problem(
+            "E051",
+            f"{where}['FORWARDED_PARAMS'] lets a visitor replace {', '.join(replaced)} of AUTHORIZATION_PARAMS.",
+            "What the site demands is not the visitor's to choose: leave it out of FORWARDED_PARAMS.",
+        )
+    weakened = sorted(forwarded & (_DEMANDS | (_PINS & fixed.keys())) - set(replaced))
+    if weakened:
+        yield Problem(
+            "W032",
+            f"{where}['FORWARDED_PARAMS'] lets a visitor choose {', '.join(weakened)}.",
+            "Whoever chooses it can leave it out, or ask for less: a view that needs it says so itself, "
+            "auth0_login_required(max_age=…, acr_values=…).",
+            is_error=False,
+        )
+
+
+def rights_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with how claims become rights: USER_FIELDS, and the text of GROUPS_CLAIM."""
+    for name in values.get("USER_FIELDS", {}):
+        if name in _NOT_FROM_CLAIMS:
+            yield not_from_claims(f"{where}['USER_FIELDS'] must not fill {name!r}")
+    separator, claim = values.get("GROUPS_SEPARATOR", ""), values.get("GROUPS_CLAIM", "")
+    if claim in _TEXT_CLAIMS and not separator:
+        yield Problem(
+            "W036",
+            f"{where}['GROUPS_CLAIM'] is {claim!r}, one text with spaces between, and text is one group.",
+            f"Set {where}['GROUPS_SEPARATOR'] to ' ' to have it split.",
+            is_error=False,
+        )
+    named = (*values.get("GROUPS", {}), *values.get("STAFF_GROUPS", ()), *values.get("SUPERUSER_GROUPS", ()))
+    cut = sorted({name for name in named if separator and separator in name})
+    if cut:
+        yield Problem(
+            "W036",
+            f"{where}['GROUPS_SEPARATOR'] stands in {', '.join(map(repr, cut))}, which no text then gives.",
+            "Choose a separator that is in no group's name, or let the tenant send a list.",
             is_error=False,
         )

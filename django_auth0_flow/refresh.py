@@ -9,9 +9,9 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,11 @@ from .single_flight import DATABASE_TROUBLE, SingleFlight
 from .steps import arun, run
 
 logger = logging.getLogger("django_auth0_flow.refresh")
+
+#: Codes of LoginRequired by which the tenant has ended a login, and those by which a login is over for whatever reason. An
+#: access token that has run out, or a tenant that wants a second factor, ends no login.
+REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
+OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
 
 _running: set[asyncio.Task[TokenSet]] = set()
 
@@ -73,23 +78,53 @@ class StoredTokenSource:
     TransportError (the tenant can't be reached and the token has expired).
     """
 
-    def __init__(self, pk: uuid.UUID | str, *, user_id: str | None = None) -> None:
+    def __init__(self, pk: uuid.UUID | str) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
-        self._flight = SingleFlight(self.pk, user_id)
+        self._flight = SingleFlight(self.pk)
         #: Why the tenant wants the user back, once it has said so: it is not asked again in the same request.
         self.refusal: LoginRequired | None = None
+        #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
+        self.ended = ""
+        self._api_sessions: list[ApiSession] = []
+        self._default_api: ApiSession | None = None
 
     @property
     def row(self) -> LoginSession:
         """The login session as last read; one query the first time. Raises LoginRequired when it is gone."""
         if self._flight.row is None:
-            self._flight.row = self._flight.load()
+            with self._watching():
+                self._flight.row = self._flight.load()
         return self._flight.row
+
+    def find_row(self) -> LoginSession | None:
+        """Return the row as last read, None once this login was found to be over."""
+        if self.ended:
+            return None
+        try:
+            return self.row
+        except LoginRequired:
+            return None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was the tenant that ended this login."""
+        return self.ended in REFUSED_BY_TENANT
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Remember that the login is over when this is what comes out."""
+        try:
+            yield
+        except LoginRequired as error:
+            if error.code in OVER:
+                self.ended = error.code
+            raise
 
     @property
     def grant(self) -> Grant:
         """Tokens and claims as stored, without refresh. Raises LoginRequired when they can't be read."""
-        self._flight.tokens(self.row)
+        with self._watching():
+            self._flight.tokens(self.row)
         return self.row.grant
 
     @property
@@ -113,20 +148,29 @@ class StoredTokenSource:
         found = claims.get("permissions")
         return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
 
+    def default_api(self, origins: Collection[str]) -> ApiSession:
+        """As ``api_session`` for the default target, one for all who ask."""
+        if self._default_api is None:
+            self._default_api = self.api_session(origins)
+        return self._default_api
+
     def api_session(self, origins: Collection[str], target: Target = DEFAULT_TARGET) -> ApiSession:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
         name = self.row.configuration
         timeout, prover = get_settings(name).http_timeout, get_client(name).prover
         session = _DiscreetApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        self._api_sessions.append(session)
         send(api_session_created, ApiSession, session=session, configuration=name)
         return session
 
     def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """Return a live token set of ``target``; network only when the stored one is stale."""
-        if self.refusal is not None:
-            raise self.refusal
-        if rejected is None and (tokens := self._at_hand(target)):
-            return tokens
+        with self._watching():
+            return self._obtain(target, rejected)
+
+    def _obtain(self, target: Target, rejected: str | None) -> TokenSet:
+        if (known := self._at_hand(target, rejected)) is not None:
+            return known
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
             if rejected is None and (tokens := self._flight.fresh(self.row, target)):
@@ -136,10 +180,12 @@ class StoredTokenSource:
 
     async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
-        if self.refusal is not None:
-            raise self.refusal
-        if rejected is None and (tokens := self._at_hand(target)):
-            return tokens
+        with self._watching():
+            return await self._aobtain(target, rejected)
+
+    async def _aobtain(self, target: Target, rejected: str | None) -> TokenSet:
+        if (known := self._at_hand(target, rejected)) is not None:
+            return known
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
         task = asyncio.ensure_future(arun(self._flight.obtain(target, rejected, in_async=True)))
         _running.add(task)
@@ -151,8 +197,17 @@ class StoredTokenSource:
         self._flight.may_disconnect = True
         try:
             self.access_token()
+        except LoginRequired as error:
+            self.refusal = error
+            raise
         finally:
             self._flight.may_disconnect = False
+
+    def after_response(self) -> None:
+        """Store again what a rollback took along, and let go of connections to APIs."""
+        self.save_lost_rotation()
+        for session in self._api_sessions:
+            session.close()
 
     def save_lost_rotation(self) -> None:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
@@ -168,9 +223,18 @@ class StoredTokenSource:
             with suppress(*DATABASE_TROUBLE):
                 row.release(row.lease)
 
-    def _at_hand(self, target: Target) -> TokenSet | None:
-        """Return the token set in the row as last read, if there is one and it is fresh."""
-        return self._flight.fresh(self._flight.row, target) if self._flight.row is not None else None
+    def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
+        """Return the token set in the row as last read, if there is one and it is fresh.
+
+        Raises LoginRequired when the login is over, or the tenant has said that it wants the user back.
+        """
+        if self.ended:
+            raise LoginRequired("The login has ended.", code=self.ended)
+        if self.refusal is not None:
+            raise self.refusal
+        if rejected is not None or self._flight.row is None:
+            return None
+        return self._flight.fresh(self._flight.row, target)
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
         """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""

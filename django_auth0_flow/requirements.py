@@ -112,3 +112,8 @@ class Requirement:
 def as_names(value: str | Collection[str]) -> frozenset[str]:
     """Return scope or permission names given as one text with spaces, or as a collection."""
     return frozenset(value.split() if isinstance(value, str) else value)
+
+
+def as_configurations(value: str | Collection[str]) -> tuple[str, ...]:
+    """Return the names of configurations given as one name or several, in their order."""
+    return (value,) if isinstance(value, str) and value else tuple(value)

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from .bearer import check_bearer_token, granted_permissions, granted_scopes
 from .models import Identity
-from .requirements import as_names
+from .requirements import as_configurations, as_names
 from .session import Auth0Session
 
 _CHALLENGE = "_auth0_challenge"
@@ -113,13 +113,17 @@ class Auth0BearerAuthentication(BaseAuthentication):
 class _HasNames(OperationHolderMixin, BasePermission):
     """An instance stands in ``permission_classes`` as a class would, and combines with ``&``, ``|`` and ``~``.
 
+    ``configuration``: the name, or names, of the configurations whose logins and tokens count; by default the one that the
+    request would log in with.
+
     Where it stands there by itself, its 403 for an access token has the challenge of RFC 6750 §3.1.
     """
 
     word = ""
 
-    def __init__(self, *names: str | Collection[str]) -> None:
+    def __init__(self, *names: str | Collection[str], configuration: str | Sequence[str] = ()) -> None:
         self.names = frozenset[str]().union(*map(as_names, names))
+        self.configurations = as_configurations(configuration)
         self.message = f"The access token lacks a {self.word}."
 
     def __call__(self) -> _HasNames:
@@ -137,8 +141,7 @@ class _HasNames(OperationHolderMixin, BasePermission):
         """Tell whether the access token, or that of the browser's login (SessionAuthentication), has all the names."""
         claims: Any = request.auth
         if isinstance(request.successful_authenticator, SessionAuthentication):
-            login = getattr(request._request, "auth0", None)
-            return isinstance(login, Auth0Session) and login.is_logged_in and self.names <= self.granted_to(login)
+            return self._browser_may(request)
         if not isinstance(request.successful_authenticator, Auth0BearerAuthentication):
             return False
         if self.names <= self.granted(claims):
@@ -151,6 +154,17 @@ class _HasNames(OperationHolderMixin, BasePermission):
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
         """As ``has_permission``: a token does not know of objects."""
         return self.has_permission(request, view)
+
+    def _browser_may(self, request: Request) -> bool:
+        """Judge the browser's login, which is ``request.auth0`` in the view then."""
+        found = getattr(request._request, "auth0", None)
+        if not isinstance(found, Auth0Session):
+            return False
+        login = found.for_configuration(*self.configurations)
+        if not (login.is_logged_in and self.names <= self.granted_to(login)):
+            return False
+        request._request.auth0 = login  # type: ignore[attr-defined]  # the middleware's
+        return True
 
     def _refusal(self) -> PermissionDenied:
         error = PermissionDenied(self.message, code="insufficient_scope")

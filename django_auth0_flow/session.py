@@ -3,99 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import requests
 from asgiref.sync import sync_to_async
-from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
-from .conf import Auth0Settings, configuration_for, get_settings
+from .access.current_login import (
+    CurrentLogin,
+    accepted_configurations,
+    configuration_to_log_in_with,
+    current_login,
+    login_refusal,
+    sources_of,
+)
+from .conf import Auth0Settings, get_settings
 from .exchange import DEFAULT_TARGET, Target
 from .models import LoginSession
-from .protocol.errors import Auth0Error, LoginRequired
+from .protocol.errors import Auth0Error
 from .protocol.outbound import ApiSession
 from .protocol.tokens import TokenSet
 from .refresh import StoredTokenSource
 
-#: Under this key the Django session knows its login session: id, configuration and a few public facts. Never a token.
-FACTS_KEY = "_auth0"
-#: Under this key it knows for which configurations a silent login need not be tried (again).
-_TRIED_KEY = "_auth0_silent"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-def silent_logins_tried(request: HttpRequest) -> frozenset[str]:
-    """Return the configurations for which this session has looked for the tenant's session."""
-    found = request.session.get(_TRIED_KEY)
-    return frozenset(name for name in found if isinstance(name, str)) if isinstance(found, list) else frozenset()
-
-
-def remember_silent_login(request: HttpRequest, configuration: str) -> None:
-    """Note that this session need not look for the tenant's session: there is none, or nobody wants it back."""
-    request.session[_TRIED_KEY] = sorted({*silent_logins_tried(request), configuration})
-
-
-def login_id_of(request: HttpRequest) -> str:
-    """Return the id of the login session that this Django session belongs to, "" for none; without looking for the row."""
-    facts = request.session.get(FACTS_KEY)
-    return str(facts.get("id", "")) if isinstance(facts, dict) else ""
 
 
 class Auth0Session:
     """The visitor's login, lazy: nothing is read before it is asked for.
 
-    For a visitor who did not log in through Auth0 the facts are empty, and ``access_token`` and ``api`` raise
-    LoginRequired, which the middleware answers.
+    Only a login counts that was made with the configuration of this view: the decorator's ``configuration=``, by default
+    the one that the request would log in with (``CONFIGURATION_FOR``, else ``default``). For any other visitor the facts
+    are empty, and ``access_token`` and ``api`` raise LoginRequired, which the middleware answers.
     """
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, configurations: Collection[str] = ()) -> None:
         self._request = request
-        self._api_sessions: list[ApiSession] = []
+        self._names = tuple(configurations)
 
     def __repr__(self) -> str:
         return "<Auth0Session>"
 
+    def for_configuration(self, *names: str) -> Auth0Session:
+        """Return this visitor's login as a view sees it that takes logins of these configurations; none: the default."""
+        return Auth0Session(self._request, names)
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The names of the configurations whose logins count here."""
+        return accepted_configurations(self._request, self._names)
+
     @property
     def was_touched(self) -> bool:
         """Whether this request has read its login session."""
-        return "_source" in self.__dict__
+        return bool(sources_of(self._request))
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the Django session holds of this login; reads the session, not the login session's row."""
-        facts = self._request.session.get(FACTS_KEY)
-        if not isinstance(facts, dict) or not isinstance(facts.get("id"), str):
-            return _NOTHING
-        try:
-            get_settings(str(facts.get("configuration")))
-        except ImproperlyConfigured:
-            return _NOTHING  # a login of a configuration that was taken out of the settings is no login any more
-        return facts
+    def current(self) -> CurrentLogin | None:
+        """The login, None for a visitor who is not logged in; one query per request."""
+        return current_login(self._request, self.accepted)
 
     @property
     def is_logged_in(self) -> bool:
-        """Whether this browser logged in through Auth0 and its user is still there and active."""
-        return bool(self.facts) and self._request.user.is_authenticated
+        """Whether this browser is logged in through Auth0, with a configuration that counts here."""
+        return self.current is not None
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the Django session notes of this login; empty for a visitor who is not logged in."""
+        login = self.current
+        return login.facts if login is not None else _NOTHING
 
     @property
     def configuration(self) -> Auth0Settings:
         """The configuration that this login was made with, or would be for a visitor who is not logged in."""
-        return get_settings(self.facts.get("configuration") or configuration_for(self._request))
+        login = self.current
+        if login is not None:
+            return login.configuration
+        return get_settings(configuration_to_log_in_with(self._request, self.accepted))
 
-    @cached_property
+    @property
     def _source(self) -> StoredTokenSource:
-        facts = self.facts
-        if not facts:
-            raise LoginRequired("Nobody is logged in through Auth0.")
-        return StoredTokenSource(facts["id"], user_id=self._request.session.get(USER_SESSION_KEY))
+        login = self.current
+        if login is None:
+            raise login_refusal(self._request)
+        return login.source
 
     @property
     def login_session(self) -> LoginSession:
-        """The row behind this login; one query per request. Raises LoginRequired when it is gone."""
+        """The row behind this login; one query per request. Raises LoginRequired without a login."""
         return self._source.row
 
     @property
@@ -106,14 +102,14 @@ class Auth0Session:
     @property
     def claims(self) -> Mapping[str, Any]:
         """The validated claims of the login's ID token, read-only; empty for a visitor who is not logged in."""
-        if not self.facts:
-            return _NOTHING
-        return MappingProxyType(dict(self._source.grant.claims))
+        login = self.current
+        return MappingProxyType(dict(login.source.grant.claims)) if login is not None else _NOTHING
 
     @property
     def scopes(self) -> frozenset[str]:
         """The scopes of the access token."""
-        return self._source.tokens.scope if self.facts else frozenset()
+        login = self.current
+        return login.source.tokens.scope if login is not None else frozenset()
 
     @property
     def permissions(self) -> frozenset[str]:
@@ -121,9 +117,8 @@ class Auth0Session:
 
         Needs "Add Permissions in the Access Token" at the API in the Auth0 Dashboard.
         """
-        if not self.facts:
-            return frozenset()
-        return self._source.permissions(self.configuration.api_audience)
+        login = self.current
+        return login.source.permissions(login.configuration.api_audience) if login is not None else frozenset()
 
     @property
     def organization(self) -> str | None:
@@ -139,14 +134,15 @@ class Auth0Session:
         """
         return self._source.access_token(self._target(audience, scope)).access_token or ""
 
-    @cached_property
+    @property
     def api(self) -> ApiSession:
         """A ``requests.Session`` that calls APIs in the user's name, to ``API_ORIGINS`` only."""
-        return self._api_session(self.configuration.api_origins, DEFAULT_TARGET)
+        source = self._source
+        return source.default_api(self.configuration.api_origins)
 
     def api_for(self, audience: str, scope: str = "", *, origins: Collection[str] = ()) -> ApiSession:
         """As ``api``, for another API: its token goes to ``origins`` only, by default the audience's own origin."""
-        return self._api_session(origins or (audience,), self._target(audience, scope))
+        return self._source.api_session(origins or (audience,), self._target(audience, scope))
 
     def connection_token(self, connection: str, login_hint: str = "") -> str:
         """Return the access token of the user at an identity provider (``google-oauth2``, …), by Auth0's Token Vault.
@@ -156,18 +152,19 @@ class Auth0Session:
         target = Target(connection=connection, login_hint=login_hint)
         return self._source.access_token(target).access_token or ""
 
-    def _api_session(self, origins: Collection[str], target: Target) -> ApiSession:
-        session = self._source.api_session(origins, target)
-        self._api_sessions.append(session)
-        return session
-
     def _target(self, audience: str, scope: str) -> Target:
         """Return the target for these; the login's own audience and full scope are the default one."""
+        if not audience and not scope:
+            return DEFAULT_TARGET
         if audience == self.configuration.api_audience:
             audience = ""
         return Target(audience=audience, scope=" ".join(sorted(set(scope.split()))))
 
     # -- for async views ---------------------------------------------------------------------------------------------
+
+    async def ais_logged_in(self) -> bool:
+        """As ``is_logged_in``."""
+        return await sync_to_async(lambda: self.is_logged_in)()
 
     async def aclaims(self) -> Mapping[str, Any]:
         """As ``claims``."""
@@ -181,7 +178,8 @@ class Auth0Session:
         """As ``permissions``; an expired token is refreshed first, without blocking the event loop."""
 
         def has_expired() -> bool:
-            return bool(self.facts) and self._source.tokens.is_expired(self.configuration.clock())
+            login = self.current
+            return login is not None and login.source.tokens.is_expired(login.configuration.clock())
 
         if await sync_to_async(has_expired)():
             await self.aaccess_token()
@@ -211,20 +209,15 @@ class Auth0Session:
 
     def refresh_early(self) -> None:
         """Refresh a stale token before the view, outside its transaction; never fails the request."""
-        if not self.facts:
+        login = self.current
+        if login is None or login.source.row.access_token_expires_at is None:
             return
         try:
-            if self._source.row.access_token_expires_at is not None:
-                self._source.refresh_early()
-        except LoginRequired as error:
-            self._source.refusal = error
+            login.source.refresh_early()
         except Auth0Error:
             return  # the view meets the same error if it wants the token
 
     def after_response(self) -> None:
         """Save tokens again that a rolled back transaction took along, and let go of connections to APIs."""
-        source = self.__dict__.get("_source")
-        if source is not None:
-            source.save_lost_rotation()
-        for session in self._api_sessions:
-            session.close()
+        for source in sources_of(self._request).values():
+            source.after_response()

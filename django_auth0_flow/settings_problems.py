@@ -7,7 +7,13 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
-from .problems import Problem, front_channel_problems
+from .problems import (
+    Problem,
+    audience_problems,
+    forwarding_problems,
+    front_channel_problems,
+    rights_problems,
+)
 from .protocol.authorization import RESERVED_PARAMETERS, parse_max_age
 from .protocol.issuer import is_acceptable_endpoint
 from .protocol.outbound import origin_of
@@ -16,6 +22,10 @@ from .stronger import SECRET_METHODS, certificate, client_auth_method, client_pr
 
 #: What ``PASSWORDLESS`` may list.
 PASSWORDLESS_KINDS = ("email-code", "email-link", "sms")
+#: What a visitor, or whoever made the link, could otherwise take rights from, or give them with.
+_NOT_TO_FORWARD = RESERVED_PARAMETERS | frozenset(
+    "scope audience resource authorization_details claims connection_scope".split()
+)
 
 
 def find_problems(setting: object, *, name: str = "default") -> Iterator[Problem]:
@@ -44,6 +54,9 @@ def find_problems(setting: object, *, name: str = "default") -> Iterator[Problem
     yield from _value_problems(where, values)
     yield from _direct_login_problems(where, values)
     yield from front_channel_problems(where, values)
+    yield from audience_problems(where, values)
+    yield from forwarding_problems(where, values)
+    yield from rights_problems(where, values)
     yield from stronger_problems(where, values)
 
 
@@ -75,12 +88,14 @@ def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
             "E008", f"{where} needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID."
         )
     yield from client_problems(where, values)
-    if "openid" not in values.get("SCOPE", "openid").split():
-        yield Problem(
-            "E011",
-            f"{where}['SCOPE'] must contain openid.",
-            "Without it Auth0 issues no ID token, so nobody can log in.",
-        )
+    scopes = {"['SCOPE']": values.get("SCOPE"), "['AUTHORIZATION_PARAMS']['scope']": _parameter(values, "scope")}
+    for key, scope in scopes.items():
+        if scope is not None and "openid" not in scope.split():
+            yield Problem(
+                "E011",
+                f"{where}{key} must contain openid.",
+                "Without it Auth0 issues no ID token, so nobody can log in.",
+            )
     algorithm = values.get("ID_TOKEN_ALGORITHM", "RS256")
     if algorithm not in ID_TOKEN_ALGORITHMS:
         yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] must be one of {', '.join(ID_TOKEN_ALGORITHMS)}.")
@@ -111,7 +126,23 @@ def _address_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem
         yield Problem(
             "E015", f"{where}['BASE_URL'] must be an https origin.", "https://www.example.com (http only on loopback)"
         )
-    if values.get("AUDIENCE") and "API_ORIGINS" not in values and not origin_of(values["AUDIENCE"]):
+    yield from _api_origin_problems(where, values)
+
+
+def _api_origin_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    key = "AUDIENCE" if values.get("AUDIENCE") else "RESOURCE"
+    if not values.get(key) or "API_ORIGINS" in values:
+        return
+    origin = origin_of(values[key])
+    if origin and not is_acceptable_endpoint(origin):
+        yield Problem(
+            "W030",
+            f"{where}[{key!r}] is plain http, where no token goes, and API_ORIGINS is missing: request.auth0.api can't "
+            "call anything.",
+            "An Identifier may say http; the API itself is called at API_ORIGINS: ['https://api.example.com'].",
+            is_error=False,
+        )
+    elif not origin and key == "AUDIENCE":
         yield Problem(
             "W002",
             f"{where}['AUDIENCE'] is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere.",
@@ -134,9 +165,7 @@ def _value_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
             f"{where}['AUTHORIZATION_PARAMS']['max_age'] must be a whole number of seconds.",
             "Anything else would never be checked.",
         )
-    forbidden = sorted(
-        (RESERVED_PARAMETERS | {"scope", "audience", "resource"}).intersection(values.get("FORWARDED_PARAMS", ()))
-    )
+    forbidden = sorted(_NOT_TO_FORWARD.intersection(values.get("FORWARDED_PARAMS", ())))
     if forbidden:
         yield Problem(
             "E016", f"{where}['FORWARDED_PARAMS'] can't contain {', '.join(forbidden)}.", "A visitor could choose them."
@@ -180,6 +209,11 @@ def _direct_login_problems(where: str, values: Mapping[str, Any]) -> Iterator[Pr
             "server's address, and attack protection locks them out together.",
             is_error=False,
         )
+
+
+def _parameter(values: Mapping[str, Any], name: str) -> str | None:
+    found: str | None = values.get("AUTHORIZATION_PARAMS", {}).get(name)
+    return found
 
 
 def _text(value: object) -> str | None:
@@ -245,6 +279,7 @@ KEYS: dict[str, Callable[[object], str | None]] = {
     "FORWARDED_PARAMS": _texts,
     "USER_FIELDS": _text_map,
     "GROUPS_CLAIM": _text,
+    "GROUPS_SEPARATOR": _text,
     "GROUPS": _text_map,
     "STAFF_GROUPS": _texts,
     "SUPERUSER_GROUPS": _texts,

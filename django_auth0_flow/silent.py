@@ -19,9 +19,9 @@ from .models import LoginSession
 from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, kinds_of
 from .protocol.errors import Auth0Error, AuthorizationError, CallbackError, LoginRequired
-from .refresh import StoredTokenSource
-from .session import FACTS_KEY, Auth0Session, remember_silent_login, silent_logins_tried
+from .session import Auth0Session
 from .signals import login_failed, send
+from .storage.session_facts import FACTS_KEY, remember_silent_login, silent_logins_tried
 from .transactions import ACCESS_TOKEN, RECHECK, SILENT, Transaction
 
 logger = logging.getLogger("django_auth0_flow.silent")
@@ -36,7 +36,7 @@ _NO_SESSION = ("login_required", "consent_required", "interaction_required", "ac
 # -- begin ---------------------------------------------------------------------------------------------------------------
 
 
-def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpResponse | None:
+def adopt_session(request: HttpRequest, configuration: str, parameters: Mapping[str, str]) -> HttpResponse | None:
     """Answer a visitor without a login by a look for the tenant's session; None lets the visitor through as nobody.
 
     Once per session, for a person's GET navigation only, and never before the browser has shown that it keeps cookies: a
@@ -48,13 +48,12 @@ def adopt_session(request: HttpRequest, parameters: Mapping[str, str]) -> HttpRe
     if not request.COOKIES:
         here = site_urls.safe_next(request, with_marker(request.get_full_path(), PROBING))
         return answers.probe_cookies(request, here) if here and marker is None else None
-    name = flow.configuration_of(request)
-    if name in silent_logins_tried(request):
+    if configuration in silent_logins_tried(request):
         return None
     try:
         url = flow.begin_login(
             request,
-            configuration=name,
+            configuration=configuration,
             next_url=site_urls.safe_next(request, with_marker(request.get_full_path(), None)),
             parameters={**parameters, "prompt": "none"},
             purpose=SILENT,
@@ -122,7 +121,7 @@ def _finish_silent(request: HttpRequest, response: AuthorizationResponse, transa
 def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
     """End the local login if the tenant's session is gone or is somebody else's; anything else keeps it."""
     back = _back(request, transaction)
-    login = Auth0Session(request)
+    login = Auth0Session(request, (transaction.configuration,))
     if not transaction.login_id or login.facts.get("id") != transaction.login_id:
         return back  # logged out, or in again, in another tab
     try:
@@ -155,14 +154,14 @@ def add_access_token(request: HttpRequest, response: AuthorizationResponse, tran
     It logs nobody in: the login is there, and ``/userinfo`` says that the token is its user's. Raises as
     ``flow.complete_login``.
     """
-    login = Auth0Session(request)
+    login = Auth0Session(request, (transaction.configuration,))
     if not transaction.login_id or login.facts.get("id") != transaction.login_id:
         raise CallbackError("The login that wanted this access token is over.", code="state_unknown")
     flow.judge_origin(response, transaction)
     client, conf = get_client(transaction.configuration), get_settings(transaction.configuration)
     asked = transaction.request(response.state)
     tokens = front_channel.access_token_of(client, asked, response)
-    row = StoredTokenSource(transaction.login_id).row
+    row = login.login_session
     audience = front_channel.audience_of(asked)
     tokens = front_channel.check_access_token(client, tokens, subject=row.grant.claims["sub"], audience=audience)
     kept = row.grant.tokens

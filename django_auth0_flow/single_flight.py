@@ -26,6 +26,7 @@ from django.db import InterfaceError, OperationalError, connections, router
 from .conf import Auth0Settings, get_settings
 from .connection_pool import give_back_connection
 from .crypto import UnsealError
+from .django_sessions import try_to_delete_session
 from .exchange import DEFAULT_TARGET, Target, fetch_grant, network_seconds, revoke_quietly
 from .models import Grant, LoginSession
 from .protocol.errors import (
@@ -85,10 +86,9 @@ class SingleFlight:
     the grant and the time, for the owner to save again. ``may_disconnect``: the caller reads from no cursor of its own.
     """
 
-    def __init__(self, pk: uuid.UUID, user_id: str | None) -> None:
+    def __init__(self, pk: uuid.UUID) -> None:
         self.may_disconnect = False
         self.pk = pk
-        self._user_id = user_id
         self.row: LoginSession | None = None
         self.rotation: tuple[LoginSession, Grant, float] | None = None
 
@@ -296,6 +296,8 @@ class SingleFlight:
             yield Database(partial(found.release, lease))
             return found
         yield Database(partial(end_row, row, reason))
+        # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
+        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wish: _Wish, row: LoginSession, lease: str, error: TransportError) -> Steps[LoginSession]:
@@ -319,10 +321,9 @@ class SingleFlight:
     def load(self) -> LoginSession:
         rows = LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity__user")
         row = rows.filter(pk=self.pk).first()
-        user = row.identity.user if row is not None else None
-        if row is None or (self._user_id is not None and str(user.pk) != self._user_id):  # type: ignore[union-attr]  # None only with row
+        if row is None:
             raise LoginRequired("The login session has ended.", code="login_session_ended")
-        if not getattr(user, "is_active", True):
+        if not getattr(row.identity.user, "is_active", True):
             raise LoginRequired("The user is not active.", code="user_inactive")
         return row
 

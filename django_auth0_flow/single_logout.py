@@ -11,7 +11,7 @@ from django.db import router
 
 from .conf import get_settings, names_of_client
 from .crypto import UnsealError
-from .django_sessions import delete_session
+from .django_sessions import try_to_delete_session
 from .exchange import try_to_revoke
 from .models import Identity, LoginSession, LoginSessionQuerySet
 from .protocol.deadline import http_deadline
@@ -87,20 +87,11 @@ def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
     deleted = True
     current: LoginSession | None = row
     while current is not None:
-        deleted = _delete_session(current)
+        deleted = try_to_delete_session(current.session_key, current.pk)
         if _rows().filter(pk=current.pk, session_key=current.session_key).delete()[0]:
             break
         current = _rows().filter(pk=current.pk).first()
     return current, deleted
-
-
-def _delete_session(row: LoginSession) -> bool:
-    try:
-        delete_session(row.session_key)
-    except Exception as error:  # noqa: BLE001  # each session engine raises its own; the row must go all the same
-        logger.error("session_not_deleted login_session=%s error=%s", row.pk, type(error).__name__)
-        return False
-    return True
 
 
 def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:

@@ -16,8 +16,8 @@ from django.views.generic import View
 from . import answers, flow, logout_flow, site_urls
 from .conf import configuration_for, get_settings
 from .protocol.errors import Auth0Error, CallbackError, LoginRequired, TransportError
-from .session import FACTS_KEY
 from .signals import login_failed, send
+from .storage.session_facts import noted
 
 logger = logging.getLogger("django_auth0_flow.views")
 
@@ -95,8 +95,7 @@ class LoginView(_Auth0View):
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         # permission_required and the like may send a visitor here for ever. Asked last: the session has been read by now.
-        facts = request.session.get(FACTS_KEY) or {}
-        looping = flow.is_looping(facts, self.configuration, get_settings(self.configuration).clock())
+        looping = flow.is_looping(noted(request), self.configuration, get_settings(self.configuration).clock())
         if looping or self.is_sent_back_again(request):
             return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return answers.finish_answer(HttpResponseRedirect(url))

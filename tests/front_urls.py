@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -10,9 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import View
 
+from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required
 from django_auth0_flow.requirements import MULTI_FACTOR
 from tests.views import bare, home, plain, token
+
+BOTH = ("default", "partners")
 
 urlpatterns: list[Any] = [
     path("auth0/", include("django_auth0_flow.urls")),
@@ -43,6 +47,12 @@ async def ashow(request: HttpRequest) -> HttpResponse:
     return HttpResponse(claims.get("sub", "nobody"))
 
 
+def show_any(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    """As ``show``, for a login of any configuration."""
+    request.auth0 = request.auth0.for_configuration(*configuration_names())  # type: ignore[attr-defined]  # the middleware's
+    return show(request)
+
+
 def show_token(request: HttpRequest) -> HttpResponse:
     login = request.auth0  # type: ignore[attr-defined]  # the middleware's
     return HttpResponse(f"{login.access_token()} {' '.join(sorted(login.scopes))}")
@@ -68,6 +78,10 @@ urlpatterns += [
     re_path("^/evil.example/", auth0_login_required(silent=True)(show)),
     path("quiet-mixin/", Quiet.as_view()),
     path("quiet-strong/", auth0_login_required(silent=True, acr_values=MULTI_FACTOR)(show)),
+    path("any/", show_any),
+    path("any-token/", auth0_login_required(configuration=BOTH)(unwrap(token))),
+    path("any-bare/", auth0_login_required(configuration=BOTH)(unwrap(bare))),
+    path("any-recent/", auth0_login_required(configuration=BOTH, max_age=300)(show)),
     path("watched/", auth0_login_required(show)),
     path("acme/", auth0_login_required(organization="org_acme000000000000")(show)),
     path("any-organization/", auth0_login_required(organization=True)(show)),

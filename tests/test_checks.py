@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, registry
+from django.core.exceptions import ImproperlyConfigured
 
 import django_auth0_flow
 from django_auth0_flow.checks import check_project, check_settings
+from django_auth0_flow.conf import get_settings
 
 GOOD = {
     "DOMAIN": "example.eu.auth0.com",
@@ -104,6 +107,11 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("W011", changed(RESPONSE_TYPE="id_token token", SCOPE="openid"), "RFC 9700"),
     ("W012", changed(RESPONSE_TYPE="id_token", SCOPE="openid"), "no access token"),
     ("W013", changed(RESPONSE_TYPE="id_token", AUDIENCE=NOTHING), "no refresh token"),
+    ("E011", changed(AUTHORIZATION_PARAMS={"scope": "profile"}), "openid"),
+    ("E016", changed(FORWARDED_PARAMS=["resource"]), "could choose"),
+    ("E016", changed(FORWARDED_PARAMS=["claims", "authorization_details"]), "authorization_details, claims"),
+    ("E016", changed(FORWARDED_PARAMS=["connection_scope"]), "could choose"),
+    ("E003", changed(GROUPS_SEPARATOR=7), "a string"),
     ("E002", {"default": GOOD, "partners": changed(CLIENT_SECRT="x")}, "CLIENT_SECRET"),
     ("E008", {"default": GOOD, "partners": changed(CLIENT_ID="")}, "partners"),
 ]
@@ -131,11 +139,168 @@ def test_a_mistake_in_auth0_is_reported(check: str, setting: object, words: str,
         changed(GROUPS_CLAIM="https://example.com/roles", STAFF_GROUPS=["a"], USER_FIELDS={"email": "email"}),
         changed(CLOCK="time.time", ENCRYPTION_KEYS=["x" * 48]),
         {"default": GOOD, "partners": GOOD},
+        {"default": GOOD, "partners": changed(CLIENT_ID="theirs", AUDIENCE="https://theirs.example.com")},
+        # The other's client id means nothing at this issuer.
+        {"default": changed(AUDIENCE="https://x/"), "partners": changed(DOMAIN="b.auth0.com", CLIENT_ID="https://x/")},
+        changed(AUDIENCE="http://api.example.com", API_ORIGINS=["https://api.example.com"]),
+        changed(AUDIENCE="http://127.0.0.1:8000"),
+        changed(AUDIENCE=NOTHING, RESOURCE="https://api.example.com/v1"),
+        changed(AUTHORIZATION_PARAMS={"audience": "https://api.example.com", "scope": "openid", "max_age": "300"}),
+        changed(AUTHORIZATION_PARAMS={"prompt": "login", "connection": "github", "ui_locales": "ja"}),
+        changed(FORWARDED_PARAMS=["prompt", "connection", "login_hint", "ui_locales", "ext-campaign"]),
+        changed(FORWARDED_PARAMS=["ui_locales"], AUTHORIZATION_PARAMS={"ui_locales": "ja"}),
+        changed(USER_FIELDS={"username": "nickname", "first_name": "given_name", "date_joined": "since"}),
+        changed(GROUPS_CLAIM="scope", GROUPS_SEPARATOR=" ", STAFF_GROUPS=["staff"]),
+        changed(GROUPS_CLAIM="permissions", GROUPS={"Content Admin": "Editors"}),
     ],
-    ids=range(9),
+    ids=range(21),
 )
 def test_good_settings_are_not_reported(setting: object, settings: Any) -> None:
     assert reports(setting, settings) == []
+
+
+def ids_of(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id).removeprefix("auth0_flow.") for message in messages]
+
+
+def refused(setting: dict[str, Any], settings: Any) -> bool:
+    """Tell whether the site itself does without these settings, not only its checks."""
+    settings.AUTH0 = setting
+    try:
+        get_settings()
+    except ImproperlyConfigured:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"AUDIENCE": "id"},
+        {"AUDIENCE": NOTHING, "RESOURCE": "id", "API_ORIGINS": []},
+        {"AUTHORIZATION_PARAMS": {"audience": "id"}},
+        {"AUTHORIZATION_PARAMS": {"resource": "id"}},
+    ],
+    ids=["AUDIENCE", "RESOURCE", "audience", "resource"],
+)
+def test_X12_an_audience_that_is_the_client_id_is_refused(keys: dict[str, Any], settings: Any) -> None:
+    setting = changed(**keys)
+    (found,) = [message for message in reports(setting, settings) if message.id == "auth0_flow.E050"]
+    assert found.is_serious()
+    assert "Identifier" in str(found.hint)
+    assert refused(setting, settings)
+    assert not refused(GOOD, settings)
+
+
+@pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
+def test_X12_nor_may_it_be_the_client_id_of_another_configuration(key: str, settings: Any) -> None:
+    theirs = changed(CLIENT_ID="https://theirs.example.com")
+    setting = {"default": changed(**{key: "https://theirs.example.com"}), "partners": theirs}
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E050", True)
+    assert "of another one" in found.msg
+    assert found.hint
+
+
+@pytest.mark.parametrize("key", ["AUDIENCE", "RESOURCE"])
+def test_X13_an_api_identifier_of_plain_http_is_named(key: str, settings: Any) -> None:
+    setting = changed(**{"AUDIENCE": NOTHING, key: "http://api.example.com/v1"})
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W030", False)
+    assert "https://api.example.com" in str(found.hint)
+    assert reports({**setting, "API_ORIGINS": ["https://api.example.com"]}, settings) == []
+
+
+def test_X13_a_plain_http_origin_is_refused(settings: Any) -> None:
+    setting = changed(API_ORIGINS=["http://api.example.com"])
+    assert ids_of(reports(setting, settings)) == ["E014"]
+    assert refused(setting, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("audience", {"AUDIENCE": "https://api.example.com"}),
+        ("audience", {"AUDIENCE": NOTHING}),
+        ("resource", {}),
+    ],
+    ids=["another", "instead", "resource"],
+)
+def test_W031_an_api_that_only_the_request_names(name: str, keys: dict[str, Any], settings: Any) -> None:
+    (found,) = reports(changed(**keys, AUTHORIZATION_PARAMS={name: "https://other.example.com"}), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W031", False)
+    assert name.upper() in str(found.hint)
+
+
+@pytest.mark.parametrize(("name", "value"), [("acr_values", "urn:mfa"), ("max_age", "300")])
+def test_E051_a_demand_of_the_site_that_a_visitor_could_replace(name: str, value: str, settings: Any) -> None:
+    setting = changed(AUTHORIZATION_PARAMS={name: value}, FORWARDED_PARAMS=[name])
+    (found,) = reports(setting, settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E051", True)
+    assert name in found.msg
+    assert "FORWARDED_PARAMS" in str(found.hint)
+    assert refused(setting, settings)
+    # Each by itself is no mistake of this kind.
+    assert "E051" not in ids_of(reports(changed(FORWARDED_PARAMS=[name]), settings))
+    assert "E051" not in ids_of(reports(changed(AUTHORIZATION_PARAMS={name: value}), settings))
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"FORWARDED_PARAMS": ["max_age", "acr_values", "login_hint"]}, "choose acr_values, max_age."),
+        ({"FORWARDED_PARAMS": ["prompt"], "AUTHORIZATION_PARAMS": {"prompt": "login"}}, "choose prompt."),
+        ({"FORWARDED_PARAMS": ["connection"], "AUTHORIZATION_PARAMS": {"connection": "github"}}, "choose connection."),
+    ],
+    ids=["demands", "prompt", "connection"],
+)
+def test_W032_what_a_visitor_may_weaken(keys: dict[str, Any], named: str, settings: Any) -> None:
+    (found,) = reports(changed(**keys), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W032", False)
+    assert named in found.msg
+    assert "auth0_login_required" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["is_superuser", "is_staff", "is_active", "password", "groups", "user_permissions", "last_login", "id", "pk"],
+)
+def test_X18_a_claim_that_would_fill_rights_or_the_password_is_refused(name: str, settings: Any) -> None:
+    setting = changed(USER_FIELDS={"email": "email", name: "https://example.com/claim"})
+    (found,) = [message for message in reports(setting, settings) if message.id == "auth0_flow.E052"]
+    assert found.is_serious()
+    assert repr(name) in found.msg
+    assert "SUPERUSER_GROUPS" in str(found.hint)
+    assert refused(setting, settings)
+
+
+def test_X18_a_primary_key_of_another_name_is_refused_as_well(settings: Any) -> None:
+    settings.AUTH_USER_MODEL = "sessions.Session"  # a model whose key has a name of its own
+    found = reports(changed(USER_FIELDS={"session_key": "sub"}), settings)
+    assert ids_of(found) == ["E052"]
+    assert "the primary key" in found[0].msg
+    assert reports(changed(USER_FIELDS={"session_data": "sub"}), settings) == []
+
+
+def test_X20_a_claim_of_text_that_used_to_be_split_is_named(settings: Any) -> None:
+    for claim in ("scope", "scp"):
+        (found,) = reports(changed(GROUPS_CLAIM=claim), settings)
+        assert (found.id, found.is_serious()) == ("auth0_flow.W036", False)
+        assert "GROUPS_SEPARATOR" in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"GROUPS": {"Content Admin": "x"}}, {"STAFF_GROUPS": ["Content Admin"]}, {"SUPERUSER_GROUPS": ["Content Admin"]}],
+)
+def test_X20_a_group_that_the_separator_would_cut_is_named(keys: dict[str, Any], settings: Any) -> None:
+    claim = {"GROUPS_CLAIM": "https://example.com/roles"}
+    (found,) = reports(changed(**claim, **keys, GROUPS_SEPARATOR=" "), settings)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W036", False)
+    assert "'Content Admin'" in found.msg
+    assert found.hint
+    assert reports(changed(**claim, **keys, GROUPS_SEPARATOR=","), settings) == []
+    assert reports(changed(**claim, **keys), settings) == []
 
 
 OURS, BACKEND = "django_auth0_flow.middleware.Auth0Middleware", "django_auth0_flow.backends.Auth0Backend"
@@ -150,6 +315,10 @@ def last(settings: Any, name: str) -> list[str]:
     return [*[found for found in settings.MIDDLEWARE if found != name], name]
 
 
+def cache(backend: str) -> dict[str, Any]:
+    return {"default": {"BACKEND": backend}}
+
+
 #: id, what is wrong in the project
 PROJECT: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("E020", lambda settings: {"MIDDLEWARE": without_ours(settings)}),
@@ -161,6 +330,14 @@ PROJECT: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("E023", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}),
     ("W003", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.cache", "DEBUG": False}),
     ("W003", lambda settings: {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db", "DEBUG": False}),
+    ("W003", lambda settings: {"SESSION_ENGINE": "tests.session_engines.shared", "DEBUG": False}),
+    (
+        "W003",
+        lambda settings: {
+            "SESSION_ENGINE": "django.contrib.sessions.backends.cache",
+            "CACHES": cache("tests.caches_of_ours.OfOneProcess"),
+        },
+    ),
     ("W004", lambda settings: {"SESSION_SERIALIZER": "django.contrib.sessions.serializers.PickleSerializer"}),
     ("E024", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.nothing"}),
     ("W005", lambda settings: {"ROOT_URLCONF": "tests.urlconfs.shadowed"}),
@@ -188,6 +365,147 @@ def test_a_subclass_of_middleware_and_backend_will_do(settings: Any) -> None:
     settings.AUTH0 = GOOD
     settings.AUTHENTICATION_BACKENDS = ["tests.test_users.ChoosyBackend"]
     assert "auth0_flow.E022" not in [message.id for message in check_project()]
+
+
+def in_project(settings: Any, **values: Any) -> list[CheckMessage]:
+    for name, value in values.items():
+        setattr(settings, name, value)
+    return check_project()
+
+
+def test_X18_sessions_that_derive_from_signed_cookies_are_an_error(settings: Any) -> None:
+    settings.AUTH0 = GOOD
+    (found,) = in_project(settings, SESSION_ENGINE="tests.session_engines.cookies")
+    assert (found.id, found.is_serious()) == ("auth0_flow.E023", True)
+    assert found.hint
+    for engine in ("tests.session_engines.stored", "no.such.engine", "tests.urlconfs.nothing"):
+        assert in_project(settings, SESSION_ENGINE=engine) == []
+
+
+def test_sessions_in_a_cache_that_all_see_are_fine(settings: Any) -> None:
+    redis = cache("django.core.cache.backends.redis.RedisCache")
+    assert in_project(settings, AUTH0=GOOD, SESSION_ENGINE="tests.session_engines.shared", CACHES=redis) == []
+
+
+class NoClock(Exception):
+    """What a broken clock raises."""
+
+
+def broken_clock() -> float:
+    raise NoClock
+
+
+@pytest.mark.parametrize(
+    ("clock", "words"),
+    [
+        (lambda: 1_700_000_000.0, "off by -"),
+        (lambda: time.time() + 61, "off by 61 seconds"),
+        (lambda: float("nan"), "off by nan"),
+        ("time.monotonic", "off by -"),
+        (lambda: None, "fails with TypeError"),
+        (broken_clock, "fails with NoClock"),
+        (lambda: int(time.time()), "right at the moment"),
+    ],
+    ids=["frozen", "ahead", "nan", "dotted", "nothing", "raises", "right"],
+)
+def test_X18_a_clock_that_is_not_the_real_one_is_named(clock: Any, words: str, settings: Any) -> None:
+    settings.DEBUG = False
+    (found,) = in_project(settings, AUTH0=changed(CLOCK=clock))
+    assert (found.id, found.is_serious()) == ("auth0_flow.W034", False)
+    assert words in found.msg
+    assert "leave it out" in str(found.hint)
+
+
+@pytest.mark.parametrize(("debug", "clock"), [(False, "time.time"), (False, time.time), (True, lambda: 0.0)])
+def test_X18_the_real_clock_is_fine_and_any_is_while_developing(debug: bool, clock: Any, settings: Any) -> None:
+    assert in_project(settings, AUTH0=changed(CLOCK=clock), DEBUG=debug) == []
+
+
+DUMMY, LOCAL = "django.core.cache.backends.dummy.DummyCache", "django.core.cache.backends.locmem.LocMemCache"
+DATABASE = "django.core.cache.backends.db.DatabaseCache"
+
+
+@pytest.mark.parametrize(
+    ("backend", "dpop", "expected"),
+    [
+        (DUMMY, True, ["E054"]),
+        ("tests.caches_of_ours.Forgetting", True, ["E054"]),
+        (LOCAL, True, ["W023"]),
+        ("tests.caches_of_ours.OfOneProcess", True, ["W023"]),
+        (DATABASE, True, []),
+        # Views under bearer_token_required take DPoP whatever this site's own logins do.
+        (DUMMY, False, ["W035"]),
+        ("tests.caches_of_ours.Forgetting", False, ["W035"]),
+        (LOCAL, False, []),
+        (DATABASE, False, []),
+    ],
+)
+def test_X15_a_cache_that_remembers_no_proofs(backend: str, dpop: bool, expected: list[str], settings: Any) -> None:
+    found = in_project(settings, AUTH0=changed(DPOP=dpop), CACHES=cache(backend), DEBUG=False)
+    assert ids_of(found) == expected
+    assert all(message.is_serious() is (message.id == "auth0_flow.E054") and message.hint for message in found)
+
+
+def test_X15_a_site_without_an_api_may_do_without_a_cache(settings: Any) -> None:
+    settings.AUTH0 = changed(AUDIENCE=NOTHING)
+    assert in_project(settings, CACHES=cache(DUMMY), DEBUG=False) == []
+
+
+THEIRS = changed(DOMAIN="partners.eu.auth0.com", CLIENT_ID="theirs")
+#: Has one include, for all configurations.
+ONE_PATH = "tests.urlconfs.elsewhere"
+
+
+@pytest.mark.parametrize("theirs", [THEIRS, changed(CLIENT_ID="theirs")], ids=["tenant", "client"])
+def test_X22_clients_with_one_callback_path_are_an_error(theirs: dict[str, Any], settings: Any) -> None:
+    settings.AUTH0 = {"default": GOOD, "partners": theirs}
+    (found,) = in_project(settings, ROOT_URLCONF=ONE_PATH)
+    assert (found.id, found.is_serious()) == ("auth0_flow.E053", True)
+    assert "'default' and 'partners'" in found.msg
+    assert 'include("django_auth0_flow.urls", namespace="partners")' in str(found.hint)
+    (again,) = in_project(settings, AUTH0={"partners": theirs, "default": GOOD})
+    assert again.hint == found.hint  # in whichever order they stand
+    assert in_project(settings, ROOT_URLCONF="tests.urls") == []
+
+
+def test_X22_each_pair_is_looked_at(settings: Any) -> None:
+    others = {name: changed(CLIENT_ID=name) for name in ("partners", "second", "third")}
+    found = in_project(settings, AUTH0={"default": GOOD, **others})
+    assert ids_of(found) == ["E053", "E053", "E053"]  # the include of "partners" is one of its own
+    assert not any("partners" in message.msg for message in found)
+
+
+def test_X22_one_client_under_two_names_may_share_a_path(settings: Any) -> None:
+    twin = changed(AUDIENCE="https://other.example.com")
+    assert in_project(settings, AUTH0={"default": GOOD, "twin": twin}, ROOT_URLCONF=ONE_PATH) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("", "", ["W033"]),
+        ("https://www.example.com", "", ["W033"]),
+        ("https://www.example.com", "https://partners.example.com", []),
+        ("https://www.example.com", "https://www.example.com/", ["E053"]),
+    ],
+    ids=["unknown", "half known", "two hosts", "one host"],
+)
+def test_X22_hosts_tell_tenants_apart_where_the_request_chooses(
+    ours: str, theirs: str, expected: list[str], settings: Any
+) -> None:
+    settings.ROOT_URLCONF = ONE_PATH
+    both = {"default": changed(BASE_URL=ours), "partners": {**THEIRS, "BASE_URL": theirs}}
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": lambda request: "partners"}
+    found = check_project()
+    assert ids_of(found) == expected
+    assert all(message.hint for message in found)
+    settings.ROOT_URLCONF = "tests.urls"  # paths of their own
+    assert check_project() == []
+
+
+def test_X22_two_clients_of_one_tenant_are_fine_where_the_request_chooses(settings: Any) -> None:
+    both = {"default": GOOD, "partners": changed(CLIENT_ID="theirs"), "CONFIGURATION_FOR": lambda request: "partners"}
+    assert in_project(settings, AUTH0=both, ROOT_URLCONF=ONE_PATH) == []
 
 
 def test_the_checks_are_registered() -> None:

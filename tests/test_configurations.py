@@ -86,8 +86,8 @@ def choose_by_host(request: HttpRequest) -> str | None:
 
 class TestByPrefix:
     def test_each_prefix_has_its_tenant(self, person: Person, tenant: Tenant, other: Tenant) -> None:
-        assert person.visit("/auth0/login/?next=/show/").content.decode().endswith("default")
-        assert person.visit("/partners/login/?next=/show/").content.decode().endswith("partners")
+        assert person.visit("/auth0/login/?next=/any/").content.decode().endswith("default")
+        assert person.visit("/partners/login/?next=/any/").content.decode().endswith("partners")
         assert (tenant.count("/oauth/token"), other.count("/oauth/token")) == (1, 1)
         callbacks = [urlsplit(asked["redirect_uri"]).path for asked in person.asked()]
         assert callbacks == ["/auth0/callback/", "/partners/callback/"]
@@ -97,21 +97,21 @@ class TestByPrefix:
         for path in ("/auth0/login/", "/partners/login/"):
             visitor = Person(tenant, site=SITE)
             visitor.knows(other)
-            visitor.visit(f"{path}?next=/show/")
+            visitor.visit(f"{path}?next=/any/")
         assert {found.subject for found in Identity.objects.all()} == {tenant.user.sub}
         assert {found.issuer for found in Identity.objects.all()} == {tenant.issuer, other.issuer}
         assert get_user_model().objects.count() == 2
 
     def test_tokens_come_from_the_tenant_of_the_login(self, person: Person, tenant: Tenant, other: Tenant) -> None:
-        person.visit("/partners/login/?next=/token/")
+        person.visit("/partners/login/?next=/any-token/")
         other.clock.advance(86401 + tenant.clock.now() - other.clock.now())
         tenant.clock.advance(86401)
-        assert person.visit("/token/").status_code == 200
+        assert person.visit("/any-token/").status_code == 200
         assert other.count("/oauth/token", grant_type="refresh_token") == 1
         assert tenant.count("/oauth/token") == 0
 
     def test_logout_goes_to_the_tenant_of_the_login(self, person: Person, other: Tenant) -> None:
-        person.visit("/partners/login/?next=/show/")
+        person.visit("/partners/login/?next=/any/")
         person.get(f"{SITE}/partners/logout/")
         left = person.submit()["Location"]
         assert left.startswith(other.issuer)
@@ -120,21 +120,21 @@ class TestByPrefix:
 
     def test_going_from_one_to_the_other_in_haste_is_no_loop(self, person: Person) -> None:
         for _ in range(3):
-            assert person.visit("/auth0/login/?next=/show/").content.decode().endswith("default")
-            assert person.visit("/partners/login/?next=/show/").content.decode().endswith("partners")
+            assert person.visit("/auth0/login/?next=/any/").content.decode().endswith("default")
+            assert person.visit("/partners/login/?next=/any/").content.decode().endswith("partners")
         for _ in range(2):
-            assert person.visit("/partners/login/?next=/show/").status_code == 200
-        assert code_shown(person.visit("/partners/login/?next=/show/")) == "login_loop"
-        assert person.visit("/auth0/login/?next=/show/").status_code == 200
+            assert person.visit("/partners/login/?next=/any/").status_code == 200
+        assert code_shown(person.visit("/partners/login/?next=/any/")) == "login_loop"
+        assert person.visit("/auth0/login/?next=/any/").status_code == 200
 
     def test_a_login_that_died_starts_again_at_its_own_tenant(self, person: Person) -> None:
-        person.visit("/partners/login/?next=/bare/")
+        person.visit("/partners/login/?next=/any-bare/")
         LoginSession.objects.all().delete()
-        assert person.get(f"{SITE}/bare/")["Location"] == "/partners/login/?next=%2Fbare%2F"
+        assert person.get(f"{SITE}/any-bare/")["Location"] == "/partners/login/?next=%2Fany-bare%2F"
 
     def test_a_stronger_login_is_made_at_the_tenant_of_the_login(self, person: Person, other: Tenant) -> None:
-        person.visit("/partners/login/?next=/show/")
-        assert person.start("/recent/").startswith(other.issuer)
+        person.visit("/partners/login/?next=/any/")
+        assert person.start("/any-recent/").startswith(other.issuer)
 
     def test_each_has_its_own_organization_and_response_mode(
         self, person: Person, both: dict[str, Any], settings: Any, other: Tenant
@@ -143,8 +143,8 @@ class TestByPrefix:
         other.user.orgs = [acme.id]
         partners = {**both["partners"], "ORGANIZATION": acme.id, "RESPONSE_MODE": "form_post"}
         settings.AUTH0 = {**both, "partners": partners}
-        assert acme.id in person.visit("/partners/login/?next=/show/").content.decode()
-        assert person.visit("/auth0/login/?next=/show/").status_code == 200
+        assert acme.id in person.visit("/partners/login/?next=/any/").content.decode()
+        assert person.visit("/auth0/login/?next=/any/").status_code == 200
         assert [asked.get("response_mode") for asked in person.asked()] == ["form_post", None]
         assert Client().post("/auth0/callback/", headers={"Host": "www.example.com"}).status_code == 405
 
@@ -157,7 +157,7 @@ class TestMixUp:
         self, person: Person, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, mode: str
     ) -> None:
         settings.AUTH0 = {name: {**values, "RESPONSE_MODE": mode} for name, values in both.items()}
-        answer = person.at_tenant(person.start("/auth0/login/?next=/show/"))
+        answer = person.at_tenant(person.start("/auth0/login/?next=/any/"))
         if answer.method == "POST":
             page = person.post_from_elsewhere(f"{SITE}/partners/callback/", answer.fields)
         else:
@@ -169,8 +169,8 @@ class TestMixUp:
         assert is_logged_in(person.client)
 
     def test_F15_a_code_of_the_other_tenant_is_refused(self, person: Person, tenant: Tenant, other: Tenant) -> None:
-        theirs = person.at_tenant(person.start("/partners/login/?next=/show/"))
-        ours = person.at_tenant(person.start("/auth0/login/?next=/show/"))
+        theirs = person.at_tenant(person.start("/partners/login/?next=/any/"))
+        ours = person.at_tenant(person.start("/auth0/login/?next=/any/"))
         page = person.get(with_query(ours.url, code=query_of(theirs.url)["code"]))
         assert code_shown(page) == "invalid_grant"
         assert_nothing_stored(person.client)
@@ -179,23 +179,23 @@ class TestMixUp:
         self, person: Person, tenant: Tenant, other: Tenant
     ) -> None:
         tenant.fault("iss-wrong", value=other.issuer)
-        page = person.visit("/auth0/login/?next=/show/")
+        page = person.visit("/auth0/login/?next=/any/")
         assert code_shown(page) == "iss_mismatch"
         assert tenant.count("/oauth/token") == 0
 
     def test_an_id_token_of_the_other_tenant_is_refused(self, person: Person, tenant: Tenant, other: Tenant) -> None:
         tenant.fault("id-token", value=other.make_id_token())
-        assert code_shown(person.visit("/auth0/login/?next=/show/")) in ("token_iss", "signing_key_not_found")
+        assert code_shown(person.visit("/auth0/login/?next=/any/")) in ("token_iss", "signing_key_not_found")
 
     def test_a_logout_token_of_one_tenant_ends_no_login_of_the_other(
         self, person: Person, tenant: Tenant, other: Tenant
     ) -> None:
-        person.visit("/partners/login/?next=/show/")
+        person.visit("/partners/login/?next=/any/")
         token = tenant.make_logout_token(sub=tenant.user.sub)
         for path in ("/auth0/backchannel-logout/", "/partners/backchannel-logout/"):
             send_logout_token(path, token, "www.example.com")
         assert is_logged_in(person.client)
-        assert person.get(f"{SITE}/bare/").status_code == 200
+        assert person.get(f"{SITE}/any-bare/").status_code == 200
         assert LoginSession.objects.count() == 1
 
 
@@ -229,7 +229,7 @@ class TestLinking:
     def log_in(self, path: str, tenant: Tenant, other: Tenant, user: Any) -> None:
         visitor = Person(tenant, site=SITE, user=user)
         visitor.knows(other)
-        visitor.visit(f"{path}?next=/show/")
+        visitor.visit(f"{path}?next=/any/")
 
 
 class TestFailures:
@@ -238,15 +238,15 @@ class TestFailures:
     ) -> None:
         other.stop()
         assert person.visit("/partners/login/").status_code == 503
-        assert person.visit("/auth0/login/?next=/show/").content.decode().endswith("default")
-        assert person.visit("/token/").status_code == 200
+        assert person.visit("/auth0/login/?next=/any/").content.decode().endswith("default")
+        assert person.visit("/any-token/").status_code == 200
 
     def test_one_that_is_set_up_wrongly_leaves_the_other_alone(
         self, person: Person, both: dict[str, Any], settings: Any
     ) -> None:
         settings.AUTH0 = {**both, "partners": {**both["partners"], "CLIENT_SECRT": "x"}}
         assert [message.id for message in check_settings()] == ["auth0_flow.E002"]
-        assert person.visit("/auth0/login/?next=/show/").status_code == 200
+        assert person.visit("/auth0/login/?next=/any/").status_code == 200
 
 
 @pytest.mark.usefixtures("by_host")

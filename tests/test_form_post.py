@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.session import FACTS_KEY
+from django_auth0_flow.storage.session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
 from django_auth0_flow.transaction_cookie import MAX_COOKIES
 from tests.person import Person

@@ -43,6 +43,7 @@ ROWS = (
     # 4
     ("4", "backends pending transaction_cookie"),
     ("4", "session transactions admission direct_errors"),
+    ("4", "access.current_login"),
     ("4", "site_urls"),
     ("4", "setup_mistakes"),
     ("4", "doctor.catalogue doctor.refusals"),
@@ -52,7 +53,7 @@ ROWS = (
     ("3", "exchange steps connection_pool"),
     # 2
     ("2", "models checks"),
-    ("2", "crypto signals words django_sessions short_sessions client_address"),
+    ("2", "crypto signals words django_sessions short_sessions client_address storage.session_facts"),
     # 1
     ("1", "conf"),
     ("1 below", "shared_cache"),

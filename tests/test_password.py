@@ -17,8 +17,8 @@ from django_auth0_flow.client_address import visitor_address
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.direct import PASSWORD, PASSWORD_REALM
 from django_auth0_flow.protocol.errors import MfaRequired, TransportError
-from django_auth0_flow.session import FACTS_KEY
 from django_auth0_flow.signals import login_failed
+from django_auth0_flow.storage.session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
@@ -530,9 +530,9 @@ def test_authenticate_takes_a_named_configuration(tenant: Tenant, settings: Any)
     assert authenticate(None, **ADA) is None
     assert authenticate(None, **ADA, configuration="partners") is not None
     visitor = Visitor()
-    log_in(visitor, "/partners/password/", next_url="/token/")
+    log_in(visitor, "/partners/password/", next_url="/plain/")
     assert LoginSession.objects.get().configuration == "partners"
-    assert visitor.path == "/token/"
+    assert visitor.path == "/plain/"
 
 
 def test_a_user_with_a_fresh_login_shows_no_token(tenant: Tenant) -> None:

@@ -499,14 +499,6 @@ class TestTransactions:
 
 
 class TestWithinOneRequest:
-    def test_tokens_go_to_their_owner_only(self, row: LoginSession, django_user_model: Any) -> None:
-        """A session that names the login session of somebody else has none."""
-        owner, stranger = row.identity.user, django_user_model.objects.create_user("stranger")
-        assert StoredTokenSource(row.pk, user_id=str(owner.pk)).access_token().access_token
-        with pytest.raises(LoginRequired) as caught:
-            StoredTokenSource(row.pk, user_id=str(stranger.pk)).access_token()
-        assert caught.value.code == "login_session_ended"
-
     def test_session_that_names_the_login_of_somebody_else_gets_no_token(
         self, logged_in_client: Client, row: LoginSession, django_user_model: Any
     ) -> None:

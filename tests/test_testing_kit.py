@@ -157,7 +157,9 @@ class TestLogin:
         configured.AUTH0 = {"default": AUTH0, "partners": {**AUTH0, "DOMAIN": "partners.invalid"}}
         row = auth0_login(client, configuration="partners", permissions="write:things")
         assert (row.configuration, row.identity.issuer) == ("partners", "https://partners.invalid/")
-        assert client.get("/permitted/").status_code == 200
+        configured.ROOT_URLCONF = "tests.urlconfs.access"
+        assert client.get("/of-partners-scoped/").content.decode().endswith(" partners")
+        assert client.get("/of-default/", headers=FETCH).status_code == 401
 
     def test_logout_works_as_well(self, client: Client) -> None:
         auth0_login(client)

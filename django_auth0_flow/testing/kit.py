@@ -24,7 +24,8 @@ from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.requirements import as_names
-from django_auth0_flow.session import FACTS_KEY, Auth0Session
+from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.session_facts import FACTS_KEY
 from django_auth0_flow.transactions import BY_SITE, Transaction
 
 from .offline import OfflineGrant, go_offline, offline_now

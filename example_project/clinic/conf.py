@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.http import HttpRequest
+
+#: Under this key the session knows the configuration that the visitor logged in with by last.
+WAY_KEY = "way"
 
 
 def api_url() -> str:
@@ -33,3 +37,9 @@ def has_ways() -> bool:
 def is_demo() -> bool:
     """Tell whether ``manage.py demo`` runs the site, so that its clock can be put forward."""
     return bool(getattr(settings, "DEMO", False))
+
+
+def way_of(request: HttpRequest) -> str | None:
+    """Return the configuration that this request would log in with, for ``CONFIGURATION_FOR``; None for the default."""
+    way: str | None = request.session.get(WAY_KEY)
+    return way

@@ -110,7 +110,7 @@ if BASE_URL:
 if DEMO:
     AUTH0["CLOCK"] = "site_config.clock.now"
 if WAYS:
-    AUTH0 = {"default": AUTH0, **ways.configurations(AUTH0, env)}
+    AUTH0 = {"default": AUTH0, **ways.configurations(AUTH0, env), "CONFIGURATION_FOR": "clinic.conf.way_of"}
     # RFC 9700 advises against access tokens in the address bar, and the check is right: a site of yours should heed it.
     # Here the configuration "implicit" shows that very kind of login, beside the better ones.
     SILENCED_SYSTEM_CHECKS = ["auth0_flow.W011"]

@@ -18,7 +18,7 @@ urlpatterns = [
     path("rota/", views.rota, name="rota"),
     path("profile/", views.profile, name="profile"),
     path("api/appointments/", api.appointments, name="api_appointments"),
-    path("auth0/", include("django_auth0_flow.urls")),
+    path("auth0/", include("django_auth0_flow.urls"), {"configuration": DEFAULT}),
     path("admin/", admin.site.urls),
 ]
 if has_ways():

@@ -4,6 +4,9 @@ AUTH0_STRONG_CLIENT_ID, AUTH0_STRONG_KEY       an application with Private Key J
 AUTH0_VAULT_CLIENT_ID, AUTH0_VAULT_CLIENT_SECRET  an application without refresh token rotation, for Token Vault
 
 The others are the same application as the default one. Each has a callback URL: ``<BASE_URL>/ways/<name>/callback/``.
+
+A view takes logins of the configuration that its request would log in with (``CONFIGURATION_FOR``). Here that is the way
+that the visitor logged in by last, since all of them lead to the same people of the same tenant.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Who may see this: who is logged in, decided in one place."""

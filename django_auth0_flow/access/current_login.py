@@ -1,0 +1,173 @@
+"""Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
+
+Somebody is logged in when Django's session authenticates this very user now, the user is active, and the session names a
+login session whose row exists, belongs to this user, was made with a configuration that is accepted here, and whose grant
+the tenant has not ended as far as we know. A login that is found to be over is ended at once, Django's session with it;
+a tenant that is down, slow or answers junk ends nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY as USER_SESSION_KEY
+from django.contrib.auth import get_user, logout
+from django.contrib.auth.middleware import get_user as get_cached_user
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+from django_auth0_flow.conf import (
+    Auth0Settings,
+    chosen_configuration,
+    configuration_for,
+    configuration_names,
+    get_settings,
+)
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
+
+_SOURCES = "_auth0_sources"
+_ENDED = "_auth0_ended"
+
+
+@dataclass(frozen=True)
+class CurrentLogin:
+    """The login of a request. ``facts``: what Django's session notes of it; ``source``: its row and its tokens."""
+
+    facts: Mapping[str, Any]
+    source: StoredTokenSource
+    configuration: Auth0Settings
+
+
+def current_login(request: HttpRequest, configurations: Collection[str]) -> CurrentLogin | None:
+    """Return the login of this request if it was made with one of these configurations, else None.
+
+    The row costs one query per request; asking again costs none.
+    """
+    facts = noted_login(request)
+    if not facts or (user := _authenticated_user(request)) is None:
+        return None
+    source = _source_for(request, facts["id"])
+    if source is None or source.find_row() is None:
+        _end(request, facts, source)
+        return None
+    row = source.row
+    if row.identity.user_id != user.pk or facts.get("configuration") != row.configuration:
+        return None
+    if row.configuration not in configurations:
+        return None
+    try:
+        return CurrentLogin(facts, source, get_settings(row.configuration))
+    except ImproperlyConfigured:
+        return None  # a login of a configuration that was taken out of the settings is no login any more
+
+
+def accepted_configurations(request: HttpRequest, names: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the configurations whose logins count: ``names``, by default the one that this request would log in with.
+
+    Raises ImproperlyConfigured for a name that is not configured. One that is set up wrongly has no logins, and leaves
+    those of the others alone.
+    """
+    for name in names:
+        try:
+            get_settings(name)
+        except ImproperlyConfigured:
+            if name not in configuration_names():
+                raise
+    return tuple(names) or (configuration_for(request),)
+
+
+def configuration_to_log_in_with(request: HttpRequest, accepted: Collection[str]) -> str:
+    """Return which of the accepted configurations the next login is for.
+
+    The request's own choice, else the one of the last login, else the first.
+    """
+    names = tuple(accepted)
+    for name in (chosen_configuration(request), noted(request).get("configuration")):
+        if name in names:
+            return str(name)
+    return names[0]
+
+
+def login_refusal(request: HttpRequest) -> LoginRequired:
+    """Return why nobody is logged in here: the login has ended, if this request has found one that did."""
+    if code := getattr(request, _ENDED, ""):
+        return LoginRequired("The login has ended.", code=code)
+    return LoginRequired("Nobody is logged in.")
+
+
+def end_if_over(request: HttpRequest) -> None:
+    """End the login of this request if the tenant has ended its grant while the request ran, or its row is gone."""
+    facts = noted_login(request)
+    source = sources_of(request).get(facts["id"]) if facts else None
+    if source is not None and source.ended:
+        _end(request, facts, source)
+
+
+def sources_of(request: HttpRequest) -> dict[str, StoredTokenSource]:
+    """Return the tokens that this request has looked at, by the id of their login session."""
+    found: dict[str, StoredTokenSource] = request.__dict__.setdefault(_SOURCES, {})
+    return found
+
+
+def become_nobody(request: HttpRequest) -> None:
+    """Let the rest of this request run as for an anonymous visitor; the session stays as it is."""
+    nobody = AnonymousUser()
+
+    async def auser() -> AnonymousUser:
+        return nobody
+
+    request.user = nobody
+    request.auser = auser  # as AuthenticationMiddleware sets it
+
+
+def _authenticated_user(request: HttpRequest) -> Any:
+    """Return ``request.user`` if it is active and Django's session authenticates it now, else None.
+
+    ``request.user`` alone would not do: other code may have put somebody else there, and what was put there says nothing
+    about a session that Django has voided (another password, a backend that was removed).
+    """
+    user: Any = getattr(request, "user", None) or get_cached_user(request)
+    if not user.is_authenticated or not getattr(user, "is_active", True):
+        return None
+    meta = getattr(user, "_meta", None)
+    if meta is None or str(request.session.get(USER_SESSION_KEY)) != meta.pk.value_to_string(user):
+        return None
+    vouched_for: Any = get_cached_user(request)
+    if vouched_for.pk != user.pk:  # login() in this very request
+        vouched_for = get_user(request)
+    return user if vouched_for.pk == user.pk else None
+
+
+def _source_for(request: HttpRequest, login_id: str) -> StoredTokenSource | None:
+    sources = sources_of(request)
+    if login_id not in sources:
+        try:
+            sources[login_id] = StoredTokenSource(uuid.UUID(login_id))
+        except ValueError:
+            return None
+    return sources[login_id]
+
+
+def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSource | None) -> None:
+    """Log this browser out of a login that is over.
+
+    A session that is no longer stored belongs to a browser that has logged out, or in again, in another tab: its cookie
+    is left alone, or the new login would go with the old one.
+    """
+    code = (source.ended if source is not None else "") or "login_session_ended"
+    setattr(request, _ENDED, code)
+    if source is not None and source.refused:
+        # Deleted already, unless the view's transaction was rolled back.
+        LoginSession.objects.filter(pk=source.pk).delete()
+    elif request.session.session_key and not request.session.exists(request.session.session_key):
+        become_nobody(request)
+        return
+    logout(request)
+    keep_loop_guard(request, facts)

@@ -1,0 +1,263 @@
+"""X6 and ``configuration=``: a login counts where its configuration does, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.testing.tenant import Tenant
+from tests.person import Person
+from tests.walk import FETCH
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
+SITE = "https://testserver"
+NAMES = ["default", "partners"]
+
+
+@pytest.fixture
+def other(tenant: Tenant) -> Iterator[Tenant]:
+    with Tenant(clock=tenant.clock.now) as running:
+        yield running
+
+
+def keys(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "ISSUER": tenant.issuer,
+        "CLIENT_ID": tenant.application.client_id,
+        "CLIENT_SECRET": tenant.application.client_secret,
+        "AUDIENCE": tenant.api.identifier,
+        "SCOPE": "openid profile email offline_access",
+        "CLOCK": tenant.clock.now,
+    }
+
+
+@pytest.fixture(autouse=True)
+def both(tenant: Tenant, other: Tenant, settings: Any) -> dict[str, Any]:
+    for one, prefix in ((tenant, "auth0"), (other, "partners")):
+        one.application.callbacks = [f"{SITE}/{prefix}/callback/"]
+        one.api.rbac = True
+        one.user.permissions[one.api.identifier] = ["read:things"]
+    settings.AUTH0 = {"default": keys(tenant), "partners": keys(other)}
+    return dict(settings.AUTH0)
+
+
+@pytest.fixture
+def person(tenant: Tenant, other: Tenant) -> Person:
+    visitor = Person(tenant)
+    visitor.knows(other)
+    return visitor
+
+
+def log_in(person: Person, name: str) -> None:
+    person.visit(f"/{'auth0' if name == 'default' else name}/login/?next=/plain-page/")
+    assert LoginSession.objects.get().configuration == name
+    person.forget_trail()
+
+
+def status(person: Person, path: str) -> int:
+    return int(person.client.get(path, headers=FETCH, secure=True).status_code)
+
+
+#: path -> the configurations whose logins it takes
+PAGES = {
+    "/of-default/": ["default"],
+    "/bare/": ["default"],
+    "/bare-async/": ["default"],
+    "/bare-mixin/": ["default"],
+    "/bare-dispatch/": ["default"],
+    "/permitted/": ["default"],
+    "/of-partners/": ["partners"],
+    "/of-partners-scoped/": ["partners"],
+    "/of-partners-async/": ["partners"],
+    "/of-partners-mixin/": ["partners"],
+    "/of-both/": NAMES,
+    "/of-both-list/": NAMES,
+    "/of-both-mixin/": NAMES,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", PAGES)
+def test_X6_a_view_takes_logins_of_its_own_configurations_only(person: Person, path: str, name: str) -> None:
+    log_in(person, name)
+    assert status(person, path) == (200 if name in PAGES[path] else 401)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("path", [path for path, names in PAGES.items() if len(names) == 1])
+def test_X6_who_comes_with_another_login_logs_in_with_the_views_own(
+    person: Person, tenant: Tenant, other: Tenant, path: str, name: str
+) -> None:
+    log_in(person, name)
+    tenants = {"default": tenant, "partners": other}
+    assert person.visit(path).status_code == 200
+    wanted = PAGES[path][0]
+    assert LoginSession.objects.get().configuration == wanted
+    assert len(person.asked()) == (wanted != name)
+    for url in person.trail:
+        if "/authorize" in url:
+            assert url.startswith(tenants[wanted].issuer)
+
+
+@pytest.mark.parametrize("path", ["/of-both/", "/of-both-mixin/"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_views_own_login_is_what_request_auth0_shows(person: Person, path: str, name: str) -> None:
+    log_in(person, name)
+    assert person.visit(path).content.decode().endswith(f" {name}")
+
+
+@pytest.mark.parametrize(("path", "first"), [("/of-both/", "default"), ("/of-both-list/", "partners")])
+def test_a_stranger_logs_in_with_the_first_named(
+    person: Person, tenant: Tenant, other: Tenant, path: str, first: str
+) -> None:
+    assert person.start(path).startswith({"default": tenant, "partners": other}[first].issuer)
+
+
+def test_a_login_that_has_ended_starts_again_at_its_own_tenant_where_several_count(
+    person: Person, other: Tenant
+) -> None:
+    log_in(person, "partners")
+    LoginSession.objects.all().delete()
+    assert person.start("/of-both/").startswith(other.issuer)
+
+
+def choose(request: HttpRequest) -> str | None:
+    return request.headers.get("X-Tenant")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("chosen", [None, *NAMES])
+def test_X6_by_default_the_login_counts_that_the_request_would_make(
+    person: Person, both: dict[str, Any], settings: Any, name: str, chosen: str | None
+) -> None:
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+    log_in(person, name)
+    headers = {**FETCH, **({"X-Tenant": chosen} if chosen else {})}
+    for path in ("/bare/", "/bare-async/", "/bare-mixin/", "/permitted/"):
+        answer = person.client.get(path, headers=headers, secure=True)
+        assert answer.status_code == (200 if (chosen or "default") == name else 401), path
+    # What a view says goes before what the request says.
+    assert person.client.get("/of-partners/", headers=headers, secure=True).status_code == (
+        200 if name == "partners" else 401
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_X6_views_without_decorator_see_the_default_login_only(person: Person, name: str) -> None:
+    log_in(person, name)
+    ours = name == "default"
+    assert person.visit("/who/").content.decode().endswith(" default" if ours else " -")
+    assert person.visit("/who-async/").content.decode().endswith(" in" if ours else " -")
+    assert (person.visit("/greet/").content == b"nobody") is not ours
+    for path in ("/everything/", "/everything-async/"):
+        assert ("auth0|" in person.visit(path).content.decode()) is ours
+        assert ("login_required" in person.text) is not ours
+
+
+def test_a_view_without_decorator_can_ask_for_others(person: Person, settings: Any) -> None:
+    from django.http import HttpResponse
+    from django.urls import path
+
+    from tests.urlconfs import access
+
+    def view(request: Any) -> HttpResponse:
+        login = request.auth0.for_configuration("default", "partners")
+        return HttpResponse(login.claims["iss"])
+
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("asks/", view), *access.urlpatterns]})
+    log_in(person, "partners")
+    assert person.visit("/asks/").status_code == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name: str) -> None:
+    log_in(person, name)
+    statuses = {
+        path: status(person, path)
+        for path in ("/drf/", "/drf-permitted/", "/bare-drf/", "/drf-partners/", "/drf-both/")
+    }
+    own, others = (200, 403) if name == "default" else (403, 200)
+    assert statuses == {
+        "/drf/": own,
+        "/drf-permitted/": own,
+        "/bare-drf/": own,
+        "/drf-partners/": others,
+        "/drf-both/": 200,
+    }
+
+
+def test_a_name_that_is_not_configured_is_said_at_once(person: Person) -> None:
+    with pytest.raises(ImproperlyConfigured, match="no-such"):
+        person.get(f"{SITE}/of-nobody/")
+
+
+def test_X6_the_early_refresh_is_for_the_views_own_login(person: Person, tenant: Tenant, other: Tenant) -> None:
+    log_in(person, "partners")
+    tenant.clock.advance(90000)
+    status(person, "/bare/")
+    assert other.count("/oauth/token", grant_type="refresh_token") == 0
+    status(person, "/of-partners/")
+    assert other.count("/oauth/token", grant_type="refresh_token") == 1
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 0
+
+
+class TestSilent:
+    """X7: who is logged in otherwise is tested or anonymous, and is not sent round."""
+
+    TESTED = ["/quiet-organized/", "/quiet-recent/", "/quiet-strong/", "/quiet-scoped/", "/quiet-scoped-async/"]
+
+    @pytest.mark.parametrize("path", [*TESTED, "/quiet/", "/quiet-async/"])
+    @pytest.mark.parametrize("marker", ["", "?auth0_silent=off", "?auth0_silent=cookies"])
+    def test_X7_a_login_of_another_configuration_is_nobodys(self, person: Person, path: str, marker: str) -> None:
+        log_in(person, "partners")
+        assert person.visit(f"{path}{marker}").content == b"nobody -"
+        assert person.asked() == []
+        assert status(person, "/of-partners/") == 200  # and it is still there
+
+    def test_X7_it_counts_where_the_view_says_so(self, person: Person) -> None:
+        log_in(person, "partners")
+        assert person.visit("/quiet-partners/").content.decode().endswith(" partners")
+        assert person.visit("/quiet-both/").content.decode().endswith(" partners")
+
+    def test_a_silent_login_is_looked_for_at_the_views_own_tenant(self, person: Person, other: Tenant) -> None:
+        person.client.cookies["any"] = "1"
+        assert person.start("/quiet-partners/").startswith(other.issuer)
+
+    @pytest.fixture
+    def staff(self, person: Person, django_user_model: Any) -> Person:
+        user = django_user_model.objects.create_user("staff", password="pw")
+        person.client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        return person
+
+    @pytest.mark.parametrize("marker", ["", "?auth0_silent=off", "?auth0_silent=cookies"])
+    @pytest.mark.parametrize("path", TESTED)
+    def test_X7_a_password_user_is_nobody_where_a_test_is_asked_for(
+        self, staff: Person, path: str, marker: str
+    ) -> None:
+        assert staff.visit(f"{path}{marker}").content == b"nobody -"
+        assert staff.asked() == []
+
+    @pytest.mark.parametrize("path", ["/quiet/", "/quiet-async/"])
+    @pytest.mark.parametrize("known", [False, True])
+    def test_X7_a_password_user_is_not_sent_round(self, staff: Person, tenant: Tenant, path: str, known: bool) -> None:
+        if known:
+            another = tenant.add_application(name="Another", callbacks=["https://another.example/callback"])
+            staff.tenant.authorize(
+                f"{tenant.issuer}authorize?client_id={another.client_id}&response_type=code&scope=openid"
+                "&redirect_uri=https://another.example/callback"
+            )
+        for _ in range(2):
+            assert staff.visit(path).content == b"staff -"
+        assert staff.asked() == []
+        assert not LoginSession.objects.exists()
+
+    def test_X7_an_organization_of_the_settings_is_a_test_too(
+        self, staff: Person, both: dict[str, Any], settings: Any
+    ) -> None:
+        settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_acme000000000000"}}
+        assert staff.visit("/quiet/").content == b"nobody -"

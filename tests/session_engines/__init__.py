@@ -1,0 +1,1 @@
+"""Session engines of a project's own, for the system checks."""
