@@ -22,6 +22,7 @@ from django_auth0_flow.admission import (
     with_userinfo,
 )
 from django_auth0_flow.conf import Auth0Settings, get_settings
+from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant
@@ -188,3 +189,11 @@ class TestWithTenant:
         assert with_userinfo(get_settings(), TokenSet(), claims) == claims
         tenant.fault("status", endpoint="userinfo", status=500)
         assert with_userinfo(get_settings(), tokens, claims) == claims
+
+    def test_userinfo_is_asked_with_the_kind_of_token_there_is(self, tenant: Tenant, auth0_settings: Any) -> None:
+        """A login may have a key, and a bearer token from before the tenant bound tokens to it."""
+        auth0_settings(USERINFO=True)
+        tokens = TokenSet(access_token=tenant.make_access_token(), dpop_key=DPoPKey.generate().dump())
+        assert with_userinfo(get_settings(), tokens, {"sub": tenant.user.sub})["nickname"] == "ada"
+        sent = next(found for found in tenant.requests if found.path == "/userinfo")
+        assert sent.headers["Authorization"].startswith("Bearer ")

@@ -250,6 +250,12 @@ class TestVouchedFor:
     def test_X2_what_is_no_jwt_has_none(self, tenant: Tenant, token: str) -> None:
         assert self.vouched(tenant, token).scope == frozenset()
 
+    def test_X2_one_that_was_fetched_without_a_known_audience_is_taken_without_scopes(self, tenant: Tenant) -> None:
+        """A tenant may have a default API: such a JWT is its user's, and says nothing about this site's."""
+        tokens = TokenSet(access_token=tenant.make_access_token(), expires_at=tenant.clock.now() + 60)
+        found = front_channel.check_access_token(get_client(), tokens, subject=tenant.user.sub, audience="")
+        assert found == tokens
+
     def test_X2_keys_out_of_reach_are_no_answer(self, tenant: Tenant) -> None:
         token = tenant.sign(self.claims(tenant))
         for fault in ("status", "status"):

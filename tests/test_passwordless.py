@@ -427,6 +427,24 @@ def test_the_first_form_sent_twice_sends_one_message(tenant: Tenant) -> None:
     assert len(tenant.outbox) == 2
 
 
+def test_the_same_wish_for_another_page_leads_there(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor, next_url="/plain/")
+    ask(visitor, next_url="/token/")
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/token/"
+
+
+def test_a_message_that_could_not_be_sent_is_none_on_its_way(tenant: Tenant) -> None:
+    visitor = Visitor()
+    _start_refused(tenant, status=400, body={"error": "bad.email"})
+    assert ask(visitor).status_code == 400
+    ask(visitor)
+    assert len(tenant.outbox) == 1
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
 def test_the_code_sent_again_after_the_login_leads_on(tenant: Tenant) -> None:
     visitor = Visitor()
     ask(visitor)
