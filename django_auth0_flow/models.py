@@ -89,11 +89,13 @@ class Grant:
 
     ``tokens``: the token set the login came with; its refresh token and its DPoP key serve all. ``claims``: those of the
     first ID token. ``others``: access tokens for other audiences, scopes and connections, by the key of their target.
+    ``rejected_at``: when (epoch) a refresh was last begun because an API rejected the stored token.
     """
 
     tokens: TokenSet = field(default_factory=TokenSet)
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     others: Mapping[str, TokenSet] = field(default_factory=dict, repr=False)
+    rejected_at: float | None = None
 
     def token_set(self, key: str) -> TokenSet:
         """Return the token set of a target, with the login's refresh token; one without access token if there is none."""
@@ -117,9 +119,11 @@ class Grant:
 
     def dump(self) -> bytes:
         """Return the grant as JSON."""
-        document = {"tokens": _dump(self.tokens), "claims": dict(self.claims)}
+        document: dict[str, Any] = {"tokens": _dump(self.tokens), "claims": dict(self.claims)}
         if self.others:
             document["others"] = {key: _dump(tokens) for key, tokens in self.others.items()}
+        if self.rejected_at is not None:
+            document["rejected_at"] = self.rejected_at
         return json.dumps(document, separators=(",", ":")).encode()
 
     @classmethod
@@ -127,7 +131,7 @@ class Grant:
         """Return the grant in ``data``, written by ``dump``."""
         document = json.loads(data)
         others = {key: _load(tokens) for key, tokens in document.get("others", {}).items()}
-        return cls(_load(document["tokens"]), document["claims"], others)
+        return cls(_load(document["tokens"]), document["claims"], others, document.get("rejected_at"))
 
 
 def _dump(tokens: TokenSet) -> dict[str, Any]:
@@ -231,7 +235,7 @@ class LoginSession(models.Model):
             lease="", lease_expires_at=None, retry_at=retry_at, refresh_failure=failure
         )
 
-    def save_grant(self, grant: Grant, *, refreshed_at: float) -> bool:
+    def save_grant(self, grant: Grant, *, refreshed_at: float | None) -> bool:
         """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone."""
         copy = replace_grant(self, grant)
         changed = (

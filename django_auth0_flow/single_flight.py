@@ -16,7 +16,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -49,7 +49,7 @@ logger = logging.getLogger("django_auth0_flow.refresh")
 POLL_SECONDS = 0.1
 #: Seconds that nobody tries again after a transient failure, and the most that a tenant's Retry-After can make of it.
 RETRY_SECONDS, MAX_RETRY_SECONDS = 1, 120
-#: A token that was fetched less than these seconds ago is not refreshed because an API rejects it.
+#: A login whose token was refreshed because an API rejected it is not refreshed for that again within these seconds.
 REJECTED_COOL_DOWN = 30
 DATABASE_TROUBLE = (OperationalError, InterfaceError)
 
@@ -130,22 +130,27 @@ class SingleFlight:
         return row or (yield Database(self.load))
 
     def _without_refresh(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> TokenSet | None:
+        """Return the token set if it is to be used as it is, None if it is to be refreshed."""
         now = self._now(row)
         if tokens.access_token is None and tokens.refresh_token is None:
             raise NoAccessToken("This login came without an access token.")
-        if rejected is not None and tokens.access_token != rejected:
-            rejected = None
-        if rejected is None and tokens.is_fresh(now, self._conf(row).refresh_margin):
-            return tokens
-        if rejected is not None and (
-            tokens.refresh_token is None or 0 <= now - (tokens.obtained_at or 0) < REJECTED_COOL_DOWN
-        ):
+        if tokens.is_fresh(now, self._conf(row).refresh_margin) and not self._is_to_replace(row, tokens, rejected):
             return tokens
         if tokens.refresh_token is None:
             if not tokens.is_expired(now):
                 return tokens
             raise LoginRequired("The access token has expired and there is no refresh token.", code="no_refresh_token")
         return None
+
+    def _is_to_replace(self, row: LoginSession, tokens: TokenSet, rejected: str | None) -> bool:
+        """Tell whether an API's 401 is a reason to refresh: it was for the stored token, and is the first for a while.
+
+        Workers' clocks may differ and steps back may happen, so the time since then counts in both directions.
+        """
+        if rejected is None or tokens.access_token != rejected:
+            return False
+        last = row.grant.rejected_at
+        return last is None or abs(self._now(row) - last) >= REJECTED_COOL_DOWN
 
     def _join(self, target: Target, in_async: bool) -> tuple[bool, _Flight]:
         with _flights_lock:
@@ -217,9 +222,9 @@ class SingleFlight:
             ) from error
 
     def _refresh_under_lease(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[LoginSession]:
-        started = time.monotonic()
+        started, noted = time.monotonic(), self._with_rejection(wish, row)
         try:
-            fetch = Network(partial(fetch_grant, row.configuration, row.grant, wish.target))
+            fetch = Network(partial(fetch_grant, row.configuration, noted, wish.target))
             grant, trouble = yield from self._apart(fetch)
         except InvalidGrant:
             return (yield from self._rotated_or_ended(row, lease, "invalid_grant"))
@@ -229,6 +234,8 @@ class SingleFlight:
         except TransportError as error:
             return (yield from self._later(wish, row, lease, error))
         except NoAccessToken:
+            if noted != row.grant:
+                yield Database(partial(row.save_grant, noted, refreshed_at=row.refreshed_at))
             yield Database(partial(row.release, lease))
             raise
         except OAuthError as error:
@@ -247,6 +254,12 @@ class SingleFlight:
         if trouble is not None:
             raise trouble
         return row
+
+    def _with_rejection(self, wish: _Wish, row: LoginSession) -> Grant:
+        """Return the grant to refresh with; if an API's 401 is the reason, it says so to all workers."""
+        if self._is_to_replace(row, self.tokens(row, wish.target), wish.rejected):
+            return replace(row.grant, rejected_at=self._now(row))
+        return row.grant
 
     def _save(self, row: LoginSession, grant: Grant, duration: float) -> Steps[LoginSession]:
         before, refreshed_at = copy.copy(row), self._now(row)

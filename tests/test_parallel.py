@@ -20,6 +20,7 @@ from django.test import Client
 from django_auth0_flow.backends import Auth0Backend
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from tests.picky_api import picky_api
 from tests.walk import FETCH, come_back, is_logged_in, start, walk
 
 DAY = 86400
@@ -205,3 +206,29 @@ def test_W8_each_visitor_gets_their_own_token(tenant: Tenant) -> None:
         subjects = {jwt.decode(token, options={"verify_signature": False})["sub"] for token in tokens}
         assert subjects == {user.sub}
     assert tenant.count("/oauth/token", grant_type="refresh_token") == len(users)
+
+
+@pytest.mark.parametrize("path", ["/token/", "/call/"], ids=["after-a-refresh", "after-the-login"])
+def test_R3_requests_whose_token_an_api_rejects_refresh_once(tenant: Tenant, auth0_settings: Any, path: str) -> None:
+    """All have sent the same token when the API's 401 reaches them; the token is seconds old."""
+    client = Client()
+    with picky_api() as api:
+        auth0_settings(API_ORIGINS=[api.origin])
+        walk(client, tenant)
+        if path == "/token/":
+            tenant.clock.advance(DAY)
+            assert client.get(path).status_code == 200
+        before = tenant.count("/oauth/token", grant_type="refresh_token")
+        tenant.clock.advance(2)
+        old = LoginSession.objects.get().grant.tokens.access_token
+        api.rejects, api.meeting = lambda token: token == old, threading.Barrier(16)
+        tabs = [same_browser(client) for _ in range(16)]
+        answers = at_once(*[lambda tab=tab: tab.get("/call/", {"url": api.url}) for tab in tabs])
+        assert [answer.status_code for answer in answers] == [200] * 16
+        assert len(set(api.tokens)) == 2
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == before + 1
+
+        api.rejects, api.meeting = lambda token: True, None
+        answers = at_once(*[lambda tab=tab: tab.get("/call/", {"url": api.url}) for tab in tabs])
+        assert [answer.status_code for answer in answers] == [401] * 16
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == before + 1

@@ -67,8 +67,12 @@ class TokenAuth(AuthBase):
                 return response
             renewed = True
             request = response.request.copy()
-            if self._authorize(request, rejected=used) == used:
-                return response
+            try:
+                if self._authorize(request, rejected=used) == used:
+                    return response
+            except BaseException:
+                response.close()  # nobody else gets it: its connection would stay open until it is collected
+                raise
             return self._send_again(response, request, position, **kwargs)
 
         request.hooks["response"].append(mend)

@@ -264,10 +264,18 @@ def test_login_required_during_the_renewal(server: TinyServer) -> None:
                 raise LoginRequired("The login session has ended.")
             return super().access_token()
 
+    class Remembering(requests.adapters.HTTPAdapter):
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            answered.append(super().send(*args, **kwargs))
+            return answered[-1]
+
+    answered: list[requests.Response] = []
     server.answers = [Answer(401, b"x" * 100_000)]
     with ApiSession(Ended(TOKEN), [server.origin], timeout=2) as api:
+        api.mount(server.origin, Remembering())
         with pytest.raises(LoginRequired):
             api.get(server.origin)
+        assert [answer.raw.closed for answer in answered] == [True], "nobody else can close its connection"
         server.answers = [Answer()]
         assert api.get(server.origin).status_code == 200
 
