@@ -125,11 +125,13 @@ def test_F5_a_double_click_exchanges_the_code_once(tenant: Tenant) -> None:
     assert LoginSession.objects.count() == 1
 
 
-def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable[[], Any]) -> list[Any]:
+def while_a_refresh_is_under_way(
+    client: Client, tenant: Tenant, *jobs: Callable[[], Any], leader: Callable[[], Any] | None = None
+) -> list[Any]:
     """Let one request refresh at a slow tenant, and the jobs begin meanwhile; return all results, its own first."""
     tenant.clock.advance(DAY)
     tenant.fault("slow", seconds=1, endpoint="token")
-    leader = same_browser(client)
+    first = same_browser(client)
 
     def waiting_for_the_leader(job: Callable[[], Any]) -> Callable[[], Any]:
         def begin() -> Any:
@@ -141,7 +143,7 @@ def while_a_refresh_is_under_way(client: Client, tenant: Tenant, *jobs: Callable
 
         return begin
 
-    return at_once(lambda: leader.get("/token/"), *map(waiting_for_the_leader, jobs))
+    return at_once(leader or (lambda: first.get("/token/")), *map(waiting_for_the_leader, jobs))
 
 
 def test_R3_requests_of_one_process_share_the_answer_to_one_refresh(tenant: Tenant) -> None:
@@ -232,3 +234,17 @@ def test_R3_requests_whose_token_an_api_rejects_refresh_once(tenant: Tenant, aut
         answers = at_once(*[lambda tab=tab: tab.get("/call/", {"url": api.url}) for tab in tabs])
         assert [answer.status_code for answer in answers] == [401] * 16
         assert tenant.count("/oauth/token", grant_type="refresh_token") == before + 1
+
+
+def test_R3_who_waits_for_another_api_does_not_get_the_leaders_failure(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tenant.application.refresh_policies = {"https://billing.example.com": ["read:invoices"]}
+    refused, own = same_browser(client), same_browser(client)
+    refused_answer, own_answer = while_a_refresh_is_under_way(
+        client,
+        tenant,
+        lambda: own.get("/unmarked-token/"),
+        leader=lambda: refused.get("/unmarked-token/", {"audience": "https://unknown.example.com"}),
+    )
+    assert (refused_answer.status_code, own_answer.status_code) == (400, 200)

@@ -181,6 +181,48 @@ def test_W7_a_sealed_value_opens_only_for_what_it_was_sealed_for(changed: str, v
         unseal(sealed, **{**sealed_for, changed: value})
 
 
+def test_W7_secret_key_opens_nothing_where_there_are_encryption_keys(
+    client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    """Whoever has SECRET_KEY, which many more know, can neither read nor forge what is sealed here, and vice versa."""
+    walk(client, tenant)
+    begun = query_of(start(client))["state"]
+    assert client.get("/token/").status_code == 200
+    auth0_settings(ENCRYPTION_KEYS=["k" * 40])
+    with pytest.raises(UnsealError):
+        _ = LoginSession.objects.get().grant
+    assert client.get("/token/")["Location"] == "/auth0/login/?next=%2Ftoken%2F"
+    answer = Client().get("/auth0/callback/", {"state": begun, "code": "x"})
+    assert (answer.status_code, answer.context["code"]) == (400, "state_unknown")
+    walk(client, tenant)
+    assert client.get("/token/").status_code == 200
+    auth0_settings()
+    assert client.get("/token/")["Location"] == "/auth0/login/?next=%2Ftoken%2F"
+
+
+def test_W7_encryption_keys_change_one_after_the_other(
+    client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    """The first one seals, any opens; what was sealed anew no longer needs the old one."""
+    old, new = "o" * 40, "n" * 40
+    auth0_settings(ENCRYPTION_KEYS=[old])
+    walk(client, tenant)
+    auth0_settings(ENCRYPTION_KEYS=[new, old])
+    assert client.get("/token/").status_code == 200
+    tenant.clock.advance(90000)
+    assert client.get("/token/").status_code == 200
+    auth0_settings(ENCRYPTION_KEYS=[new])
+    assert client.get("/token/").status_code == 200
+    auth0_settings(ENCRYPTION_KEYS=[old])
+    assert client.get("/token/").status_code == 302
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "A" * 16, "A" * 38, "é", "not base64!", "A" * 17])
+def test_W7_what_is_no_sealed_value_is_told_as_such(text: str) -> None:
+    with pytest.raises(UnsealError):
+        unseal(text, purpose="state", keys=["a key"])
+
+
 def test_W7_a_logouts_state_starts_no_login_again(client: Client, tenant: Tenant) -> None:
     client.post(LOGOUT)
     state = query_of(client.post(LOGOUT)["Location"])["state"]
