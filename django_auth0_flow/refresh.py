@@ -213,15 +213,16 @@ class StoredTokenSource:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
         if self._flight.rotation is None:
             return
-        (row, grant, refreshed_at), self._flight.rotation = self._flight.rotation, None
+        (rows, grant, refreshed_at), self._flight.rotation = self._flight.rotation, None
         try:
-            if row.save_grant(grant, refreshed_at=refreshed_at):
+            if any(row.save_grant(grant, refreshed_at=refreshed_at) for row in reversed(rows)):
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
         except DATABASE_TROUBLE as error:
             logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
             # The old refresh token may be good for some seconds more: nobody is to wait for this lease.
             with suppress(*DATABASE_TROUBLE):
-                row.release(row.lease)
+                for row in rows:
+                    row.release(row.lease)
 
     def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
         """Return the token set in the row as last read, if there is one and it is fresh.

@@ -82,15 +82,16 @@ class _Wish:
 class SingleFlight:
     """The refresh of one login session, as steps for ``steps.run`` or ``steps.arun``.
 
-    ``row`` is the login session as last read. ``rotation`` holds tokens whose save may not have lasted: the row before,
-    the grant and the time, for the owner to save again. ``may_disconnect``: the caller reads from no cursor of its own.
+    ``row`` is the login session as last read. ``rotation`` holds tokens whose save may not have lasted, for the owner to
+    save again: the row before each refresh, the last grant and its time. ``may_disconnect``: the caller reads from no
+    cursor of its own.
     """
 
     def __init__(self, pk: uuid.UUID) -> None:
         self.may_disconnect = False
         self.pk = pk
         self.row: LoginSession | None = None
-        self.rotation: tuple[LoginSession, Grant, float] | None = None
+        self.rotation: tuple[tuple[LoginSession, ...], Grant, float] | None = None
 
     def obtain(self, target: Target, rejected: str | None, *, in_async: bool = False) -> Steps[TokenSet]:
         row = self.row
@@ -262,7 +263,9 @@ class SingleFlight:
         return row.grant
 
     def _save(self, row: LoginSession, grant: Grant, duration: float) -> Steps[LoginSession]:
-        before, refreshed_at = copy.copy(row), self._now(row)
+        refreshed_at = self._now(row)
+        # A rollback may take this save along, or earlier ones as well: which of these rows is left then, nobody knows yet.
+        before = (*(self.rotation[0] if self.rotation else ()), copy.copy(row))
         alias = router.db_for_write(LoginSession)
 
         def in_transaction() -> bool:

@@ -41,8 +41,14 @@ def two_tokens(request: Request) -> HttpResponse:
     return HttpResponse(" ".join([request.auth0.access_token(), request.auth0.access_token(audience=BILLING)]))
 
 
+def two_tokens_then_error(request: Request) -> HttpResponse:
+    two_tokens(request)
+    raise RuntimeError("the view fails after both refreshes")
+
+
 urlpatterns = [
     *site_urls,
+    path("two-tokens-then-error/", two_tokens_then_error),
     path("unmarked-async-token/", unmarked_async_token),
     path("two-tokens/", two_tokens),
 ]
@@ -275,3 +281,22 @@ def test_two_tokens_in_one_request_are_two_refreshes(logged_in_client: Client, b
     assert logged_in_client.get("/two-tokens/").content.decode() == f"{own} {other}"
     assert refreshes(tenant) == 2
     assert LoginSession.objects.get().lease == ""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.urls(__name__)
+def test_R5_a_rollback_after_two_refreshes_loses_neither_rotation(
+    client: Client, log_in: Callable[..., Any], billing: str, tenant: Tenant
+) -> None:
+    client.raise_request_exception = False
+    log_in(client)
+    connection.settings_dict["ATOMIC_REQUESTS"] = True
+    try:
+        for expected in (2, 4):
+            tenant.clock.advance(DAY)
+            assert client.get("/two-tokens-then-error/").status_code == 500
+            assert refreshes(tenant) == expected
+        assert client.get("/two-tokens/").status_code == 200
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = False
+    assert (refreshes(tenant), tenant.families_revoked) == (4, 0)
