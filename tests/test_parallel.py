@@ -126,10 +126,14 @@ def test_F5_a_double_click_exchanges_the_code_once(tenant: Tenant) -> None:
 
 
 def while_a_refresh_is_under_way(
-    client: Client, tenant: Tenant, *jobs: Callable[[], Any], leader: Callable[[], Any] | None = None
+    client: Client,
+    tenant: Tenant,
+    *jobs: Callable[[], Any],
+    leader: Callable[[], Any] | None = None,
+    after: float = DAY,
 ) -> list[Any]:
     """Let one request refresh at a slow tenant, and the jobs begin meanwhile; return all results, its own first."""
-    tenant.clock.advance(DAY)
+    tenant.clock.advance(after)
     tenant.fault("slow", seconds=1, endpoint="token")
     first = same_browser(client)
 
@@ -162,6 +166,30 @@ def test_R3_requests_of_one_process_share_a_failure(tenant: Tenant) -> None:
     tab = same_browser(client)
     answers = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/token/"))
     assert [answer["Location"] for answer in answers] == ["/auth0/login/?next=%2Ftoken%2F"] * 2
+    assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
+
+
+def test_R3_a_token_that_is_stale_but_lives_is_used_without_waiting(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    old = LoginSession.objects.get().grant.tokens.access_token
+    tab = same_browser(client)
+    answers = while_a_refresh_is_under_way(client, tenant, lambda: tab.get("/unmarked-token/"), after=DAY - 30)
+    new = LoginSession.objects.get().grant.tokens.access_token
+    assert [answer.content.decode() for answer in answers] == [new, old]
+    assert new != old
+
+
+def test_R3_requests_that_want_what_the_tenant_does_not_give_ask_once(tenant: Tenant) -> None:
+    client = Client()
+    walk(client, tenant)
+    tenant.application.refresh_policies = {"https://billing.example.com": ["read:invoices"]}
+
+    def asking() -> Any:
+        return same_browser(client).get("/unmarked-token/", {"audience": "https://unknown.example.com"})
+
+    answers = while_a_refresh_is_under_way(client, tenant, asking, leader=asking)
+    assert [answer.status_code for answer in answers] == [400, 400]
     assert tenant.count("/oauth/token", grant_type="refresh_token") == 1
 
 

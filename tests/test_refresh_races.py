@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import jwt
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.signals import user_logged_out
 from django.db import connection
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ from django.urls import path
 
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import NoAccessToken
+from django_auth0_flow.protocol.errors import NoAccessToken, TransportError
 from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.signals import tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
@@ -122,6 +122,33 @@ class TestAsync:
         assert logged_in_client.get("/token/").status_code == 200
         assert refreshes(tenant) == 2
         assert tenant.families_revoked == 0
+
+    def test_synchronous_code_of_a_request_that_is_refreshing_does_not_wait_for_itself(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        """It has the thread that the refresh needs for its save: waiting would only end by the clock."""
+        pk = LoginSession.objects.get().pk
+        tenant.clock.advance(DAY)
+        asked, turned_away = threading.Event(), threading.Event()
+
+        def answer_later(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            asked.set()
+            assert turned_away.wait(10)
+
+        async def ask_twice() -> str | None:
+            refresh = asyncio.ensure_future(StoredTokenSource(pk).aaccess_token())
+            assert await asyncio.to_thread(asked.wait, 10)
+            try:
+                with pytest.raises(TransportError, match="This request is refreshing") as caught:
+                    await sync_to_async(StoredTokenSource(pk).access_token)()
+                assert (caught.value.code, caught.value.retry_after) == ("refresh_busy", 1)
+            finally:
+                turned_away.set()
+            return (await refresh).access_token
+
+        tenant.token_hook = answer_later
+        assert async_to_sync(ask_twice)() == LoginSession.objects.get().grant.tokens.access_token
+        assert refreshes(tenant) == 1
 
     def test_B1_who_logs_in_over_somebody_elses_session_can_be_ended_by_the_tenant(
         self, tenant: Tenant, log_in_async: Any
