@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +14,12 @@ import jwt
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.signals import user_logged_out
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
+from django_auth0_flow.conf import get_client
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import NoAccessToken, TransportError
@@ -72,11 +74,11 @@ def nobody_waits(auth0_settings: Callable[..., Any]) -> None:
 
 
 @contextmanager
-def tokens_that_cannot_be_saved() -> Iterator[None]:
-    """Let the database refuse new tokens, and nothing else: leases are taken and given back."""
+def column_that_cannot_be_written(column: str) -> Iterator[None]:
+    """Let the database refuse the statements that write this column, and nothing else."""
     table = LoginSession._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TRIGGER broken BEFORE UPDATE OF sealed ON {table} BEGIN DELETE FROM nowhere; END")  # noqa: S608 - ours
+        cursor.execute(f"CREATE TRIGGER broken BEFORE UPDATE OF {column} ON {table} BEGIN DELETE FROM nowhere; END")  # noqa: S608 - ours
     try:
         yield
     finally:
@@ -220,7 +222,7 @@ class TestLeases:
         """The request is served; the next one has the old refresh token, good for some seconds more, and need not wait."""
         tenant.application.overlap = 60
         tenant.clock.advance(DAY)
-        with tokens_that_cannot_be_saved():
+        with column_that_cannot_be_written("sealed"):
             assert logged_in_client.get("/unmarked-token/").status_code == 200
         row = LoginSession.objects.get()
         assert (row.version, row.lease) == (1, "")
@@ -229,12 +231,14 @@ class TestLeases:
         assert tenant.families_revoked == 0
 
     @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("in_transaction", [False, True])
     def test_R5_tokens_that_could_not_be_saved_at_once_are_saved_after_the_response(
-        self, pk: Any, tenant: Tenant
+        self, pk: Any, tenant: Tenant, in_transaction: bool
     ) -> None:
         tenant.clock.advance(DAY)
         source = StoredTokenSource(pk)
-        with tokens_that_cannot_be_saved():
+        whole = transaction.atomic() if in_transaction else nullcontext()
+        with column_that_cannot_be_written("sealed"), whole:
             token = source.access_token().access_token
             assert source.access_token().access_token == token
         source.save_lost_rotation()
@@ -243,6 +247,49 @@ class TestLeases:
         tenant.clock.advance(DAY)
         assert StoredTokenSource(pk).access_token().access_token != token
         assert (refreshes(tenant), tenant.families_revoked) == (2, 0)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_database_that_takes_no_lease_is_no_matter_while_the_token_lives(
+        self, pk: Any, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        old = LoginSession.objects.get().grant.tokens.access_token or ""
+        with column_that_cannot_be_written("lease"):
+            tenant.clock.advance(DAY - 30)
+            assert logged_in_client.get("/unmarked-token/").content.decode() == old
+            tenant.clock.advance(31)
+            assert logged_in_client.get("/unmarked-token/").status_code == 503
+        assert refreshes(tenant) == 0
+        assert logged_in_client.get("/unmarked-token/").status_code == 200
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_refresh_that_ended_in_an_unforeseen_error_stands_in_nobodys_way(self, pk: Any, tenant: Tenant) -> None:
+        """The database breaks down when a failure is to be noted."""
+        tenant.clock.advance(DAY)
+        tenant.fault("rate-limit")
+        with column_that_cannot_be_written("retry_at"), pytest.raises(OperationalError):
+            StoredTokenSource(pk).access_token()
+        LoginSession.objects.update(lease="")  # as its time does
+        assert StoredTokenSource(pk).access_token().access_token
+
+    def test_R4_a_refresh_token_that_somebody_else_rotated_meanwhile_ends_nothing(
+        self, pk: Any, tenant: Tenant
+    ) -> None:
+        """As when a lease has run out: the other one's token is used and stays."""
+        tenant.clock.advance(DAY)
+        client = get_client()
+        original = client.refresh
+
+        def overtaken(*arguments: Any, **keywords: Any) -> Any:
+            other = LoginSession.objects.get()
+            newer = replace(other.grant.tokens, access_token="newer", expires_at=tenant.clock.now() + DAY)
+            assert other.save_grant(replace(other.grant, tokens=newer), refreshed_at=tenant.clock.now())
+            return original(*arguments, **keywords)
+
+        client.refresh = overtaken  # type: ignore[method-assign]
+        tenant.fault("refuse", error="invalid_grant", description="Unknown or invalid refresh token.", status=403)
+        assert StoredTokenSource(pk).access_token().access_token == "newer"
+        row = LoginSession.objects.get()
+        assert (row.grant.tokens.access_token, row.version, row.lease) == ("newer", 2, "")
 
 
 class TestEndings:
