@@ -22,7 +22,7 @@ from django.urls import path
 from django_auth0_flow.conf import get_client
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import NoAccessToken, TransportError
+from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
 from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.signals import tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
@@ -290,6 +290,24 @@ class TestLeases:
         assert StoredTokenSource(pk).access_token().access_token == "newer"
         row = LoginSession.objects.get()
         assert (row.grant.tokens.access_token, row.version, row.lease) == ("newer", 2, "")
+
+    def test_R4_tokens_that_come_at_the_last_moment_are_not_deleted(self, pk: Any, tenant: Tenant) -> None:
+        """Between the look at the row, after the tenant's refusal, and its end: the end is of the row that was seen."""
+        tenant.clock.advance(DAY)
+        other = LoginSession.objects.get()
+        overtaken: list[bool] = []
+
+        def overtake(execute: Any, sql: str, *arguments: Any) -> Any:
+            if sql.startswith("DELETE") and not overtaken:
+                newer = replace(other.grant.tokens, access_token="newer", expires_at=tenant.clock.now() + DAY)
+                overtaken.append(other.save_grant(replace(other.grant, tokens=newer), refreshed_at=1.0))
+            return execute(sql, *arguments)
+
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        with connection.execute_wrapper(overtake), suppress(LoginRequired):
+            StoredTokenSource(pk).access_token()
+        assert overtaken == [True]
+        assert StoredTokenSource(pk).access_token().access_token == "newer"
 
 
 class TestEndings:
