@@ -38,6 +38,10 @@ async def unmarked_async_token(request: Request) -> HttpResponse:
     return HttpResponse(await request.auth0.aaccess_token())
 
 
+def unmarked_permissions(request: Request) -> HttpResponse:
+    return HttpResponse(" ".join(sorted(request.auth0.permissions)))
+
+
 def two_tokens(request: Request) -> HttpResponse:
     """Fetch the login's own token and another API's."""
     return HttpResponse(" ".join([request.auth0.access_token(), request.auth0.access_token(audience=BILLING)]))
@@ -52,6 +56,7 @@ urlpatterns = [
     *site_urls,
     path("two-tokens-then-error/", two_tokens_then_error),
     path("unmarked-async-token/", unmarked_async_token),
+    path("unmarked-permissions/", unmarked_permissions),
     path("two-tokens/", two_tokens),
 ]
 
@@ -124,6 +129,24 @@ class TestAsync:
         assert logged_in_client.get("/token/").status_code == 200
         assert refreshes(tenant) == 2
         assert tenant.families_revoked == 0
+
+    def test_a_token_in_hand_that_an_api_rejects_is_not_handed_out_again(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        source = StoredTokenSource(LoginSession.objects.get().pk)
+        old = async_to_sync(source.aaccess_token)().access_token
+        tenant.clock.advance(1)
+        new = async_to_sync(source.aaccess_token)(rejected=old).access_token
+        assert new == LoginSession.objects.get().grant.tokens.access_token != old
+        assert refreshes(tenant) == 1
+
+    @pytest.mark.parametrize("fault", ["mfa-required", "access-denied"])
+    def test_a_refusal_is_asked_for_once(self, logged_in_client: Client, tenant: Tenant, fault: str) -> None:
+        """The middleware refreshes before the view; the view that wants the token gets the same answer."""
+        tenant.clock.advance(DAY)
+        tenant.fault(fault, times=None)
+        assert logged_in_client.get("/async-token/").status_code == 302
+        assert refreshes(tenant) == 1
 
     def test_synchronous_code_of_a_request_that_is_refreshing_does_not_wait_for_itself(
         self, logged_in_client: Client, tenant: Tenant
@@ -392,3 +415,36 @@ def test_R5_a_rollback_after_two_refreshes_loses_neither_rotation(
     finally:
         connection.settings_dict["ATOMIC_REQUESTS"] = False
     assert (refreshes(tenant), tenant.families_revoked) == (4, 0)
+
+
+@pytest.mark.urls(__name__)
+class TestPermissions:
+    """Those of the stored access token, which must be valid when it is looked at."""
+
+    def test_an_expired_token_is_refreshed_first(self, client: Client, log_in: Any, tenant: Tenant) -> None:
+        tenant.api.rbac = True
+        tenant.user.permissions[tenant.api.identifier] = ["read:things"]
+        log_in(client)
+        tenant.user.permissions[tenant.api.identifier] = ["read:things", "write:things"]
+        assert client.get("/unmarked-permissions/").content == b"read:things"
+        tenant.clock.advance(2 * DAY)
+        assert client.get("/unmarked-permissions/").content == b"read:things write:things"
+        assert refreshes(tenant) == 1
+
+    @pytest.mark.parametrize(
+        "claim",
+        [{"write:things": True}, "write:things", [["write:things"], {"write:things": 1}, 7, None], 7, True, None],
+        ids=["object", "text", "list-of-others", "number", "true", "null"],
+    )
+    def test_a_claim_of_another_type_permits_nothing(
+        self, client: Client, log_in: Any, tenant: Tenant, claim: Any
+    ) -> None:
+        def give(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            if kind == "access_token":
+                claims["permissions"] = claim
+
+        log_in(client)
+        tenant.token_hook = give
+        tenant.clock.advance(2 * DAY)
+        assert client.get("/unmarked-permissions/").content == b""
+        assert refreshes(tenant) == 1
