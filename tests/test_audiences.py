@@ -10,11 +10,13 @@ from typing import Any
 import jwt
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache import cache
 from django.test import Client, RequestFactory
 
+from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import MAX_OTHERS, Grant, LoginSession
-from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
+from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, OriginNotAllowed, TransportError
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.session import Auth0Session
@@ -91,6 +93,40 @@ class TestAudiences:
         assert caught.value.code == "audience_not_granted"
         assert auth0.access_token(audience=billing)
 
+    def test_a_rotation_is_kept_when_the_other_apis_token_can_not_be_judged(
+        self, billing: str, auth0: Auth0Session, tenant: Tenant
+    ) -> None:
+        """Its signing key is a new one, and the tenant's keys can't be had: nothing is handed out, nothing is lost."""
+        tenant.rotate_keys()
+        clear_caches()
+        cache.clear()
+        tenant.fault("drop", endpoint="jwks", times=None)
+        with pytest.raises(TransportError):
+            auth0.access_token(audience=billing)
+        tenant.clear_faults()
+        tenant.clock.advance(DAY)
+        assert StoredTokenSource(LoginSession.objects.get().pk).access_token().access_token
+        assert tenant.families_revoked == 0
+
+    def test_an_application_that_is_refused_is_told_as_such(
+        self, billing: str, auth0: Auth0Session, auth0_settings: Callable[..., Any]
+    ) -> None:
+        """Not as an API that the login has no token for: that would be forever."""
+        auth0_settings(CLIENT_SECRET="rotated meanwhile")
+        with pytest.raises(TransportError) as caught:
+            auth0.access_token(audience=billing)
+        assert caught.value.code == "client_rejected"
+        assert LoginSession.objects.exists()
+
+    def test_R4_a_revoked_grant_ends_the_login_whatever_is_asked_for(
+        self, billing: str, auth0: Auth0Session, tenant: Tenant
+    ) -> None:
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        with pytest.raises(LoginRequired) as caught:
+            auth0.access_token(audience=billing)
+        assert caught.value.code == "invalid_grant"
+        assert not LoginSession.objects.exists()
+
     def test_fewer_scopes_on_request(self, auth0: Auth0Session, tenant: Tenant) -> None:
         token = auth0.access_token(scope="openid")
         assert jwt.decode(token, options={"verify_signature": False})["scope"] == "openid"
@@ -148,6 +184,7 @@ class TestAudiences:
 
 ASK_IN_THREADS = """
 import threading
+from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.refresh import StoredTokenSource
@@ -209,6 +246,13 @@ class TestTokenVault:
             auth0.connection_token("google-oauth2")
         assert caught.value.code == "connection_token_refused"
         assert auth0.access_token()
+
+    def test_R4_a_revoked_grant_ends_the_login(self, vault: None, auth0: Auth0Session, tenant: Tenant) -> None:
+        tenant.fault("refuse", error="invalid_grant", description="Unknown or invalid refresh token.", status=403)
+        with pytest.raises(LoginRequired) as caught:
+            auth0.connection_token("google-oauth2")
+        assert caught.value.code == "invalid_grant"
+        assert not LoginSession.objects.exists()
 
     def test_unlinked_connection_ends_no_login(self, vault: None, auth0: Auth0Session) -> None:
         with pytest.raises(NoAccessToken):

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -491,6 +492,26 @@ class TestSurroundings:
         tenant.clock.advance(5)
         assert visit(logged_in_client)[0] == 200
         assert tenant.families_revoked == 0
+
+    def test_an_answer_lost_late_is_not_waited_for_a_second_time(
+        self, logged_in_client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        """Half of the timeout is over: the second try would make the visitor wait longer than the setting says."""
+        auth0_settings(HTTP_TIMEOUT=1)
+        tenant.clock.advance(DAY)
+        asked: list[str] = []
+
+        def late(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+            asked.append(kind)
+            hurry.wait(5)
+
+        hurry = threading.Event()
+        tenant.token_hook = late
+        try:
+            assert visit(logged_in_client, "/unmarked-token/", within=5)[0] == 503
+            assert asked.count("access_token") == 1
+        finally:
+            hurry.set()
 
     def test_source_for_a_row_that_is_gone_says_so(self, logged_in_client: Client) -> None:
         source = StoredTokenSource(LoginSession.objects.get().pk)
