@@ -165,6 +165,7 @@ class TestPages:
                 assert answer.json()["who"] == name, path
                 runs.add(answer.json()["run"])
                 assert "cookie" in words(answer, "Vary"), path
+                assert "dpop" not in words(answer, "Vary"), path
                 control = words(answer, "Cache-Control")
                 assert "private" in control, path
                 assert "public" not in control, path
