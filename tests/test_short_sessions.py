@@ -10,13 +10,15 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.test import AsyncClient, Client
+from django.http import HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
 from django_auth0_flow import pending, transactions
 from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
-from django_auth0_flow.short_sessions import SHORT_LIFE
+from django_auth0_flow.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.person import Person
 from tests.test_passwordless import ask
@@ -277,3 +279,26 @@ class TestSitesOwn:
         finally:
             user_logged_in.disconnect(choose)
         assert life() == pytest.approx(7200, abs=30)
+
+    def test_X21_also_one_that_is_not_stored_yet(self) -> None:
+        session = SessionStore()
+        session.set_expiry(600)
+        shorten(session)
+        assert session.get_expiry_age() == 600
+
+    def test_X21_no_other_cookie_than_the_one_that_came_is_sent_again(self) -> None:
+        """A site may keep its sessions under another name than Django's setting says."""
+        session = SessionStore()
+        shorten(session)
+        session.save()
+        for cookies, sent in (
+            (dict[str, str](), False),
+            ({"sessionid": "other"}, False),
+            ({"sessionid": str(session.session_key)}, True),
+        ):
+            request = RequestFactory().get("/")
+            request.session, request.COOKIES = session, cookies
+            response = HttpResponse()
+            renew(request)
+            send_cookie(request, response)
+            assert ("sessionid" in response.cookies) is sent
