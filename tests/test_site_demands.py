@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
-from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.backends import refusal_of
-from django_auth0_flow.conf import get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
 from django_auth0_flow.protocol.errors import TokenValidationError
@@ -97,14 +95,18 @@ class TestStrength:
 
 
 class TestWhoAsks:
-    @pytest.mark.parametrize("name", ["acr_values", "max_age"])
-    def test_X17_what_the_site_demands_is_not_the_visitors_to_choose(
-        self, auth0_settings: Configure, name: str
-    ) -> None:
-        """E051; and were it let through, ``parameters_demanded`` keeps what the site asks for."""
-        auth0_settings(AUTHORIZATION_PARAMS={name: "300"}, FORWARDED_PARAMS=[name])
-        with pytest.raises(ImproperlyConfigured, match=name):
-            get_settings()
+    def test_X17_a_visitor_cant_replace_what_the_site_asks_for(self, person: Person, auth0_settings: Configure) -> None:
+        params = {"acr_values": MULTI_FACTOR, "max_age": "300"}
+        auth0_settings(AUTHORIZATION_PARAMS=params, FORWARDED_PARAMS=["acr_values", "max_age"])
+        for mine in ("99999", "never", "-1", "300.5", "9" * 400):
+            person.forget_trail()
+            person.at_tenant(person.start(f"{LOGIN}?acr_values=urn:example:weak&max_age={mine}&next=/bare/"))
+            assert [(asked["acr_values"], asked["max_age"]) for asked in person.asked()] == [(MULTI_FACTOR, "300")]
+
+    def test_X17_a_visitor_may_ask_for_more(self, person: Person, auth0_settings: Configure) -> None:
+        auth0_settings(AUTHORIZATION_PARAMS={"max_age": "300"}, FORWARDED_PARAMS=["max_age"])
+        assert person.visit(f"{LOGIN}?max_age=60&next=/bare/").status_code == 200
+        assert person.asked()[0]["max_age"] == "60"
 
     def test_X17_what_a_visitor_chose_demands_nothing(
         self, person: Person, auth0_settings: Configure, tenant: Tenant
