@@ -22,6 +22,10 @@ from .protocol.tokens import TokenSet
 logger = logging.getLogger("django_auth0_flow.admission")
 
 _FRESH = "_auth0_fresh_login"
+#: Claims that tell how, when and where somebody logged in: the ID token's alone. In userinfo they may be a profile's text.
+_OF_THE_LOGIN = frozenset(
+    ("iss", "aud", "azp", "exp", "iat", "nonce", "sid", "auth_time", "acr", "amr", "org_id", "org_name")
+)
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,19 @@ def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *
 
 
 def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort."""
+    """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort.
+
+    Userinfo is about the person: of the login it says nothing, and an address there vouches for none in the ID token.
+    """
     if not conf.userinfo or tokens.access_token is None:
         return claims
     key = tokens.dpop_key if tokens.token_type == "DPoP" else None
     try:
-        return {**get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"], dpop_key=key), **claims}
+        found = get_client(conf.name).userinfo(tokens.access_token, subject=claims["sub"], dpop_key=key)
     except Auth0Error as error:
         logger.warning("userinfo_not_used code=%s", error.code)
         return claims
+    left_out = _OF_THE_LOGIN
+    if "email" in claims and claims["email"] != found.get("email"):
+        left_out |= {"email_verified"}
+    return {**{name: value for name, value in found.items() if name not in left_out}, **claims}
