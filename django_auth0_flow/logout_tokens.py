@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,18 +30,22 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
         return True
 
     def give_back(self, issuer: str, jti: str) -> None:
-        """Forget a logout token whose logout did not succeed, so that the tenant may send it again."""
-        self.filter(key=exact_key(issuer, jti)).delete()
+        """Let the tenant send a logout token again whose logout did not succeed; what it ends under way stays ended."""
+        key = exact_key(issuer, jti, secrets.token_hex(16))
+        self.filter(key=exact_key(issuer, jti)).update(key=key)
 
     def has_ended(self, client_id: str, claims: Mapping[str, Any], *, began_at: float | None = None) -> bool:
         """Tell whether a login with these ID token claims was under way when a logout token ended it at the tenant.
 
         ``began_at``: when it began, by the clock of the configuration; None if nobody knows. What began after the token
-        had arrived the tenant allowed anew. A token that names the subject alone ends what was authenticated before it.
+        had arrived the tenant allowed anew. A token that names the subject alone ends what was authenticated before it: by
+        ``auth_time``, without one as if people had logged in when the login began: a code may be redeemed much later.
         One query, which must come after the login session's row is committed: the token is remembered before rows are
         looked for, so that one of the two finds the other.
         """
-        issuer, authenticated_at = claims["iss"], claims.get("auth_time", claims.get("iat"))
+        issuer, authenticated_at = claims["iss"], claims.get("auth_time")
+        if authenticated_at is None:
+            authenticated_at = claims.get("iat") if began_at is None else int(began_at)
         by_subject = Q(ended_key=self.model.ended_key_for(client_id, issuer, subject=claims["sub"]))
         if isinstance(authenticated_at, (int, float)):
             by_subject &= Q(issued_at__gte=authenticated_at)

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from . import answers, flow, logout_flow, site_urls
 from .conf import get_client, get_settings
-from .models import LoginSession
+from .models import LoginSession, SpentLogoutToken
 from .protocol import front_channel
 from .protocol.authorization import AuthorizationResponse, kinds_of
 from .protocol.errors import Auth0Error, AuthorizationError, CallbackError, LoginRequired
@@ -142,9 +142,12 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
         logout_flow.end_local_login(request, "another_user")
         return back
     _confirm(request, login)
-    # A later logout at the tenant names the session that is there now.
+    # A later logout at the tenant names the session that is there now. One that came before this was written found nothing.
     rows = LoginSession.objects.filter(pk=transaction.login_id)
     rows.update(sid_key=LoginSession.sid_key_for(claims["iss"], claims.get("sid")))
+    client_id = login.configuration.client_id
+    if SpentLogoutToken.objects.has_ended(client_id, claims, began_at=transaction.started_at):
+        logout_flow.end_local_login(request, "backchannel_logout")
     return back
 
 
