@@ -12,7 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import Error as DatabaseTrouble
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
@@ -133,7 +133,11 @@ def read_logout_token(request: HttpRequest) -> str:
     if length is None or length > MAX_BODY:
         raise LogoutRefused("The request is too long.")
     try:
-        found = request.POST.getlist("logout_token")
+        # Not request.POST: a chunked body names no length, and Django reads all of it into memory under ASGI.
+        body = request.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise LogoutRefused("The request is too long.")
+        found = QueryDict(body).getlist("logout_token")
     except (SuspiciousOperation, BadRequest, OSError, ValueError):
         raise LogoutRefused("The request can't be read.") from None
     if len(found) != 1:
