@@ -54,6 +54,7 @@ class Identity(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="auth0_identities", verbose_name=_("user")
     )
     managed_groups = models.JSONField(_("groups given by the tenant"), default=list, blank=True)
+    managed_group_keys = models.JSONField(default=list, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = IdentityQuerySet.as_manager()

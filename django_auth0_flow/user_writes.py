@@ -39,33 +39,40 @@ def save_flags(user: Any, flags: Mapping[str, bool]) -> None:
 def save_groups(identity: Identity, claimed: set[str]) -> None:
     """Give the identity's user the claimed groups that exist and take those back that this identity once gave.
 
-    What is taken away is saved first and by itself, and what was given is noted with it. Raises what the database raises.
+    What is taken away is saved first and by itself, and what was given is noted with it: by name, and by primary key, so
+    that a group which is renamed is still known. Raises what the database raises.
     """
     groups: Any = getattr(identity.user, "groups")  # noqa: B009 - not every user model has them
     alias = _database_of(identity)
     existing = groups.model._default_manager.using(alias)
-    given = identity.managed_groups if isinstance(identity.managed_groups, list) else []
-    managed = {name for name in given if isinstance(name, str)}
-    current = set(groups.using(alias).values_list("name", flat=True))
+    keys = {name: str(key) for key, name in groups.using(alias).values_list("pk", "name")}
+    current, given = set(keys), _texts(identity.managed_group_keys)
+    managed = _texts(identity.managed_groups) | {name for name, key in keys.items() if key in given}
     kept = managed & claimed & current
     with transaction.atomic(using=alias):
         if gone := (managed - claimed) & current:
             groups.remove(*existing.filter(name__in=gone))
-        _note_given(identity, kept)
+        _note_given(identity, {name: keys[name] for name in kept})
     new = claimed - current
     # The database may compare without case: look again.
     found = [group for group in existing.filter(name__in=new) if group.name in new] if new else []
     if found:
         with transaction.atomic(using=alias):
             groups.add(*found)
-            _note_given(identity, kept | {group.name for group in found})
+            keys |= {group.name: str(group.pk) for group in found}
+            _note_given(identity, {name: keys[name] for name in kept.union(group.name for group in found)})
 
 
-def _note_given(identity: Identity, names: set[str]) -> None:
-    given = sorted(names)
-    if given != identity.managed_groups:
-        identity.managed_groups = given
-        identity.save(update_fields=["managed_groups"])
+def _note_given(identity: Identity, given: Mapping[str, str]) -> None:
+    """Note the groups that this identity gave: key by name."""
+    names, keys = sorted(given), sorted(given.values())
+    if (names, keys) != (identity.managed_groups, identity.managed_group_keys):
+        identity.managed_groups, identity.managed_group_keys = names, keys
+        identity.save(update_fields=["managed_groups", "managed_group_keys"])
+
+
+def _texts(noted: object) -> set[str]:
+    return {text for text in noted if isinstance(text, str)} if isinstance(noted, list) else set()
 
 
 def _save(user: Any, values: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.auth.models import User as DjangoUser
 from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
@@ -167,3 +168,37 @@ def test_B8_a_body_without_a_length_is_bounded_all_the_same(
     answer = resolve(PATH).func(ASGIRequest(scope, BytesIO(body)))
     assert answer.status_code == status
     assert LoginSession.objects.exists() == (status == 400)
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------------
+
+
+def test_X5_a_group_that_was_renamed_is_taken_back(client: Client, tenant: Tenant, auth0_settings: Configure) -> None:
+    auth0_settings(GROUPS_CLAIM="roles", GROUPS={"editor": "editors"})
+    group = Group.objects.create(name="editors")
+    tenant.user.claims["roles"] = ["editor"]
+    walk(client, tenant)
+    group.name = "authors"
+    group.save()
+    auth0_settings(GROUPS_CLAIM="roles", GROUPS={"editor": "authors"})
+    walk(client, tenant)
+    assert [found.name for found in DjangoUser.objects.get().groups.all()] == ["authors"]
+    tenant.user.claims["roles"] = []
+    walk(client, tenant)
+    assert not DjangoUser.objects.get().groups.exists()
+
+
+def test_X5_a_group_given_by_hand_stays_whatever_it_is_called(
+    client: Client, tenant: Tenant, auth0_settings: Configure
+) -> None:
+    auth0_settings(GROUPS_CLAIM="roles")
+    Group.objects.create(name="editors")
+    by_hand = Group.objects.create(name="readers")
+    tenant.user.claims["roles"] = ["editors"]
+    walk(client, tenant)
+    DjangoUser.objects.get().groups.add(by_hand)
+    by_hand.name = "proofreaders"
+    by_hand.save()
+    tenant.user.claims["roles"] = []
+    walk(client, tenant)
+    assert [found.name for found in DjangoUser.objects.get().groups.all()] == ["proofreaders"]

@@ -37,8 +37,9 @@ statements = [
     "INSERT INTO auth_user (id, username, password, is_superuser, is_staff, is_active, first_name, last_name, email,"
     " date_joined) SELECT 1000 + n, 'u' || n, '', false, false, true, '', '', '', now()"
     " FROM generate_series(%(first)s / 20, %(last)s / 20 - 1) n",
-    "INSERT INTO auth0_flow_identity (id, key, issuer, subject, user_id, managed_groups, created_at) SELECT 1000 + n,"
-    " pg_temp.key(%(issuer)s, 'auth0|' || n), %(issuer)s, 'auth0|' || n, 1000 + n, '[]', now()"
+    "INSERT INTO auth0_flow_identity (id, key, issuer, subject, user_id, managed_groups,"
+    " managed_group_keys, created_at) SELECT 1000 + n,"
+    " pg_temp.key(%(issuer)s, 'auth0|' || n), %(issuer)s, 'auth0|' || n, 1000 + n, '[]', '[]', now()"
     " FROM generate_series(%(first)s / 20, %(last)s / 20 - 1) n",
     "INSERT INTO auth0_flow_loginsession (id, identity_id, configuration, sealed_session_key, session_digest, sid_key,"
     " sealed, access_token_expires_at, version, lease, refresh_failure, created_at, logged_in_at)"
