@@ -18,7 +18,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from . import flow, mfa_flow, site_urls
-from .access.current_login import end_if_over
+from .access.current_login import end_if_over, is_session_gone
 from .cache_headers import forbid_storing
 from .direct_errors import note_setup_mistake
 from .protocol.errors import (
@@ -148,7 +148,7 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
         return not_now()
     if looping:
         return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
-    if error.parameters:
+    if error.parameters and not is_session_gone(request):
         try:
             url = flow.begin_login(request, configuration=configuration, next_url=next_url, parameters=error.parameters)
         except Auth0Error as trouble:

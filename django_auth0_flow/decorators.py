@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
@@ -15,7 +15,8 @@ from django.http.response import HttpResponseBase
 
 from . import answers, bearer
 from . import silent as silent_logins
-from .access.current_login import become_nobody, login_refusal
+from .access.current_login import become_nobody, is_session_gone, login_refusal
+from .admission import check_organization_allowed
 from .cache_headers import TOKEN_HEADERS, keep_private
 from .flow import begin_login, organization_for
 from .middleware import MARK
@@ -172,7 +173,8 @@ def check_login(
     if may_be_nobody:
         return _let_nobody_through(request, login, requirement, is_tested=bool(demanded.fingerprint))
     refusal = login_refusal(request)
-    if requirement.fingerprint and answers.is_navigation(request) and not answers.is_looping(request, login):
+    may_begin = answers.is_navigation(request) and not answers.is_looping(request, login)
+    if requirement.fingerprint and may_begin and not is_session_gone(request):
         return _ask_tenant(request, login, requirement)
     return answers.login_required(request, refusal)
 
@@ -188,6 +190,8 @@ def _let_nobody_through(
     if request.user.is_authenticated:
         if is_tested or noted_login(request):
             become_nobody(request)
+        return None
+    if is_session_gone(request):
         return None
     return silent_logins.adopt_session(request, login.configuration.name, requirement.parameters(login.configuration))
 
@@ -210,9 +214,14 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
         return answers.forbidden(request, test, next_url=answers.return_url(request))
     if silent_logins.may_fetch_access_token(login, test):
         return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
-    if asked_before:
+    if asked_before or _is_circling(request, login, requirement):
         return answers.forbidden(request, test, next_url=answers.return_url(request))
     return _ask_tenant(request, login, requirement)
+
+
+def _is_circling(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:
+    """Tell whether logins in a row were for this already: stacked requirements can undo each other's login."""
+    return answers.is_looping(request, login) and requirement.fingerprint in login.facts.get("demands", ())
 
 
 def _ask_tenant(
@@ -226,7 +235,9 @@ def _ask_tenant(
             request,
             configuration=conf.name,
             next_url=next_url,
-            parameters=requirement.parameters(conf),
+            # What the login has already is asked for again, or the next page that wants that would undo this login.
+            parameters=requirement.parameters(conf, held=login.scopes),
+            forwarded=_organization_held(login),
             requirement=requirement.fingerprint,
             any_organization=requirement.organization is True,
             purpose=purpose,
@@ -234,6 +245,16 @@ def _ask_tenant(
     except Auth0Error as error:
         return answers.not_begun(request, error, next_url=next_url, configuration=conf.name)
     return answers.finish_answer(HttpResponseRedirect(url))
+
+
+def _organization_held(login: Auth0Session) -> dict[str, str]:
+    """Return the parameter that keeps the login in its organization, if any page may ask for that one."""
+    conf, found = login.configuration, login.organization
+    try:
+        check_organization_allowed(conf, login.claims, was_asked_for=not conf.allowed_organizations)
+    except Auth0Error:
+        return {}
+    return {"organization": found} if found else {}
 
 
 def _protect(
@@ -253,11 +274,17 @@ def _protect(
 
     else:
 
+        async def protected_later(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            answer = await sync_to_async(check)(request)
+            return keep_private(answer if answer is not None else await view(request, *args, **kwargs), *varies_on)
+
         @wraps(view)
         def protected(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if _is_async_dispatch(view):
+                return protected_later(request, *args, **kwargs)
             answer = check(request)
             answer = answer if answer is not None else view(request, *args, **kwargs)
-            if isawaitable(answer):  # the ``dispatch`` of a class-based view whose handlers are async
+            if isawaitable(answer):  # an async view under somebody's synchronous decorator
                 return _keep_private_later(answer, varies_on)
             return keep_private(answer, *varies_on)
 
@@ -270,3 +297,17 @@ def _protect(
 
 async def _keep_private_later(answer: Awaitable[HttpResponseBase], varies_on: tuple[str, ...]) -> HttpResponseBase:
     return keep_private(await answer, *varies_on)
+
+
+def _is_async_dispatch(view: Any) -> bool:
+    """Tell whether this is the ``dispatch`` of a class-based view whose handlers are async.
+
+    It is synchronous, may run in the event loop, and its caller awaits whatever it returns. ``method_decorator`` hands it
+    over as a partial of the bound method, below the wrappers of the other decorators in its list.
+    """
+    while view is not None:
+        method = view.func if isinstance(view, partial) else view
+        if (instance := getattr(method, "__self__", None)) is not None:
+            return getattr(instance, "view_is_async", False) is True and not iscoroutinefunction(method)
+        view = getattr(view, "__wrapped__", None)
+    return False

@@ -47,6 +47,8 @@ logger = logging.getLogger("django_auth0_flow.flow")
 FAILURES_KEY = "_auth0_failures"
 #: Logins that follow each other within this many seconds count as one loop, ended after LOOP_ROUNDS.
 LOOP_SECONDS, LOOP_ROUNDS = 30, 3
+#: So many requirements of logins in a row are remembered, to tell a person who goes from page to page from a circle.
+MAX_DEMANDS = 8
 
 
 # -- whose login ----------------------------------------------------------------------------------------------------------
@@ -232,13 +234,16 @@ def store_login(
     row.grant = Grant(fresh.tokens, fresh.claims)
     row.save(force_insert=True)
     _end_if_over(request, row, fresh.claims, began_at)
+    rounds = _rounds_so_far(before, conf.name, conf.clock())
+    demands = [*(before.get("demands", ()) if rounds else ()), *([requirement] if requirement else ())]
     request.session[FACTS_KEY] = {
         "id": row.pk.hex,
         "configuration": conf.name,
         "key": request.session.session_key,
         "at": conf.clock(),
         "asked": requirement,
-        "rounds": _rounds_so_far(before, conf.name, conf.clock()),
+        "rounds": rounds,
+        **({"demands": demands[-MAX_DEMANDS:]} if demands else {}),
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)

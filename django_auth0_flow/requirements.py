@@ -70,11 +70,11 @@ class Requirement:
             return "acr_values"
         return None
 
-    def parameters(self, conf: Auth0Settings) -> dict[str, str]:
-        """Return the authorization request parameters that ask the tenant for this."""
+    def parameters(self, conf: Auth0Settings, *, held: frozenset[str] = frozenset()) -> dict[str, str]:
+        """Return the authorization request parameters that ask the tenant for this, and for scopes ``held`` already."""
         found: dict[str, str] = {}
-        if self.scopes:
-            found["scope"] = " ".join([*conf.scope.split(), *sorted(self.scopes.difference(conf.scope.split()))])
+        if wanted := self.scopes | held:
+            found["scope"] = " ".join([*conf.scope.split(), *sorted(wanted.difference(conf.scope.split()))])
         if isinstance(self.organization, str) and self.organization:
             found["organization"] = self.organization
         if self.max_age is not None:

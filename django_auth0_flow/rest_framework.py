@@ -23,8 +23,9 @@ from rest_framework.views import APIView
 from .backends import may_come_in
 from .bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
 from .cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
+from .flow import organization_for
 from .models import Identity
-from .requirements import as_configurations, as_names
+from .requirements import Requirement, as_configurations, as_names
 from .session import Auth0Session
 
 _CHALLENGE = "_auth0_challenge"
@@ -209,7 +210,13 @@ class _HasNames(OperationHolderMixin, BasePermission):
         if not isinstance(found, Auth0Session):
             return False
         login = found.for_configuration(*self.configurations)
-        if not (login.is_logged_in and self.names <= self.granted_to(login)):
+        if not login.is_logged_in:
+            if not request._request.user.is_authenticated:
+                request.user = request._request.user  # a login that was found to be over is nobody's, here too
+            return False
+        # ORGANIZATION holds for logins made elsewhere too, as under ``auth0_login_required``.
+        bound = Requirement(organization=organization_for(request._request, login.configuration))
+        if bound.failed_test(login) is not None or not self.names <= self.granted_to(login):
             return False
         request._request.auth0 = login  # type: ignore[attr-defined]  # the middleware's
         return True

@@ -34,6 +34,7 @@ from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, note
 
 _SOURCES = "_auth0_sources"
 _ENDED = "_auth0_ended"
+_SESSION_GONE = "_auth0_session_gone"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,14 @@ def login_refusal(request: HttpRequest) -> LoginRequired:
     return LoginRequired("Nobody is logged in.")
 
 
+def is_session_gone(request: HttpRequest) -> bool:
+    """Tell whether this request's login ended in another request, its session with it.
+
+    Nothing is begun then: a new session would take the place of the one that the browser may have by now.
+    """
+    return bool(getattr(request, _SESSION_GONE, False))
+
+
 def end_if_over(request: HttpRequest) -> None:
     """End the login of this request if the tenant has ended its grant while the request ran, or its row is gone."""
     facts = noted_login(request)
@@ -167,6 +176,7 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
         # Deleted already, unless the view's transaction was rolled back.
         LoginSession.objects.filter(pk=source.pk).delete()
     elif request.session.session_key and not request.session.exists(request.session.session_key):
+        setattr(request, _SESSION_GONE, True)
         become_nobody(request)
         return
     logout(request)

@@ -12,6 +12,7 @@ from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views.generic import View
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,6 +23,7 @@ from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.rest_framework import Auth0BearerAuthentication, HasPermissions, HasScopes
 
 BOTH = ("default", "partners")
+ACME, OTHER = "org_acme000000000000", "org_other00000000000"
 
 
 def who(request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -105,6 +107,20 @@ class Dispatched(View):
         return nothing(request)
 
 
+@method_decorator(auth0_login_required(scopes="read:things"), name="dispatch")
+class AsyncDispatched(View):
+    """Its ``dispatch`` is synchronous and runs in the event loop."""
+
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return nothing(request)
+
+
+@method_decorator(bearer_token_required, name="dispatch")
+class AsyncApi(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return nothing(request)
+
+
 class Partners(Auth0LoginRequiredMixin, View):
     auth0_configuration: Any = "partners"
 
@@ -157,6 +173,21 @@ urlpatterns = [
     path("bare-async/", unlocked(auth0_login_required(anothing))),
     path("bare-mixin/", Bare.as_view()),
     path("bare-dispatch/", Dispatched.as_view()),
+    path("scoped-async-dispatch/", unlocked(AsyncDispatched.as_view())),
+    path("api-async-dispatch/", unlocked(AsyncApi.as_view())),
+    path("organized/", auth0_login_required(organization=ACME)(nothing)),
+    path("scoped/", auth0_login_required(scopes="read:things")(nothing)),
+    path(
+        "scoped-twice/",
+        auth0_login_required(scopes="read:things")(auth0_login_required(scopes="write:things")(nothing)),
+    ),
+    path(
+        "organized-twice/", auth0_login_required(organization=ACME)(auth0_login_required(scopes="read:things")(nothing))
+    ),
+    path(
+        "organized-two-ways/",
+        auth0_login_required(organization=ACME)(auth0_login_required(organization=OTHER)(nothing)),
+    ),
     path("bare-drf/", api(HasScopes("openid"))),
     path("django/", login_required(nothing)),
     path("swallow/", swallow),
@@ -178,6 +209,7 @@ urlpatterns = [
     path("of-both-mixin/", Both.as_view()),
     path("of-nobody/", auth0_login_required(configuration="no-such")(who)),
     path("drf/", api(HasScopes("openid"))),
+    path("drf-any/", api(HasScopes("openid") | IsAuthenticated)),
     path("drf-permitted/", api(HasPermissions("read:things"))),
     path("drf-partners/", api(HasScopes("openid", configuration="partners"))),
     path("drf-both/", api(HasScopes("openid", configuration=BOTH))),
