@@ -131,6 +131,19 @@ def choose(request: HttpRequest) -> str | None:
     return request.headers.get("X-Tenant")
 
 
+@pytest.mark.parametrize("chosen", NAMES)
+def test_the_requests_own_choice_goes_before_that_of_the_last_login(
+    person: Person, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, chosen: str
+) -> None:
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+    log_in(person, "partners" if chosen == "default" else "default")
+    LoginSession.objects.all().delete()
+    person.client.get("/of-both/", headers=FETCH, secure=True)  # the login has ended: the session notes what it was
+    visitor = Person(tenant, headers={"X-Tenant": chosen})
+    visitor.client.cookies.update(person.client.cookies)
+    assert visitor.start("/of-both/").startswith({"default": tenant, "partners": other}[chosen].issuer)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("chosen", [None, *NAMES])
 def test_X6_by_default_the_login_counts_that_the_request_would_make(
@@ -195,6 +208,30 @@ def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name
 def test_a_name_that_is_not_configured_is_said_at_once(person: Person) -> None:
     with pytest.raises(ImproperlyConfigured, match="no-such"):
         person.get(f"{SITE}/of-nobody/")
+
+
+def test_a_name_that_is_not_configured_is_said_to_those_who_are_logged_in_as_well(
+    person: Person, settings: Any
+) -> None:
+    from django.urls import path
+
+    from django_auth0_flow.decorators import auth0_login_required
+    from tests.urlconfs import access
+
+    view = auth0_login_required(configuration=("default", "no-such"))(access.nothing)
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("misspelt/", view), *access.urlpatterns]})
+    log_in(person, "default")
+    with pytest.raises(ImproperlyConfigured, match="no-such"):
+        person.get(f"{SITE}/misspelt/")
+
+
+def test_a_login_of_a_configuration_that_is_set_up_wrongly_now_is_no_login(
+    person: Person, both: dict[str, Any], settings: Any
+) -> None:
+    log_in(person, "partners")
+    assert status(person, "/drf-both/") == 200
+    settings.AUTH0 = {**both, "partners": {**both["partners"], "CLIENT_ID": ""}}
+    assert status(person, "/drf-both/") == 403
 
 
 def test_X6_the_early_refresh_is_for_the_views_own_login(person: Person, tenant: Tenant, other: Tenant) -> None:
