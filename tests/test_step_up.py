@@ -124,6 +124,15 @@ class TestRecentLogin:
         person.visit("/recent/")
         assert len(person.asked()) == 2
 
+    @pytest.mark.parametrize(("age", "status"), [(360, 200), (361, 403)])
+    def test_a_login_is_recent_to_the_last_second_leeway_included(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure, age: int, status: int
+    ) -> None:
+        now = int(tenant.clock.now())
+        auth0_settings(CLOCK=lambda: now)
+        change_claims(auth_time=now - age)
+        assert person.client.get("/recent/", headers=FETCH, secure=True).status_code == status
+
     @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
     def test_C9_an_answer_that_is_too_old_is_refused(self, person: Person, tenant: Tenant, fault: str) -> None:
         tenant.clock.advance(600)

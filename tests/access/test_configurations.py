@@ -161,6 +161,17 @@ def test_X6_by_default_the_login_counts_that_the_request_would_make(
     )
 
 
+@pytest.mark.parametrize("chosen", NAMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_login_that_counts_keeps_its_own_configuration_whatever_the_request_chooses(
+    person: Person, both: dict[str, Any], settings: Any, name: str, chosen: str
+) -> None:
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+    log_in(person, name)
+    answer = person.client.get("/of-both/", headers={**FETCH, "X-Tenant": chosen}, secure=True)
+    assert answer.content.decode().endswith(f" {name}")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_X6_views_without_decorator_see_the_default_login_only(person: Person, name: str) -> None:
     log_in(person, name)
@@ -265,6 +276,14 @@ class TestSilent:
     def test_a_silent_login_is_looked_for_at_the_views_own_tenant(self, person: Person, other: Tenant) -> None:
         person.client.cookies["any"] = "1"
         assert person.start("/quiet-partners/").startswith(other.issuer)
+
+    def test_it_is_looked_for_once_for_each_configuration(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+        person.client.cookies["any"] = "1"
+        for _ in range(2):
+            assert person.visit("/quiet/").content == b"nobody -"
+            assert person.visit("/quiet-partners/").content == b"nobody -"
+        asked = [url for url in person.trail if "/authorize" in url]
+        assert [url.startswith(one.issuer) for url, one in zip(asked, (tenant, other), strict=True)] == [True, True]
 
     @pytest.fixture
     def staff(self, person: Person, django_user_model: Any) -> Person:
