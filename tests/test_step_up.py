@@ -112,6 +112,12 @@ class TestSecondFactor:
         assert person.get(f"{SITE}/strong/").status_code == 200
 
 
+def test_a_requirement_has_one_name_in_every_process() -> None:
+    """Sets of texts have another order in each: a login asked for by one process is judged in another."""
+    scopes, permissions = frozenset("abcdefghij"), frozenset("klmnopqrst")
+    assert Requirement(scopes=scopes, permissions=permissions, max_age=300).fingerprint == "8ae7bd72aa16cf1c"
+
+
 class TestRecentLogin:
     def test_an_old_login_is_made_again(self, person: Person, tenant: Tenant) -> None:
         assert person.visit("/recent/").status_code == 200

@@ -216,6 +216,31 @@ def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name
     }
 
 
+@pytest.mark.parametrize("names", ["partners", NAMES], ids=str)
+def test_in_a_drf_view_request_auth0_is_the_login_that_was_judged(
+    person: Person, settings: Any, names: str | list[str]
+) -> None:
+    from django.urls import path
+    from rest_framework.authentication import SessionAuthentication
+    from rest_framework.response import Response
+    from rest_framework.views import APIView
+
+    from django_auth0_flow.rest_framework import HasScopes
+    from tests.urlconfs import access
+
+    class Shown(APIView):
+        authentication_classes = [SessionAuthentication]
+        permission_classes: Any = [HasScopes("openid", configuration=names)]
+
+        def get(self, request: Any) -> Response:
+            login = request.auth0
+            return Response({"login": login.configuration.name if login.is_logged_in else None})
+
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("shown/", Shown.as_view()), *access.urlpatterns]})
+    log_in(person, "partners")
+    assert person.client.get("/shown/", headers=FETCH, secure=True).json() == {"login": "partners"}
+
+
 def test_a_name_that_is_not_configured_is_said_at_once(person: Person) -> None:
     with pytest.raises(ImproperlyConfigured, match="no-such"):
         person.get(f"{SITE}/of-nobody/")
