@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 from django.http import HttpRequest
 
-from django_auth0_flow.models import LoginSession
+from django_auth0_flow.models import Grant, LoginSession
 from django_auth0_flow.testing.tenant import Organization, Tenant
 from tests.person import Person
-from tests.walk import LOGIN, assert_nothing_stored, code_shown
+from tests.walk import FETCH, LOGIN, assert_nothing_stored, code_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
 Configure = Callable[..., dict[str, Any]]
@@ -151,6 +151,19 @@ class TestDecorator:
         answer = person.visit("/any-organization/")
         assert (answer.status_code, code_shown(answer)) == (403, "organization_not_allowed")
         assert_nothing_stored(person.client)
+
+    @pytest.mark.parametrize("left", [{"org_id"}, {"org_name"}, set()], ids=str)
+    def test_any_organization_is_one_that_the_token_names_by_id_or_by_name(
+        self, person: Person, tenant: Tenant, acme: Organization, left: set[str]
+    ) -> None:
+        tenant.application.organization_prompt = True
+        person.visit("/any-organization/")
+        row = LoginSession.objects.get()
+        claims = {name: value for name, value in row.grant.claims.items() if name not in {"org_id", "org_name"}}
+        row.grant = Grant(row.grant.tokens, {**claims, **dict.fromkeys(left, "acme")})
+        row.save()
+        answer = person.client.get("/any-organization/", headers=FETCH, secure=True)
+        assert answer.status_code == (200 if left else 403)
 
     def test_no_organization_after_the_round_trip_is_a_403_and_no_second_round(
         self, person: Person, acme: Organization

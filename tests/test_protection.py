@@ -215,6 +215,18 @@ class TestAsync:
         assert (answer.status_code, answer["Location"]) == (302, f"{LOGIN}?next=%2Fasync%2F")
         assert get("/async/", headers=FETCH).status_code == 401
 
+    def test_a_login_begun_under_the_asynchronous_handler_has_its_cookie(
+        self, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(RESPONSE_MODE="form_post")
+        ways = (Client().get, async_to_sync(AsyncClient().get))
+        begun = [get(LOGIN, {"next": "/"}, secure=True) for get in ways]
+        names = [
+            [name[: name.index("login_")] for name in answer.cookies if "auth0_login_" in name] for answer in begun
+        ]
+        assert names[0] == names[1]
+        assert len(names[1]) == 1
+
     def test_the_tenant_being_down(self, get: Callable[..., Any], tenant: Tenant) -> None:
         tenant.clock.advance(90000)
         tenant.fault("status", status=503, times=None)

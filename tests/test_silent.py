@@ -357,6 +357,18 @@ class TestRecheck:
         tenant.clock.advance(61)
         assert visitor.get(f"{SITE}/watched/").status_code == 302
 
+    @pytest.mark.parametrize("error", ["", "server_error"])
+    def test_what_came_back_is_good_for_the_whole_time(self, visitor: Person, tenant: Tenant, error: str) -> None:
+        tenant.clock.advance(HOUR)
+        if error:
+            tenant.fault("authorize-error", error=error)
+        visitor.visit("/watched/")
+        for seconds in (61, HOUR - 62):
+            tenant.clock.advance(seconds)
+            assert visitor.get(f"{SITE}/watched/").status_code == 200
+        tenant.clock.advance(1)
+        assert visitor.get(f"{SITE}/watched/").status_code == 302
+
     def test_what_comes_back_after_a_logout_or_another_login_changes_nothing(
         self, visitor: Person, tenant: Tenant
     ) -> None:

@@ -112,6 +112,12 @@ class TestSecondFactor:
         assert person.get(f"{SITE}/strong/").status_code == 200
 
 
+def test_a_requirement_has_one_name_in_every_process() -> None:
+    """Sets of texts have another order in each: a login asked for by one process is judged in another."""
+    scopes, permissions = frozenset("abcdefghij"), frozenset("klmnopqrst")
+    assert Requirement(scopes=scopes, permissions=permissions, max_age=300).fingerprint == "8ae7bd72aa16cf1c"
+
+
 class TestRecentLogin:
     def test_an_old_login_is_made_again(self, person: Person, tenant: Tenant) -> None:
         assert person.visit("/recent/").status_code == 200
@@ -123,6 +129,15 @@ class TestRecentLogin:
         assert claims()["auth_time"] > first
         person.visit("/recent/")
         assert len(person.asked()) == 2
+
+    @pytest.mark.parametrize(("age", "status"), [(360, 200), (361, 403)])
+    def test_a_login_is_recent_to_the_last_second_leeway_included(
+        self, person: Person, tenant: Tenant, auth0_settings: Configure, age: int, status: int
+    ) -> None:
+        now = int(tenant.clock.now())
+        auth0_settings(CLOCK=lambda: now)
+        change_claims(auth_time=now - age)
+        assert person.client.get("/recent/", headers=FETCH, secure=True).status_code == status
 
     @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
     def test_C9_an_answer_that_is_too_old_is_refused(self, person: Person, tenant: Tenant, fault: str) -> None:

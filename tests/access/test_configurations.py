@@ -131,6 +131,19 @@ def choose(request: HttpRequest) -> str | None:
     return request.headers.get("X-Tenant")
 
 
+@pytest.mark.parametrize("chosen", NAMES)
+def test_the_requests_own_choice_goes_before_that_of_the_last_login(
+    person: Person, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, chosen: str
+) -> None:
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+    log_in(person, "partners" if chosen == "default" else "default")
+    LoginSession.objects.all().delete()
+    person.client.get("/of-both/", headers=FETCH, secure=True)  # the login has ended: the session notes what it was
+    visitor = Person(tenant, headers={"X-Tenant": chosen})
+    visitor.client.cookies.update(person.client.cookies)
+    assert visitor.start("/of-both/").startswith({"default": tenant, "partners": other}[chosen].issuer)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("chosen", [None, *NAMES])
 def test_X6_by_default_the_login_counts_that_the_request_would_make(
@@ -146,6 +159,17 @@ def test_X6_by_default_the_login_counts_that_the_request_would_make(
     assert person.client.get("/of-partners/", headers=headers, secure=True).status_code == (
         200 if name == "partners" else 401
     )
+
+
+@pytest.mark.parametrize("chosen", NAMES)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_login_that_counts_keeps_its_own_configuration_whatever_the_request_chooses(
+    person: Person, both: dict[str, Any], settings: Any, name: str, chosen: str
+) -> None:
+    settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
+    log_in(person, name)
+    answer = person.client.get("/of-both/", headers={**FETCH, "X-Tenant": chosen}, secure=True)
+    assert answer.content.decode().endswith(f" {name}")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -192,9 +216,58 @@ def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name
     }
 
 
+@pytest.mark.parametrize("names", ["partners", NAMES], ids=str)
+def test_in_a_drf_view_request_auth0_is_the_login_that_was_judged(
+    person: Person, settings: Any, names: str | list[str]
+) -> None:
+    from django.urls import path
+    from rest_framework.authentication import SessionAuthentication
+    from rest_framework.response import Response
+    from rest_framework.views import APIView
+
+    from django_auth0_flow.rest_framework import HasScopes
+    from tests.urlconfs import access
+
+    class Shown(APIView):
+        authentication_classes = [SessionAuthentication]
+        permission_classes: Any = [HasScopes("openid", configuration=names)]
+
+        def get(self, request: Any) -> Response:
+            login = request.auth0
+            return Response({"login": login.configuration.name if login.is_logged_in else None})
+
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("shown/", Shown.as_view()), *access.urlpatterns]})
+    log_in(person, "partners")
+    assert person.client.get("/shown/", headers=FETCH, secure=True).json() == {"login": "partners"}
+
+
 def test_a_name_that_is_not_configured_is_said_at_once(person: Person) -> None:
     with pytest.raises(ImproperlyConfigured, match="no-such"):
         person.get(f"{SITE}/of-nobody/")
+
+
+def test_a_name_that_is_not_configured_is_said_to_those_who_are_logged_in_as_well(
+    person: Person, settings: Any
+) -> None:
+    from django.urls import path
+
+    from django_auth0_flow.decorators import auth0_login_required
+    from tests.urlconfs import access
+
+    view = auth0_login_required(configuration=("default", "no-such"))(access.nothing)
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("misspelt/", view), *access.urlpatterns]})
+    log_in(person, "default")
+    with pytest.raises(ImproperlyConfigured, match="no-such"):
+        person.get(f"{SITE}/misspelt/")
+
+
+def test_a_login_of_a_configuration_that_is_set_up_wrongly_now_is_no_login(
+    person: Person, both: dict[str, Any], settings: Any
+) -> None:
+    log_in(person, "partners")
+    assert status(person, "/drf-both/") == 200
+    settings.AUTH0 = {**both, "partners": {**both["partners"], "CLIENT_ID": ""}}
+    assert status(person, "/drf-both/") == 403
 
 
 def test_X6_the_early_refresh_is_for_the_views_own_login(person: Person, tenant: Tenant, other: Tenant) -> None:
@@ -228,6 +301,14 @@ class TestSilent:
     def test_a_silent_login_is_looked_for_at_the_views_own_tenant(self, person: Person, other: Tenant) -> None:
         person.client.cookies["any"] = "1"
         assert person.start("/quiet-partners/").startswith(other.issuer)
+
+    def test_it_is_looked_for_once_for_each_configuration(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+        person.client.cookies["any"] = "1"
+        for _ in range(2):
+            assert person.visit("/quiet/").content == b"nobody -"
+            assert person.visit("/quiet-partners/").content == b"nobody -"
+        asked = [url for url in person.trail if "/authorize" in url]
+        assert [url.startswith(one.issuer) for url, one in zip(asked, (tenant, other), strict=True)] == [True, True]
 
     @pytest.fixture
     def staff(self, person: Person, django_user_model: Any) -> Person:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client
 
 from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, walk
 
@@ -117,12 +118,13 @@ class Impersonate:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> Any:
+        others = {"nobody": AnonymousUser(), "robot": AccessTokenUser({"iss": "https://nobody.invalid/", "sub": "robot"})}
         if name := request.headers.get("X-As"):
-            request.user = users.objects.get(username=name) if name != "nobody" else AnonymousUser()
+            request.user = others[name] if name in others else users.objects.get(username=name)
         return self.get_response(request)
 
 
-@pytest.mark.parametrize("name", ["stranger", "nobody"])
+@pytest.mark.parametrize("name", ["stranger", "nobody", "robot"])
 def test_X9_whoever_else_stands_in_request_user_gets_none_of_the_login(
     visitor: Client, settings: Any, name: str
 ) -> None:
