@@ -118,7 +118,10 @@ class Impersonate:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> Any:
-        others = {"nobody": AnonymousUser(), "robot": AccessTokenUser({"iss": "https://nobody.invalid/", "sub": "robot"})}
+        others = {
+            "nobody": AnonymousUser(),
+            "robot": AccessTokenUser({"iss": "https://nobody.invalid/", "sub": "robot"}),
+        }
         if name := request.headers.get("X-As"):
             request.user = others[name] if name in others else users.objects.get(username=name)
         return self.get_response(request)
