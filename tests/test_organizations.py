@@ -152,6 +152,12 @@ class TestDecorator:
         assert (answer.status_code, code_shown(answer)) == (403, "organization_not_allowed")
         assert_nothing_stored(person.client)
 
+    @pytest.mark.parametrize("path", ["/perhaps/", "/empty/"])
+    def test_a_callable_that_names_none_sends_no_empty_parameter(self, person: Person, path: str) -> None:
+        person.visit(path)
+        assert len(person.asked()) == 1
+        assert not [url for url in person.trail if "organization=" in url]
+
     @pytest.mark.parametrize("left", [{"org_id"}, {"org_name"}, set()], ids=str)
     def test_any_organization_is_one_that_the_token_names_by_id_or_by_name(
         self, person: Person, tenant: Tenant, acme: Organization, left: set[str]

@@ -95,6 +95,9 @@ class TestTests:
         assert answer.content == b"scoped"
         assert client.get("/bare/").status_code == 200
 
+    def test_a_scope_that_every_login_has_is_not_asked_for_twice(self, client: Client) -> None:
+        assert query_of(client.get("/mixin/")["Location"])["scope"] == "openid profile email offline_access"
+
     def test_scopes_that_are_not_granted(self, client: Client, tenant: Tenant) -> None:
         self.refuse(client, tenant, "/scoped/", "scopes")
 

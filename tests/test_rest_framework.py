@@ -363,3 +363,30 @@ class TestBadTokens:
         assert api.post("/things/", headers={"Authorization": f"Bearer {token}"}).status_code == 201
         auth0_login(api)
         assert api.post("/things/").status_code == 403
+
+
+@pytest.mark.parametrize("others_first", [True, False])
+def test_the_challenge_comes_also_where_it_stands_beside_others(
+    api: APIClient, configured: Any, others_first: bool
+) -> None:
+    from django.urls import path
+    from rest_framework.permissions import IsAuthenticated
+    from rest_framework.response import Response
+    from rest_framework.views import APIView
+
+    from django_auth0_flow.rest_framework import Auth0BearerAuthentication, HasScopes
+
+    class Beside(APIView):
+        authentication_classes = [Auth0BearerAuthentication]
+        permission_classes: Any = [IsAuthenticated, HasScopes("read:things", "write:things")][
+            :: 1 if others_first else -1
+        ]
+
+        def get(self, request: Any) -> Response:
+            return Response({})
+
+    configured.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("beside/", Beside.as_view())]})
+    answer = get(api, "/beside/", scopes="read:things")
+    assert answer.status_code == 403
+    assert 'scope="read:things write:things"' in answer["WWW-Authenticate"]
+    assert get(api, "/beside/", scopes="read:things write:things").status_code == 200

@@ -369,6 +369,13 @@ class TestRecheck:
         tenant.clock.advance(1)
         assert visitor.get(f"{SITE}/watched/").status_code == 302
 
+    def test_one_that_failed_is_logged(self, visitor: Person, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
+        tenant.clock.advance(HOUR)
+        tenant.fault("authorize-error", error="server_error")
+        with caplog.at_level("WARNING", "django_auth0_flow.silent"):
+            visitor.visit("/watched/")
+        assert [record.getMessage() for record in caplog.records] == ["recheck_failed code=server_error"]
+
     def test_what_comes_back_after_a_logout_or_another_login_changes_nothing(
         self, visitor: Person, tenant: Tenant
     ) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.test import Client
+from django.http import HttpResponse
+from django.test import AsyncClient, Client
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, LOGIN, NAVIGATE, SLOW, code_shown, is_logged_in, session_of, walk
 
@@ -107,6 +109,31 @@ def test_X3_a_view_that_swallows_the_error_ends_the_login_all_the_same(visitor: 
     end_grant(tenant, "blocked")
     assert visitor.get("/swallow/").content.decode().startswith("without: ")
     assert_shut_out(visitor)
+
+
+def test_X3_an_async_view_that_swallows_the_error_ends_the_login_all_the_same(
+    visitor: Client, tenant: Tenant, settings: Any
+) -> None:
+    from django.urls import path
+
+    from tests.urlconfs import access
+
+    @transaction.non_atomic_requests
+    async def aswallow(request: Any) -> HttpResponse:
+        try:
+            await request.auth0.aaccess_token()
+        except Auth0Error as error:
+            return HttpResponse(error.code)
+        return HttpResponse("with")
+
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("aswallow/", aswallow), *access.urlpatterns]})
+    (browser := AsyncClient()).cookies.update(visitor.cookies)
+    get = async_to_sync(browser.get)
+    assert get("/aswallow/").content == b"with"
+    end_grant(tenant, "revoked")
+    assert get("/aswallow/").status_code == 200
+    assert not LoginSession.objects.exists()
+    assert "_auth_user_id" not in visitor.session
 
 
 def test_X3_a_rollback_brings_no_ended_login_back(visitor: Client, tenant: Tenant, settings: Any) -> None:

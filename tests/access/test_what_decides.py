@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import AsyncClient, Client
+from django.urls import path
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from tests.urlconfs import access
 from tests.walk import FETCH, is_logged_in, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
@@ -50,3 +55,24 @@ def test_X6_a_session_that_notes_another_configuration_than_its_rows_is_no_login
     note(visitor, configuration="partners")
     assert visitor.get("/who/").content.decode().endswith(" -")
     assert visitor.get("/bare/", headers=FETCH).status_code == 401
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_X4_the_row_follows_a_session_key_that_changes_where_nobody_asks_for_the_login(
+    visitor: Client, settings: Any, is_async: bool
+) -> None:
+    def renew(request: Any) -> HttpResponse:
+        request.session.cycle_key()
+        return HttpResponse("renewed")
+
+    async def arenew(request: Any) -> HttpResponse:
+        return await sync_to_async(renew)(request)
+
+    view = transaction.non_atomic_requests(arenew if is_async else renew)
+    settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("renew/", view), *access.urlpatterns]})
+    before = visitor.session.session_key
+    (browser := AsyncClient()).cookies.update(visitor.cookies)
+    answer = async_to_sync(browser.get)("/renew/") if is_async else visitor.get("/renew/")
+    assert answer.content == b"renewed"
+    visitor.cookies.update(answer.cookies)
+    assert before != visitor.session.session_key == visitor.session["_auth0"]["key"]
