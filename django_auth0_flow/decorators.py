@@ -161,7 +161,8 @@ def check_login(
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
-    login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
+    if configurations:  # else those of a decorator around this one, or of the request
+        login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
     requirement = requirement.for_request(request)
     if not requirement.organization and (bound := organization_for(request, login.configuration)):
         # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.

@@ -76,6 +76,7 @@ PAGES = {
     "/of-partners-scoped/": ["partners"],
     "/of-partners-async/": ["partners"],
     "/of-partners-mixin/": ["partners"],
+    "/of-partners-twice/": ["partners"],
     "/of-both/": NAMES,
     "/of-both-list/": NAMES,
     "/of-both-mixin/": NAMES,
