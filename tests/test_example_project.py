@@ -101,7 +101,7 @@ def test_the_site_runs_at_a_tenant_that_only_the_environment_names(tenant: Tenan
     done = manage("migrate", "--verbosity", "0", **given)
     assert done.returncode == 0, done.stderr
     with running_site(site, given) as person:
-        assert person.session.get(f"{site}/static/clinic/clinic.css", timeout=10).status_code == 200
+        assert person.session.get(f"{site}/static/clinic/clinic.css", timeout=60).status_code == 200
         assert 'id="refreshes">0<' in person.log_in("/appointments/", *ADA)
         assert "<strong>200</strong>" in person.page.text  # what the API answered
         assert "ada@example.com" in person.open("/profile/")
@@ -296,12 +296,12 @@ def test_the_demo_says_where_and_who_and_ends_with_ctrl_c() -> None:
         address = address_in(said)
         assert "ada@example.com" in said
         assert "correct horse" in said
-        page = requests.get(f"{address}/", timeout=10)
+        page = requests.get(f"{address}/", timeout=60)
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-        assert requests.get(f"{address}/static/clinic/clinic.css", timeout=10).status_code == 200
+        assert requests.get(f"{address}/static/clinic/clinic.css", timeout=60).status_code == 200
         demo.send_signal(signal.SIGINT)
-        rest, _ = demo.communicate(timeout=10)
+        rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, rest
     assert "GET /  [200]" in rest
     assert "Stopped." in rest
@@ -482,6 +482,6 @@ def test_without_the_demo_there_are_no_ways(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_api_answers_a_browser_without_token_as_an_api_does(site: str) -> None:
-    refused = requests.get(f"{site}/api/appointments/", timeout=10)
+    refused = requests.get(f"{site}/api/appointments/", timeout=60)
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")

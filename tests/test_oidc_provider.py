@@ -122,12 +122,12 @@ def test_two_tabs_finish_in_any_order(site: Site) -> None:
 def test_login_over_http_on_both_sides(live_site: Site) -> None:
     url = live_site.url
     with Browser(url).session as person:
-        start = person.get(f"{url}/auth0/login/?next=/bare/", allow_redirects=False, timeout=10)
-        back = person.get(live_site.browser.login(start.headers["Location"], ADA), timeout=10)
+        start = person.get(f"{url}/auth0/login/?next=/bare/", allow_redirects=False, timeout=60)
+        back = person.get(live_site.browser.login(start.headers["Location"], ADA), timeout=60)
         assert (back.url, back.text) == (f"{url}/bare/", "bare auth0|ada")
-        confirm = person.get(f"{url}/auth0/logout/", timeout=10)
-        leave = person.post(confirm.url, data=form_of(confirm)[1], allow_redirects=False, timeout=10)
-        returned = person.get(live_site.browser.logout(leave.headers["Location"]), allow_redirects=False, timeout=10)
+        confirm = person.get(f"{url}/auth0/logout/", timeout=60)
+        leave = person.post(confirm.url, data=form_of(confirm)[1], allow_redirects=False, timeout=60)
+        returned = person.get(live_site.browser.logout(leave.headers["Location"]), allow_redirects=False, timeout=60)
         assert (returned.status_code, returned.headers["Location"]) == (302, "/")
 
 

@@ -12,7 +12,7 @@ from tests.browser.site import PASSWORD, Site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-_SECONDS = 5
+_SECONDS = 60
 
 
 class Person:

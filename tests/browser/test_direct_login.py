@@ -177,7 +177,7 @@ def test_an_approved_notification_goes_on_by_itself_without_script(visit: Callab
     assert "Approve the login" in person.page.locator("main").inner_text()
     person.look("mfa-push")
     site.tenant.answer_push()
-    person.page.wait_for_url("**/diary/6/", timeout=20_000)
+    person.page.wait_for_url("**/diary/6/", timeout=120_000)
     assert person.name == "Ada Lovelace"
 
 

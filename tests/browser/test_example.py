@@ -31,7 +31,7 @@ def demo() -> Iterator[str]:
 @pytest.fixture
 def page(chromium: Browser, demo: str) -> Iterator[Page]:
     context = chromium.new_context(base_url=demo, viewport={"width": 1100, "height": 800})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(120_000)
     problems = watch(context)
     yield context.new_page()
     context.close()

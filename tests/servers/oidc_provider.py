@@ -29,7 +29,7 @@ from tests.servers.process import START_SECONDS, stop
 FOLDER = Path(__file__).with_name("oidc_provider")
 WHY = "the tests against a certified OpenID provider need Node.js 20 and, once, `npm ci` in tests/servers/oidc_provider"
 MAX_STEPS = 12
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Browser:

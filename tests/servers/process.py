@@ -16,8 +16,8 @@ from typing import Self
 from tests import programs
 
 POLL_SECONDS = 0.02
-START_SECONDS = 30
-STOP_SECONDS = 10
+START_SECONDS = 120
+STOP_SECONDS = 60
 
 
 def free_port() -> int:

@@ -42,7 +42,7 @@ CLIENT = {
 
 
 def get_json(url: str) -> dict[str, Any]:
-    answer: dict[str, Any] = http_session().get(url, timeout=10).json()
+    answer: dict[str, Any] = http_session().get(url, timeout=60).json()
     return answer
 
 
@@ -70,7 +70,7 @@ def authorize_url(provider: OidcProvider, **parameters: str) -> str:
 
 def token_request(provider: OidcProvider, **form: str) -> requests.Response:
     credentials = {"client_id": "web", "client_secret": "web-secret"}
-    return http_session().post(f"{provider.issuer}oauth/token", data=credentials | form, timeout=10)
+    return http_session().post(f"{provider.issuer}oauth/token", data=credentials | form, timeout=60)
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -201,7 +201,7 @@ def test_pushed_requests_can_be_required(oidc_provider: OidcProviderFactory) -> 
     refused = query_of(provider.login(authorize_url(provider), "auth0|ada"))
     assert refused["error"] == "invalid_request"
     form = query_of(authorize_url(provider)) | {"client_secret": "web-secret"}
-    pushed = http_session().post(f"{provider.issuer}oauth/par", data=form, timeout=10)
+    pushed = http_session().post(f"{provider.issuer}oauth/par", data=form, timeout=60)
     assert pushed.status_code == 201, pushed.text
     query = urlencode({"client_id": "web", "request_uri": pushed.json()["request_uri"]})
     code = query_of(provider.login(f"{provider.issuer}authorize?{query}", "auth0|ada"))["code"]
@@ -232,10 +232,10 @@ def test_a_dpop_nonce_can_be_required(oidc_provider: OidcProviderFactory) -> Non
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
     }
-    first = http_session().post(url, data=form, headers={"DPoP": dpop_proof(key, url, None)}, timeout=10)
+    first = http_session().post(url, data=form, headers={"DPoP": dpop_proof(key, url, None)}, timeout=60)
     assert (first.status_code, first.json()["error"]) == (400, "use_dpop_nonce")
     proof = dpop_proof(key, url, first.headers["DPoP-Nonce"])
-    second = http_session().post(url, data=form, headers={"DPoP": proof}, timeout=10)
+    second = http_session().post(url, data=form, headers={"DPoP": proof}, timeout=60)
     assert second.json()["token_type"] == "DPoP"
     assert "jkt" in unverified(second.json()["access_token"])["cnf"]
 

@@ -48,7 +48,7 @@ class Relier:
         return fields_of(self.tenant.login(self.url(**changes), user, deny=deny))
 
     def post(self, path: str, form: dict[str, Any], **options: Any) -> requests.Response:
-        return requests.post(self.tenant.issuer + path, data=form, timeout=10, **options)
+        return requests.post(self.tenant.issuer + path, data=form, timeout=60, **options)
 
     def token(self, grant_type: str, *, headers: Any = None, **form: Any) -> requests.Response:
         """Ask the token endpoint with client_secret_post; a parameter that is None is left out."""
@@ -88,7 +88,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def verified(tenant: Tenant, token: str, **options: Any) -> dict[str, Any]:
     """Return the claims of a JWT after checking its signature with the tenant's published keys."""
-    jwks = requests.get(f"{tenant.issuer}.well-known/jwks.json", timeout=10).json()
+    jwks = requests.get(f"{tenant.issuer}.well-known/jwks.json", timeout=60).json()
     keys = {key["kid"]: jwt.PyJWK(key) for key in jwks["keys"]}
     key = keys[jwt.get_unverified_header(token)["kid"]]
     checks: Any = {"verify_exp": False, "verify_iat": False, "verify_aud": "audience" in options}

@@ -43,7 +43,7 @@ def test_json_body_works_too(relier: Relier) -> None:
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
     }
-    answer = requests.post(relier.tenant.issuer + "oauth/token", json=body, timeout=10)
+    answer = requests.post(relier.tenant.issuer + "oauth/token", json=body, timeout=60)
     assert answer.status_code == 200
     assert relier.tenant.count("/oauth/token", grant_type="authorization_code") == 1
 
@@ -220,13 +220,13 @@ def test_refresh_token_needs_every_precondition(tenant: Tenant, relier: Relier) 
 def test_issuer_in_the_response(tenant: Tenant, relier: Relier) -> None:
     tenant.include_iss = True
     assert relier.callback()["iss"] == tenant.issuer
-    metadata = requests.get(f"{tenant.issuer}.well-known/openid-configuration", timeout=10).json()
+    metadata = requests.get(f"{tenant.issuer}.well-known/openid-configuration", timeout=60).json()
     assert metadata["authorization_response_iss_parameter_supported"] is True
 
 
 @pytest.mark.parametrize("path", [".well-known/openid-configuration", ".well-known/oauth-authorization-server"])
 def test_metadata(tenant: Tenant, path: str) -> None:
-    answer = requests.get(tenant.issuer + path, timeout=10)
+    answer = requests.get(tenant.issuer + path, timeout=60)
     metadata = answer.json()
     assert metadata["issuer"] == tenant.issuer
     assert metadata["issuer"].endswith("/")
@@ -237,6 +237,6 @@ def test_metadata(tenant: Tenant, path: str) -> None:
 
 def test_auto_login(tenant: Tenant, relier: Relier) -> None:
     tenant.auto_login = True
-    answer = requests.get(relier.url(), allow_redirects=False, timeout=10)
+    answer = requests.get(relier.url(), allow_redirects=False, timeout=60)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith(CALLBACK + "?code=")

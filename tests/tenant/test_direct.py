@@ -112,7 +112,7 @@ def start(relier: Relier, **body: Any) -> requests.Response:
         **body,
     }
     sent = {name: value for name, value in full.items() if value is not None}
-    return requests.post(relier.tenant.issuer + "passwordless/start", json=sent, timeout=5)
+    return requests.post(relier.tenant.issuer + "passwordless/start", json=sent, timeout=60)
 
 
 def otp(relier: Relier, code: str | None, **form: Any) -> requests.Response:

@@ -35,7 +35,7 @@ def api(relier: Relier, path: str, *, bearer: str | None = None, **body: Any) ->
         **body,
     }
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    return requests.post(f"{relier.tenant.issuer}mfa/{path}", json=full, headers=headers, timeout=5)
+    return requests.post(f"{relier.tenant.issuer}mfa/{path}", json=full, headers=headers, timeout=60)
 
 
 def test_requirements(tenant: Tenant, relier: Relier) -> None:

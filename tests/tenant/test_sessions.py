@@ -249,13 +249,13 @@ def test_logout_tokens_to_order(tenant: Tenant, listener: Listener) -> None:
 
 
 def test_login_page_for_people(tenant: Tenant, relier: Relier) -> None:
-    answer = requests.get(relier.url(login_hint="grace@example.com"), timeout=5)
+    answer = requests.get(relier.url(login_hint="grace@example.com"), timeout=60)
     assert answer.status_code == 200
     assert "/u/login?state=" in answer.url
     assert "the-state" not in answer.url
     for text in ("Ada Lovelace", "grace@example.com", "This is not Auth0", 'value="grace@example.com"'):
         assert text in answer.text
-    wrong = requests.post(answer.url, data={"username": "ada@example.com", "password": "no"}, timeout=5)
+    wrong = requests.post(answer.url, data={"username": "ada@example.com", "password": "no"}, timeout=60)
     assert wrong.status_code == 400
     assert "Wrong email or password" in wrong.text
     form = {"username": "ADA@example.com", "password": "correct horse"}
@@ -264,7 +264,7 @@ def test_login_page_for_people(tenant: Tenant, relier: Relier) -> None:
 
 
 def test_sign_up(tenant: Tenant, relier: Relier) -> None:
-    page = requests.get(relier.url(screen_hint="signup"), timeout=5)
+    page = requests.get(relier.url(screen_hint="signup"), timeout=60)
     assert "Sign up for" in page.text
     form = {"username": "new@example.com", "password": "long enough"}
     assert requests.post(page.url, data=form, timeout=5, allow_redirects=False).status_code == 302
@@ -309,13 +309,13 @@ def test_second_factor_page(tenant: Tenant, relier: Relier) -> None:
 
 
 def test_lost_login_page(tenant: Tenant) -> None:
-    answer = requests.get(tenant.issuer + "u/login?state=unknown", timeout=5)
+    answer = requests.get(tenant.issuer + "u/login?state=unknown", timeout=60)
     assert answer.status_code == 400
     assert "Invalid state" in answer.text
 
 
 def test_error_page_escapes(tenant: Tenant) -> None:
-    page = requests.get(tenant.issuer + "authorize?client_id=<script>alert(1)</script>", timeout=5).text
+    page = requests.get(tenant.issuer + "authorize?client_id=<script>alert(1)</script>", timeout=60).text
     assert "<script>alert" not in page
 
 
