@@ -34,7 +34,8 @@ def serve(request: pytest.FixtureRequest, settings: Any, auth0_settings: Configu
 
     def put(**arguments: Any) -> None:
         named = {f"auth0_{name}": value for name, value in arguments.items()}
-        view = type("Own", (Page,), named).as_view() if request.param == "attribute" else Page.as_view(**named)
+        own: Any = type("Own", (Page,), named)
+        view = own.as_view() if request.param == "attribute" else Page.as_view(**named)
         settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("page/", view), *urls.urlpatterns]})
 
     return put
