@@ -19,10 +19,10 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .conf import configuration_names, get_settings
-from .db_types import OpaqueField
-from .models import Identity, LoginSession
-from .single_logout import Ended, end_rows
+from django_auth0_flow.conf import configuration_names, get_settings
+from django_auth0_flow.logout.sessions import Ended, end_rows
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.storage.db_types import OpaqueField
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -31,6 +31,7 @@ else:
 
 #: Seconds in all for revoking the refresh tokens of what is ended at once.
 REVOCATION_SECONDS = 5
+
 _OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if isinstance(field, OpaqueField))
 
 

@@ -12,10 +12,12 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from . import answers, site_urls
-from .protocol.errors import LoginRequired
-from .storage.session_facts import noted_login
-from .views import LogoutView
+from django_auth0_flow import error_responses
+from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.storage.session_facts import noted_login
+from django_auth0_flow.views import LogoutView
 
 
 class Auth0AdminSiteMixin:
@@ -33,10 +35,10 @@ class Auth0AdminSiteMixin:
         index = reverse("admin:index", current_app=self.name)
         next_url = site_urls.safe_next(request, request.GET.get(REDIRECT_FIELD_NAME), default=index)
         if not request.user.is_authenticated:
-            return answers.login_required(request, LoginRequired("The admin is for staff."), next_url=next_url)
+            return error_responses.login_required(request, LoginRequired("The admin is for staff."), next_url=next_url)
         if self.has_permission(request):
-            return answers.finish_answer(HttpResponseRedirect(next_url))
-        return answers.forbidden(request, "not_staff", next_url=next_url)
+            return rendering.finish_answer(HttpResponseRedirect(next_url))
+        return error_responses.forbidden(request, "not_staff", next_url=next_url)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """As the admin site says."""

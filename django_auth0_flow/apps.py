@@ -17,7 +17,8 @@ class Auth0FlowConfig(AppConfig):
         """Register the system checks, and the receiver that keeps the tokens of logins made by Django's own views."""
         from django.contrib.auth.signals import user_logged_in
 
-        from . import checks, flow
+        from django_auth0_flow import checks
+        from django_auth0_flow.login import finish as flow
 
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")

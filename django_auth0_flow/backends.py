@@ -15,17 +15,18 @@ from django.db import DatabaseError, DataError, IntegrityError, OperationalError
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from .admission import FreshLogin, attach_login, check_organization_allowed, direct_logins, with_userinfo
-from .conf import DEFAULT, get_settings, unlinked_issuers
-from .direct_errors import note_setup_mistake, password_code
-from .mapping import ClaimsMapper, remember_identity
-from .models import Identity
-from .protocol.errors import Auth0Error, MfaRequired, TransportError
-from .signals import login_failed, send
-from .storage.session_facts import noted
-from .user_writes import save_fields, save_flags, save_groups
+from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
+from django_auth0_flow.embedded.error_codes import note_setup_mistake, password_code
+from django_auth0_flow.embedded.grants import embedded_logins
+from django_auth0_flow.login.admission import FreshLogin, attach_login, check_organization_allowed, with_userinfo
+from django_auth0_flow.models import Identity
+from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
+from django_auth0_flow.signals import login_failed, send
+from django_auth0_flow.storage.session_facts import noted
+from django_auth0_flow.users.mapping import ClaimsMapper, remember_identity
+from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 
-logger = logging.getLogger("django_auth0_flow.backends")
+logger = logging.getLogger(__name__)
 
 #: A longer password is nobody's: it is refused here.
 MAX_PASSWORD = 1024
@@ -256,7 +257,7 @@ class Auth0PasswordBackend(ModelBackend):
         session = getattr(request, "session", None)
         realm = conf.password_realm if isinstance(conf.password_realm, str) else ""
         try:
-            logins = direct_logins(configuration, request if session is not None else None)
+            logins = embedded_logins(configuration, request if session is not None else None)
             granted = logins.log_in_with_password(username, password, realm=realm)
             check_organization_allowed(conf, granted.claims, was_asked_for=False)
         except MfaRequired as error:

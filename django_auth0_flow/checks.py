@@ -16,16 +16,30 @@ from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.module_loading import import_string
 
-from .conf import CHOOSER, DEFAULT, Auth0Settings, configurations, find_chooser_problems, readable_settings
-from .problems import Problem, client_as_audience, not_from_claims
-from .settings_problems import find_problems
+from django_auth0_flow.conf import (
+    CHOOSER,
+    DEFAULT,
+    Auth0Settings,
+    configurations,
+    find_chooser_problems,
+    readable_settings,
+)
+from django_auth0_flow.conf.keys import Problem
+from django_auth0_flow.conf.login_problems import client_as_audience, not_from_claims
+from django_auth0_flow.conf.problems import find_problems
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
+
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
 _ENGINES = "django.contrib.sessions.backends"
+
 _FORGETTING_CACHE = "django.core.cache.backends.dummy.DummyCache"
+
 _CACHE_OF_ONE_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+
 #: Seconds that a clock may be off.
 _CLOCK_ERROR = 60
 

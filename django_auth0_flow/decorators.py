@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
 from functools import partial, wraps
 from inspect import isawaitable
 from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from . import answers, bearer
-from . import silent as silent_logins
-from .access.current_login import become_nobody, is_session_gone, login_refusal
-from .admission import check_organization_allowed
-from .cache_headers import TOKEN_HEADERS, keep_private
-from .flow import begin_login, organization_for
-from .middleware import MARK
-from .protocol.errors import Auth0Error, LoginRequired, TransportError
-from .requirements import OrganizationChoice, Requirement, as_configurations, as_names
-from .session import Auth0Session
-from .storage.session_facts import FACTS_KEY, noted_login
-from .transactions import ACCESS_TOKEN, LOGIN
+from django_auth0_flow.access import bearer
+from django_auth0_flow.access.requirements import OrganizationChoice, Requirement, as_configurations, as_names
+from django_auth0_flow.middleware import MARK
+from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, keep_private
+from django_auth0_flow.views.protection import check_login
 
 View = TypeVar("View", bound=Callable[..., Any])
+
 _ARGUMENTS = "scopes permissions organization max_age acr_values connection access_token silent configuration".split()
 
 
 @overload
 def auth0_login_required(view: View) -> View: ...
+
+
 @overload
 def auth0_login_required(
     *,
@@ -45,6 +39,8 @@ def auth0_login_required(
     silent: bool = False,
     configuration: str | Sequence[str] = (),
 ) -> Callable[[View], View]: ...
+
+
 def auth0_login_required(
     view: Any = None,
     *,
@@ -108,6 +104,8 @@ class Auth0LoginRequiredMixin:
 
 @overload
 def bearer_token_required(view: View) -> View: ...
+
+
 @overload
 def bearer_token_required(
     *,
@@ -116,6 +114,8 @@ def bearer_token_required(
     audience: str | None = None,
     configuration: str | Sequence[str] = (),
 ) -> Callable[[View], View]: ...
+
+
 def bearer_token_required(
     view: Any = None,
     *,
@@ -148,114 +148,6 @@ def bearer_token_required(
         return protected
 
     return decorate(view) if view is not None else decorate
-
-
-def check_login(
-    request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
-) -> HttpResponse | None:
-    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
-
-    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_nobody``: a visitor who
-    is not logged in is let through, after a look for the tenant's session.
-    """
-    login = getattr(request, "auth0", None)
-    if not isinstance(login, Auth0Session):
-        raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
-    if configurations:  # else those of a decorator around this one, or of the request
-        login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
-    requirement = requirement.for_request(request)
-    if not requirement.organization and (bound := organization_for(request, login.configuration)):
-        # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
-        demanded = replace(requirement, organization=bound)
-    else:
-        demanded = requirement
-    if login.is_logged_in:
-        return _test_login(request, login, demanded)
-    if may_be_nobody:
-        return _let_nobody_through(request, login, requirement, is_tested=bool(demanded.fingerprint))
-    refusal = login_refusal(request)
-    may_begin = answers.is_navigation(request) and not answers.is_looping(request, login)
-    if requirement.fingerprint and may_begin and not is_session_gone(request):
-        return _ask_tenant(request, login, requirement)
-    return answers.login_required(request, refusal)
-
-
-def _let_nobody_through(
-    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
-) -> HttpResponse | None:
-    """Answer by a look for the tenant's session, or let the visitor through, as nobody.
-
-    Whoever is logged in to this site by other means keeps that login: the tenant's would take its place. On a view with
-    tests, which that login can't satisfy, and with a login of a configuration that does not count here, it is nobody's.
-    """
-    if request.user.is_authenticated:
-        if is_tested or noted_login(request):
-            become_nobody(request)
-        return None
-    if is_session_gone(request):
-        return None
-    return silent_logins.adopt_session(request, login.configuration.name, requirement.parameters(login.configuration))
-
-
-def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse | None:
-    try:
-        test = requirement.failed_test(login)
-        if test is None and (round_trip := silent_logins.recheck_session(request, login)) is not None:
-            return round_trip
-    except LoginRequired as error:
-        return answers.login_required(request, error)
-    except TransportError as error:
-        return answers.unavailable(request, error)
-    asked_before = requirement.fingerprint and login.facts.get("asked") == requirement.fingerprint
-    if test is None:
-        if asked_before:
-            request.session[FACTS_KEY] = {**login.facts, "asked": ""}
-        return None
-    if not answers.is_navigation(request):
-        return answers.forbidden(request, test, next_url=answers.return_url(request))
-    if silent_logins.may_fetch_access_token(login, test):
-        return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
-    if asked_before or _is_circling(request, login, requirement):
-        return answers.forbidden(request, test, next_url=answers.return_url(request))
-    return _ask_tenant(request, login, requirement)
-
-
-def _is_circling(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:
-    """Tell whether logins in a row were for this already: stacked requirements can undo each other's login."""
-    return answers.is_looping(request, login) and requirement.fingerprint in login.facts.get("demands", ())
-
-
-def _ask_tenant(
-    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, purpose: str = LOGIN
-) -> HttpResponse:
-    if answers.is_prefetch(request):
-        return answers.not_now()
-    conf, next_url = login.configuration, answers.return_url(request)
-    try:
-        url = begin_login(
-            request,
-            configuration=conf.name,
-            next_url=next_url,
-            # What the login has already is asked for again, or the next page that wants that would undo this login.
-            parameters=requirement.parameters(conf, held=login.scopes),
-            forwarded=_organization_held(login),
-            requirement=requirement.fingerprint,
-            any_organization=requirement.organization is True,
-            purpose=purpose,
-        )
-    except Auth0Error as error:
-        return answers.not_begun(request, error, next_url=next_url, configuration=conf.name)
-    return answers.finish_answer(HttpResponseRedirect(url))
-
-
-def _organization_held(login: Auth0Session) -> dict[str, str]:
-    """Return the parameter that keeps the login in its organization, if any page may ask for that one."""
-    conf, found = login.configuration, login.organization
-    try:
-        check_organization_allowed(conf, login.claims, was_asked_for=not conf.allowed_organizations)
-    except Auth0Error:
-        return {}
-    return {"organization": found} if found else {}
 
 
 def _protect(

@@ -13,13 +13,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
-from .backends import MAX_PASSWORD, refusal_of
-from .words import words_for
+from django_auth0_flow.backends import MAX_PASSWORD, refusal_of
+from django_auth0_flow.pages.messages import words_for
 
 _PHONE = re.compile(r"\+[0-9]{5,15}\Z")
+
 _PHONE_FILLER = re.compile(r"[\s()./-]|\u2010|\u2011|\u2013|\u30fc")
+
 _SPACES = re.compile(r"[\s-]+")
+
 _EMAIL_ERROR = _("This does not look like an e-mail address.")
+
 _PHONE_ERROR = _("Please write the number with its country code, for example +81 90 1234 5678.")
 
 

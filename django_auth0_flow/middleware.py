@@ -11,18 +11,20 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_asy
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from . import answers, transaction_cookie
-from .access.current_login import end_if_over
-from .models import LoginSession
-from .protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
-from .session import Auth0Session
-from .short_sessions import send_cookie, settle
-from .storage.session_facts import FACTS_KEY
+from django_auth0_flow import error_responses
+from django_auth0_flow.access.current_login import end_if_over
+from django_auth0_flow.login import form_post_cookie
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
+from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.short_sessions import send_cookie, settle
 
-logger = logging.getLogger("django_auth0_flow.middleware")
+logger = logging.getLogger(__name__)
 
 #: Set by the decorators on the views they protect: the names of the configurations whose logins they take.
 MARK = "auth0_login_required"
+
 _ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired)
 
 
@@ -49,8 +51,8 @@ class Auth0Middleware:
             _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             after_response(request, login)
-        if transaction_cookie.has_news(request):
-            transaction_cookie.apply(request, response)
+        if form_post_cookie.has_news(request):
+            form_post_cookie.apply(request, response)
         return response
 
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
@@ -59,8 +61,8 @@ class Auth0Middleware:
             _mind_session_life(request, response)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
-        if transaction_cookie.has_news(request):
-            transaction_cookie.apply(request, response)
+        if form_post_cookie.has_news(request):
+            form_post_cookie.apply(request, response)
         return response
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
@@ -77,7 +79,7 @@ class Auth0Middleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what a view let out: go and log in, or come back later."""
         if isinstance(exception, _ANSWERED):
-            return answers.answer(request, exception)
+            return error_responses.answer(request, exception)
         return None
 
 

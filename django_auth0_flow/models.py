@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,18 +11,13 @@ from django.db import models, router
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from .crypto import UnsealError, seal, secrets_of, unseal
-from .db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
-from .logout_tokens import SpentLogoutToken as SpentLogoutToken  # noqa: PLC0414  # passed on: a model of this app too
-from .protocol.tokens import TokenSet
-from .session_keys import digest_session_key, seal_session_key, unseal_session_key
+from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.storage.db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
+from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
+from django_auth0_flow.storage.session_keys import digest_session_key, seal_session_key, unseal_session_key
 
 if TYPE_CHECKING:
-    from .protocol.outbound import ApiSession
-
-
-#: So many access tokens beside the first one are kept per login.
-MAX_OTHERS = 16
+    from django_auth0_flow.protocol.outbound import ApiSession
 
 Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
@@ -70,66 +62,6 @@ class Identity(models.Model):
     def key_for(issuer: str, subject: str) -> str:
         """Return the unique key of (issuer, subject)."""
         return exact_key(issuer, subject)
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What a login session keeps sealed. No token in the repr.
-
-    ``tokens``: the token set the login came with; its refresh token and its DPoP key serve all. ``claims``: those of the
-    first ID token. ``others``: access tokens for other audiences, scopes and connections, by the key of their target.
-    ``rejected_at``: when (epoch) a refresh was last begun because an API rejected the stored token.
-    """
-
-    tokens: TokenSet = field(default_factory=TokenSet)
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    others: Mapping[str, TokenSet] = field(default_factory=dict, repr=False)
-    rejected_at: float | None = None
-
-    def token_set(self, key: str) -> TokenSet:
-        """Return the token set of a target, with the login's refresh token; one without access token if there is none."""
-        if not key:
-            return self.tokens
-        first = self.tokens
-        return replace(self.others.get(key, TokenSet()), refresh_token=first.refresh_token, dpop_key=first.dpop_key)
-
-    def with_refresh_token(self, refresh_token: str | None) -> Grant:
-        """Return the grant after a rotation that brought no usable access token."""
-        return replace(self, tokens=replace(self.tokens, refresh_token=refresh_token or self.tokens.refresh_token))
-
-    def with_token_set(self, key: str, tokens: TokenSet) -> Grant:
-        """Return the grant with a target's new token set; the ones that expire first make room when there are many."""
-        if not key:
-            return replace(self, tokens=tokens)
-        kept = sorted(self.others.items(), key=lambda item: item[1].expires_at or 0)[-(MAX_OTHERS - 1) :]
-        others = {**dict(kept), key: replace(tokens, refresh_token=None, id_token=None, dpop_key=None)}
-        first = replace(self.tokens, dpop_key=tokens.dpop_key or self.tokens.dpop_key)
-        return replace(self, tokens=first, others=others).with_refresh_token(tokens.refresh_token)
-
-    def dump(self) -> bytes:
-        """Return the grant as JSON."""
-        document: dict[str, Any] = {"tokens": _dump(self.tokens), "claims": dict(self.claims)}
-        if self.others:
-            document["others"] = {key: _dump(tokens) for key, tokens in self.others.items()}
-        if self.rejected_at is not None:
-            document["rejected_at"] = self.rejected_at
-        return json.dumps(document, separators=(",", ":")).encode()
-
-    @classmethod
-    def load(cls, data: bytes) -> Grant:
-        """Return the grant in ``data``, written by ``dump``."""
-        document = json.loads(data)
-        others = {key: _load(tokens) for key, tokens in document.get("others", {}).items()}
-        return cls(_load(document["tokens"]), document["claims"], others, document.get("rejected_at"))
-
-
-def _dump(tokens: TokenSet) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(tokens).items() if value is not None}
-    return {**values, "scope": sorted(tokens.scope)}
-
-
-def _load(values: dict[str, Any]) -> TokenSet:
-    return TokenSet(**{**values, "scope": frozenset(values["scope"])})
 
 
 class LoginSessionQuerySet(_UpToDateQuerySet["LoginSession"]):
@@ -221,7 +153,7 @@ class LoginSession(models.Model):
     @property
     def api(self) -> ApiSession:
         """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
-        from .refresh import api_session_for  # the refresh layer is built on this one
+        from django_auth0_flow.tokens.source import api_session_for  # the refresh layer is built on this one
 
         return api_session_for(self)
 

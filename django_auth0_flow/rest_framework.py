@@ -20,13 +20,13 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from .backends import may_come_in
-from .bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
-from .cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
-from .flow import organization_for
-from .models import Identity
-from .requirements import Requirement, as_configurations, as_names
-from .session import Auth0Session
+from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
+from django_auth0_flow.access.requirements import Requirement, as_configurations, as_names
+from django_auth0_flow.backends import may_come_in
+from django_auth0_flow.login.begin import organization_for
+from django_auth0_flow.models import Identity
+from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
+from django_auth0_flow.session import Auth0Session
 
 _CHALLENGE = "_auth0_challenge"
 

@@ -10,7 +10,7 @@ import requests
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from .access.current_login import (
+from django_auth0_flow.access.current_login import (
     CurrentLogin,
     accepted_configurations,
     configuration_to_log_in_with,
@@ -18,13 +18,13 @@ from .access.current_login import (
     login_refusal,
     sources_of,
 )
-from .conf import Auth0Settings, get_settings
-from .exchange import DEFAULT_TARGET, Target
-from .models import LoginSession
-from .protocol.errors import Auth0Error
-from .protocol.outbound import ApiSession
-from .protocol.tokens import TokenSet
-from .refresh import StoredTokenSource
+from django_auth0_flow.conf import Auth0Settings, get_settings
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
+from django_auth0_flow.protocol.outbound import ApiSession
+from django_auth0_flow.protocol.tokens import TokenSet
+from django_auth0_flow.tokens.source import StoredTokenSource
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

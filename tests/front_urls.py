@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import View
 
+from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required
-from django_auth0_flow.requirements import MULTI_FACTOR
 from tests.views import bare, home, plain, token
 
 BOTH = ("default", "partners")

@@ -9,19 +9,19 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 
-from django_auth0_flow.admission import (
+from django_auth0_flow.conf import Auth0Settings, get_settings
+from django_auth0_flow.embedded.grants import embedded_logins
+from django_auth0_flow.login.admission import (
     FreshLogin,
     acr_values_demanded,
     attach_login,
     check_organization_allowed,
     detach_login,
-    direct_logins,
     max_age_demanded,
     parameters_demanded,
     tenants_page_needed,
     with_userinfo,
 )
-from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -163,7 +163,7 @@ class TestWithTenant:
         tenant.application.grant_types |= {"password"}
         auth0_settings(PASSWORD_REALM=True)
         for request, offline in ((None, False), (RequestFactory().post("/"), True)):
-            direct_logins("default", request).log_in_with_password("ada@example.com", "correct horse")
+            embedded_logins("default", request).log_in_with_password("ada@example.com", "correct horse")
             sent = [found for found in tenant.requests if found.path == "/oauth/token"][-1]
             assert ("offline_access" in sent.form["scope"][0].split()) is offline
             assert sent.form["audience"] == ["https://api.example.com"]
@@ -171,7 +171,7 @@ class TestWithTenant:
     def test_without_an_audience_none_is_sent(self, tenant: Tenant, auth0_settings: Any) -> None:
         tenant.application.grant_types |= {"password"}
         auth0_settings(PASSWORD_REALM=True, AUDIENCE="")
-        direct_logins("default", None).log_in_with_password("ada@example.com", "correct horse")
+        embedded_logins("default", None).log_in_with_password("ada@example.com", "correct horse")
         sent = [found for found in tenant.requests if found.path == "/oauth/token"][-1]
         assert "audience" not in sent.form
 

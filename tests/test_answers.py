@@ -149,7 +149,7 @@ class TestTenantUnreachable:
     ) -> None:
         tenant.application.rotation = False
         tenant.fault(fault, times=None, grant_type="refresh_token", **options)
-        with caplog.at_level(logging.WARNING, "django_auth0_flow.answers"):
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.error_responses"):
             page = expired.get(f"{path}?a=1", headers=NAVIGATE)
             script = expired.get(path, headers=FETCH)
         assert (page.status_code, code_shown(page)) == (502, code)
@@ -163,7 +163,7 @@ class TestTenantUnreachable:
         for answer in (page, script):
             assert "Retry-After" not in answer
             assert answer["Cache-Control"] == "private, no-store"
-        said = [record for record in caplog.records if record.name == "django_auth0_flow.answers"]
+        said = [record for record in caplog.records if record.name == "django_auth0_flow.error_responses"]
         assert [record.levelname for record in said] == ["ERROR", "ERROR"]
         assert all(record.getMessage().startswith(f"tenant_answer_unusable code={code} ") for record in said)
         assert is_logged_in(expired)
@@ -233,7 +233,7 @@ class TestNoAccessToken:
     def test_the_page_says_so_and_the_log_how_to_get_one(
         self, logged_in_client: Client, caplog: pytest.LogCaptureFixture
     ) -> None:
-        with caplog.at_level(logging.WARNING, "django_auth0_flow.answers"):
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.error_responses"):
             answers = [logged_in_client.get(self.URL, headers=NAVIGATE) for _ in range(4)]
         for answer in answers:
             assert (answer.status_code, code_shown(answer)) == (400, "audience_not_granted")

@@ -14,8 +14,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.test import Client
 from django.urls import resolve
 
+from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.testing.tenant import Tenant
 from tests import stubborn_sessions
 from tests.person import Person

@@ -14,13 +14,13 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.conf import clear_caches
-from django_auth0_flow.exchange import Target
-from django_auth0_flow.models import MAX_OTHERS, Grant, LoginSession
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, OriginNotAllowed, TransportError
+from django_auth0_flow.protocol.grant import MAX_OTHERS, Grant, Target
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.storm.harness import Site
 
 DAY = 86400
@@ -185,9 +185,9 @@ class TestAudiences:
 ASK_IN_THREADS = """
 import threading
 from django_auth0_flow.conf import clear_caches
-from django_auth0_flow.exchange import Target
+from django_auth0_flow.protocol.grant import Target
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.tokens.source import StoredTokenSource
 pk, found = LoginSession.objects.get().pk, []
 def ask(audience):
     found.append([audience, StoredTokenSource(pk).access_token(Target(audience=audience)).access_token])

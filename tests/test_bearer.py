@@ -245,13 +245,13 @@ class TestRefusals:
     ) -> None:
         options: dict[str, Any] = {} if fault == "jwks-empty" else {"endpoint": "jwks"}
         tenant.fault(fault, **options)
-        with caplog.at_level(logging.WARNING, "django_auth0_flow.bearer"):
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.access.bearer"):
             answer = get(THINGS, f"Bearer {token()}")
         code = {"html": "malformed_answer", "jwks-empty": "no_signing_keys", "huge": "answer_too_large"}[fault]
         assert (answer.status_code, answer.json()) == (502, {"error": "unusable_answer", "code": code})
         assert "Retry-After" not in answer
         assert answer["Cache-Control"] == "private, no-store"
-        [record] = [record for record in caplog.records if record.name == "django_auth0_flow.bearer"]
+        [record] = [record for record in caplog.records if record.name == "django_auth0_flow.access.bearer"]
         assert (record.levelname, record.getMessage()) == ("ERROR", f"bearer_token_unchecked code={code}")
         assert get(THINGS, f"Bearer {token()}").status_code == 200
 

@@ -19,9 +19,11 @@ from django.test import Client
 from django.urls import path
 from django.utils import timezone
 
-from django_auth0_flow import cleanup
-from django_auth0_flow.models import Grant, Identity, LoginSession, SpentLogoutToken
+from django_auth0_flow.logout import cleanup
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended
+from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing.tenant import Tenant
 from tests.servers.redis import Redis
 from tests.urls import urlpatterns as site_urls

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from django_auth0_flow import settings_problems
-from django_auth0_flow.conf import configurations, get_client, get_settings
-from django_auth0_flow.settings_problems import find_problems
+from django_auth0_flow.conf import configurations, get_client, get_settings, keys
+from django_auth0_flow.conf.problems import find_problems
 from tests.test_checks import GOOD, changed
 
 
@@ -124,9 +123,7 @@ VALUES: Any = st.one_of(
 
 
 @hypothesis_settings(max_examples=150, deadline=None)
-@given(
-    st.dictionaries(st.one_of(st.sampled_from(sorted(settings_problems.KEYS)), st.text(max_size=9)), VALUES, max_size=6)
-)
+@given(st.dictionaries(st.one_of(st.sampled_from(sorted(keys.KEYS)), st.text(max_size=9)), VALUES, max_size=6))
 def test_no_setting_whatever_breaks_the_checks(setting: dict[str, Any]) -> None:
     for found in find_problems({**GOOD, **setting}):
         assert found.id

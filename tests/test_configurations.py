@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 
-from django_auth0_flow import conf
 from django_auth0_flow.checks import check_settings
+from django_auth0_flow.conf import registry
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.person import Person
@@ -306,8 +306,8 @@ class TestSettings:
     def test_a_callable_itself_will_do(self, both: dict[str, Any], settings: Any) -> None:
         settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose_by_host}
         request = RequestFactory().get("/", headers={"host": "partners.example.com"})
-        assert conf.configuration_for(request) == "partners"
-        assert conf.configuration_names() == ["default", "partners"]
+        assert registry.configuration_for(request) == "partners"
+        assert registry.configuration_names() == ["default", "partners"]
         assert check_settings() == []
 
     @pytest.mark.parametrize(

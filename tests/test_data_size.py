@@ -21,7 +21,8 @@ PER_PERSON = 20
 FILL = """
 import hashlib, uuid
 from django.db import connection
-from django_auth0_flow.session_keys import digest_session_key, seal_session_key
+from django_auth0_flow.storage.session_keys import digest_session_key
+from django_auth0_flow.storage.session_keys import seal_session_key
 
 def session_keys(first, last):
     for n in range(first, last):
@@ -96,7 +97,8 @@ print(json.dumps([answers, seconds, plans, LoginSession.objects.count()]))
 LOOK_UP = """
 from django.contrib.auth import get_user_model
 from django.db.models import Q
-from django_auth0_flow.models import LoginSession, SpentLogoutToken
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 rows = LoginSession.objects.order_by("sid_key")
 row = rows.select_related("identity__user").first()
 user = row.identity.user
@@ -120,7 +122,7 @@ from datetime import timedelta
 from django.db import connection, connections
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
-from django_auth0_flow import cleanup
+from django_auth0_flow.logout import cleanup
 from django_auth0_flow.models import LoginSession
 
 start = uuid.UUID(int=2**127)

@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from django_auth0_flow import pending
-from django_auth0_flow.django_sessions import session_store
+from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.storage.django_sessions import session_store
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
@@ -27,7 +27,7 @@ SECRET = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture(autouse=True)
-def direct_logins(tenant: Tenant, auth0_settings: Any) -> None:
+def embedded_logins(tenant: Tenant, auth0_settings: Any) -> None:
     tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
     auth0_settings(PASSWORDLESS=["email-code"], PASSWORD_REALM=REALM)
 
@@ -123,14 +123,14 @@ def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
 ) -> None:
     """It has found the waiting login before the first submit moved it on, and claims it only afterwards."""
     visitor, code = form(tenant)
-    claim, answered, late = pending.claim, threading.Event(), threading.local()
+    claim, answered, late = waiting_logins.claim, threading.Event(), threading.local()
 
     def claim_late(*arguments: Any, **options: Any) -> bool:
         if getattr(late, "yes", False):
             assert answered.wait(10)
         return claim(*arguments, **options)
 
-    monkeypatch.setattr(pending, "claim", claim_late)
+    monkeypatch.setattr(waiting_logins, "claim", claim_late)
     path, data = visitor.filled("code", code=code)
     browsers = [visitor.twin(), visitor.twin()]
     tenant.clear_log()
@@ -163,9 +163,9 @@ def test_W3_whoever_knew_the_old_cookie_gets_nothing_of_the_session_that_goes_on
     assert visitor.client.session.session_key != before
     assert visitor.client.session["basket"] == ["apples"]
     left = type(session)(before)
-    assert left.keys() - {"_session_expiry"} == {pending.SESSION_KEY}
-    assert [entry["kind"] for entry in left[pending.SESSION_KEY].values()] == ["moved"]
-    assert left.get_expiry_age() <= pending.SHARE_SECONDS
+    assert left.keys() - {"_session_expiry"} == {waiting_logins.SESSION_KEY}
+    assert [entry["kind"] for entry in left[waiting_logins.SESSION_KEY].values()] == ["moved"]
+    assert left.get_expiry_age() <= waiting_logins.SHARE_SECONDS
 
 
 def test_who_knows_the_old_cookie_can_not_guess_the_code_of_a_login_that_went_on(tenant: Tenant) -> None:
@@ -183,14 +183,14 @@ def test_a_second_submit_that_looks_while_the_first_moves_on_follows_it(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor, code = form_that_leads_to_a_second_factor(tenant)
-    add, looks = pending.add, threading.Event()
+    add, looks = waiting_logins.add, threading.Event()
 
     def add_slowly(request: Any, kind: str, *arguments: Any, **options: Any) -> Any:
         if kind == "mfa":
             looks.wait(0.5)  # nothing sets it: several looks of the other submit
         return add(request, kind, *arguments, **options)
 
-    monkeypatch.setattr(pending, "add", add_slowly)
+    monkeypatch.setattr(waiting_logins, "add", add_slowly)
     browsers, answers = send_twice(visitor, code)
     assert [answer.status_code for answer in answers] == [302, 302]
     assert answers[0]["Location"] == answers[1]["Location"]
@@ -202,11 +202,11 @@ def test_a_claim_that_is_refused_writes_nothing(tenant: Tenant, rf: RequestFacto
     visitor, _ = code_form(tenant)
     key, request = visitor.client.session.session_key, rf.get("/")
     request.session = type(visitor.client.session)(key)
-    waiting = pending.find(request, query_of(visitor.path)["login"], "code")
+    waiting = waiting_logins.find(request, query_of(visitor.path)["login"], "code")
     assert waiting is not None
-    assert pending.claim(request, waiting, "1")
+    assert waiting_logins.claim(request, waiting, "1")
     with CaptureQueriesContext(connection) as queries:
-        assert not pending.claim(request, waiting, "1")
+        assert not waiting_logins.claim(request, waiting, "1")
     assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
 
 
@@ -217,13 +217,15 @@ def test_W3_a_login_that_ended_meanwhile_does_not_come_back_with_the_second_fact
 ) -> None:
     """Its owner logged out in another tab while the tenant looked at the first factor; others keep what they had."""
     session = session_store()()
-    session.update({"basket": ["apples"], pending.SESSION_KEY: {origin: {}}, **({USER_KEY: "1"} if logged_in else {})})
+    session.update(
+        {"basket": ["apples"], waiting_logins.SESSION_KEY: {origin: {}}, **({USER_KEY: "1"} if logged_in else {})}
+    )
     session.create()
     request = RequestFactory().post("/")
     request.session = session_store()(session.session_key)
     assert request.session["basket"]
     session.flush()
-    pending.move_on(request, "mfa", "default", {}, next_url="", origin=origin, proof="123456")
+    waiting_logins.move_on(request, "mfa", "default", {}, next_url="", origin=origin, proof="123456")
     assert request.session.session_key
     assert USER_KEY not in request.session
     assert ("basket" in request.session) is not logged_in

@@ -14,15 +14,15 @@ from django.core.cache import cache, caches
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
-from django_auth0_flow import transactions
 from django_auth0_flow.conf import get_client
-from django_auth0_flow.exchange import Target
-from django_auth0_flow.models import Grant, LoginSession
-from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.login import transactions
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
+from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.grant import Grant, Target
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.visitor import Visitor
 from tests.walk import (
     assert_nothing_stored,

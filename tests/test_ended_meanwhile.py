@@ -14,7 +14,8 @@ from django.db.models.signals import pre_save
 from django.test import Client
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.models import LoginSession, SpentLogoutToken
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing.tenant import Tenant
 from tests.visitor import Visitor
 from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, query_of, start, walk

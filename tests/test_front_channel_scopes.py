@@ -10,7 +10,7 @@ import pytest
 
 from django_auth0_flow.conf import get_client
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol import front_channel
+from django_auth0_flow.protocol import redeem as redemption
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant, User
@@ -197,7 +197,7 @@ class TestVouchedFor:
     def vouched(tenant: Tenant, token: str, **options: Any) -> TokenSet:
         values = {"subject": tenant.user.sub, "audience": tenant.api.identifier, **options}
         tokens = TokenSet(access_token=token, expires_at=tenant.clock.now() + 7200, scope=frozenset())
-        return front_channel.vouched_for(get_client(), tokens, **values)
+        return redemption.vouched_for(get_client(), tokens, **values)
 
     @pytest.fixture(autouse=True)
     def _configure(self, auth0_settings: Configure) -> None:
@@ -253,7 +253,7 @@ class TestVouchedFor:
     def test_X2_one_that_was_fetched_without_a_known_audience_is_taken_without_scopes(self, tenant: Tenant) -> None:
         """A tenant may have a default API: such a JWT is its user's, and says nothing about this site's."""
         tokens = TokenSet(access_token=tenant.make_access_token(), expires_at=tenant.clock.now() + 60)
-        found = front_channel.check_access_token(get_client(), tokens, subject=tenant.user.sub, audience="")
+        found = redemption.check_access_token(get_client(), tokens, subject=tenant.user.sub, audience="")
         assert found == tokens
 
     def test_X2_keys_out_of_reach_are_no_answer(self, tenant: Tenant) -> None:

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User as DjangoUser
 from django.test import Client
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.users.mapping import ClaimsMapper
 from tests.walk import (
     walk,
 )

@@ -16,10 +16,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.identity_import import apply_plan, build_plan
-from django_auth0_flow.identity_sources import Found
 from django_auth0_flow.models import Identity
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.users.import_sources import Found
+from django_auth0_flow.users.importing import apply_plan, build_plan
 from tests.walk import walk
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from django_auth0_flow import pending
+from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.direct import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
@@ -81,7 +81,10 @@ def test_a_code_of_the_authenticator_app_logs_in_and_leads_to_next(tenant: Tenan
     assert visitor.text == row.grant.tokens.access_token
     assert row.grant.tokens.refresh_token
     assert grants(tenant, MFA_OTP) == 1
-    assert pending.SESSION_KEY not in session_of(visitor.client) or not session_of(visitor.client)[pending.SESSION_KEY]
+    assert (
+        waiting_logins.SESSION_KEY not in session_of(visitor.client)
+        or not session_of(visitor.client)[waiting_logins.SESSION_KEY]
+    )
 
 
 @pytest.mark.parametrize("page", ["/accounts/login/", "/admin/login/", "/telling-admin/login/"])

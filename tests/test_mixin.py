@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import path
 from django.views.generic import View
 
+from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin
-from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.testing.tenant import Tenant
 from tests import urls
 from tests.person import Person

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 import pytest
 from django.http import HttpRequest
 
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.testing.tenant import Organization, Tenant
 from tests.person import Person
 from tests.walk import FETCH, LOGIN, assert_nothing_stored, code_shown

@@ -15,10 +15,10 @@ from django.test import Client, RequestFactory, override_settings
 from django.utils import translation
 
 import django_auth0_flow
-from django_auth0_flow import words
 from django_auth0_flow.forms import CodeForm, EnrolForm, PasswordForm, PasswordlessForm
+from django_auth0_flow.pages import messages
+from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.testing.tenant import Tenant
-from django_auth0_flow.words import words_for
 from tests.programs import require, require_module
 
 PACKAGE = Path(django_auth0_flow.__file__).parent
@@ -293,7 +293,7 @@ class TestWords:
     def test_token_checks_share_a_sentence(self) -> None:
         assert words_for("token_iss") == words_for("token_nonce") == words_for("signing_key_not_found")
 
-    @pytest.mark.parametrize("code", words._WORDS)
+    @pytest.mark.parametrize("code", messages._WORDS)
     def test_every_sentence_is_translated(self, code: str) -> None:
         english = words_for(code)
         with translation.override("ja"):

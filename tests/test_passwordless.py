@@ -12,9 +12,9 @@ import pytest
 import requests
 from django.test import Client
 
-from django_auth0_flow import pending
+from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
@@ -314,7 +314,7 @@ def test_a_login_that_waited_for_too_long_starts_again_with_its_next(tenant: Ten
     visitor = Visitor()
     ask(visitor)
     path, data = visitor.filled("code", code=str(tenant.last_message().code))
-    tenant.clock.advance(pending.MAX_AGE["code"] + 1)
+    tenant.clock.advance(waiting_logins.MAX_AGE["code"] + 1)
     answer = visitor.client.post(path, data)
     assert answer.context["code"] == "login_expired"
     assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"
@@ -500,10 +500,10 @@ def test_two_tabs_each_with_their_own_address(tenant: Tenant) -> None:
 
 def test_logins_that_wait_are_bounded_and_sealed(tenant: Tenant) -> None:
     visitor = Visitor()
-    for number in range(pending.MAX_PENDING + 4):
+    for number in range(waiting_logins.MAX_PENDING + 4):
         ask(visitor, address=f"user{number}@example.com")
-    stored = visitor.client.session[pending.SESSION_KEY]
-    assert len(stored) == pending.MAX_PENDING
+    stored = visitor.client.session[waiting_logins.SESSION_KEY]
+    assert len(stored) == waiting_logins.MAX_PENDING
     assert "example.com" not in repr(stored)
     visitor.submit("code", code=str(tenant.last_message().code))
     assert visitor.path == "/plain/"
@@ -514,8 +514,8 @@ def test_a_waiting_login_that_was_changed_or_sealed_by_others_is_none(tenant: Te
     ask(visitor)
     path = visitor.path
     session = visitor.client.session
-    ((key, entry),) = session[pending.SESSION_KEY].items()
-    session[pending.SESSION_KEY] = {key: {**entry, "kind": "mfa"}}
+    ((key, entry),) = session[waiting_logins.SESSION_KEY].items()
+    session[waiting_logins.SESSION_KEY] = {key: {**entry, "kind": "mfa"}}
     session.save()
     assert visitor.client.get(path).context["code"] == "login_expired"
     assert visitor.client.get(path.replace("/passwordless/code/", "/mfa/")).context["code"] == "login_expired"

@@ -13,8 +13,8 @@ from django.template import Context, RequestContext, Template
 from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
-from django_auth0_flow import settings_problems, signals
-from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow import signals
+from django_auth0_flow.conf import Auth0Settings, keys
 from django_auth0_flow.testing.tenant import Tenant
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,7 +24,7 @@ DOCUMENTED = {key for row in TABLE.splitlines() for key in re.findall(r"`([A-Z0-
 
 
 def test_settings_table_has_every_key_and_no_other() -> None:
-    assert set(settings_problems.KEYS) == DOCUMENTED
+    assert set(keys.KEYS) == DOCUMENTED
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE.splitlines() if re.match(r"\| `[A-Z_]+` \|", row)])

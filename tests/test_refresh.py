@@ -17,14 +17,15 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_auth0_flow import single_flight
 from django_auth0_flow.conf import get_client
-from django_auth0_flow.exchange import network_seconds
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens import single_flight
+from django_auth0_flow.tokens.fetch import network_seconds
+from django_auth0_flow.tokens.source import StoredTokenSource
 
 DAY = 86400
 

@@ -26,8 +26,8 @@ from django.test import Client
 from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import TransportError
-from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 from tests.storm.harness import ROOT, Site
@@ -39,10 +39,10 @@ LOGIN = (302, "/auth0/login/?next=%2Ftoken%2F")
 
 _FETCH = """
 import os
-from django_auth0_flow import exchange
+from django_auth0_flow.tokens import fetch
 from django_auth0_flow.conf import get_client
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.tokens.source import StoredTokenSource
 client, row = get_client(), LoginSession.objects.get()
 refresh = client.refresh
 """
@@ -69,7 +69,8 @@ print(json.dumps([response.status_code, response.get("Location", ""), time.monot
 EXPIRES_WITHIN_THE_MARGIN = """
 import time
 from dataclasses import replace
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.models import LoginSession
 row = LoginSession.objects.get()
 lived = replace(row.grant.tokens, obtained_at=time.time() - 80000, expires_at=time.time() + 600)
 row.grant = Grant(lived, row.grant.claims)
@@ -297,7 +298,7 @@ print(browser.get("/token/").status_code, len(failures))
                 """
 from django.contrib.auth.models import User
 from django.db import transaction
-from django_auth0_flow.connection_pool import give_back_connection
+from django_auth0_flow.tokens.connection_pool import give_back_connection
 transaction.set_autocommit(False)
 User.objects.create_user("ada")
 give_back_connection("default")

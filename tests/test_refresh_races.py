@@ -20,12 +20,12 @@ from django.test import AsyncClient, Client
 from django.urls import path
 
 from django_auth0_flow.conf import get_client
-from django_auth0_flow.exchange import Target
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.protocol.grant import Target
 from django_auth0_flow.signals import tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.urls import urlpatterns as site_urls
 from tests.views import Request
 from tests.walk import LOGOUT, is_logged_in

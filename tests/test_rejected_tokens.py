@@ -14,12 +14,12 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import Client, RequestFactory
 
-from django_auth0_flow.exchange import Target
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.protocol.grant import Grant, Target
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.picky_api import PickyApi, picky_api
 from tests.storm.harness import Site
 
@@ -300,7 +300,7 @@ REJECTED_IN_THREADS = """
 import threading
 from django.db import connections
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.refresh import StoredTokenSource
+from django_auth0_flow.tokens.source import StoredTokenSource
 pk, found = LoginSession.objects.get().pk, []
 def ask():
     try:

@@ -17,9 +17,9 @@ from django.db.models.signals import ModelSignal, m2m_changed, pre_save
 from django.test import Client
 
 from django_auth0_flow.backends import Auth0Backend
-from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.users.mapping import ClaimsMapper
 from tests.walk import SITE, code_shown, come_back, is_logged_in, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]

@@ -11,8 +11,8 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 
-from django_auth0_flow.crypto import UnsealError, seal, unseal
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.storage.sealing import UnsealError, seal, unseal
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import LOGIN, LOGOUT, SLOW, come_back, query_of, session_of, start, walk
 

@@ -21,9 +21,9 @@ from django.db.models.functions import Length
 from django.test import Client
 from django.test.utils import register_lookup
 
-from django_auth0_flow import cleanup
+from django_auth0_flow.logout import cleanup
+from django_auth0_flow.logout.sessions import end_rows
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.single_logout import end_rows
 from django_auth0_flow.testing.tenant import Tenant
 from tests.storm.harness import Site
 

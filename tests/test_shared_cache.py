@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from django_auth0_flow.conf import clear_caches, get_client
+from django_auth0_flow.conf.shared_cache import ForgivingCache, add_once
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.issuer import CACHE_SECONDS
-from django_auth0_flow.shared_cache import ForgivingCache, add_once
 from django_auth0_flow.testing.tenant import Tenant
 
 DOCUMENTS = ("/.well-known/openid-configuration", "/.well-known/jwks.json")

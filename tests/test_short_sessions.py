@@ -16,9 +16,10 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
-from django_auth0_flow import pending, transactions
-from django_auth0_flow.protocol.direct import PASSWORDLESS_OTP
-from django_auth0_flow.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
+from django_auth0_flow.embedded import waiting as waiting_logins
+from django_auth0_flow.login import transactions
+from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.storage.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.person import Person
 from tests.test_passwordless import ask
@@ -53,7 +54,7 @@ def cookie_life(answer: Any) -> object:
 
 
 def test_X21_it_outlives_every_login_that_waits() -> None:
-    assert max(transactions.MAX_AGE, *pending.MAX_AGE.values()) < SHORT_LIFE
+    assert max(transactions.MAX_AGE, *waiting_logins.MAX_AGE.values()) < SHORT_LIFE
 
 
 class TestUnderWay:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 
-from django_auth0_flow import silent
+from django_auth0_flow.access.requirements import MULTI_FACTOR
+from django_auth0_flow.login import silent
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.testing.tenant import Tenant, User
 from tests.person import Person
 from tests.walk import FETCH, code_shown, is_logged_in, session_of
@@ -372,7 +372,7 @@ class TestRecheck:
     def test_one_that_failed_is_logged(self, visitor: Person, tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
         tenant.clock.advance(HOUR)
         tenant.fault("authorize-error", error="server_error")
-        with caplog.at_level("WARNING", "django_auth0_flow.silent"):
+        with caplog.at_level("WARNING", "django_auth0_flow.login.silent"):
             visitor.visit("/watched/")
         assert [record.getMessage() for record in caplog.records] == ["recheck_failed code=server_error"]
 

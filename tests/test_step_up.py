@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 
-from django_auth0_flow.models import Grant, LoginSession
-from django_auth0_flow.requirements import MULTI_FACTOR, Requirement
+from django_auth0_flow.access.requirements import MULTI_FACTOR, Requirement
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.testing.tenant import Authenticator, Tenant
 from tests.person import Person
 from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in, with_query

@@ -13,8 +13,8 @@ import pytest
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.steps import Network, Step, Steps, Wait, arun, run
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.sync_async import Network, Step, Steps, Wait, arun, run
 
 DAY = 86400
 #: Seconds of really blocking a thread: what is tested is that the event loop runs on meanwhile.

@@ -13,7 +13,8 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from django.utils import translation
 
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.templatetags.auth0 import UserInfo, auth0_user
 

@@ -286,8 +286,8 @@ class TestFakeApi:
     def test_several_audiences(self, client: Client, api: FakeApi) -> None:
         row = auth0_login(client)
         api.on("GET", "https://other.example.com/x", text="other")
-        from django_auth0_flow.exchange import Target
-        from django_auth0_flow.refresh import StoredTokenSource
+        from django_auth0_flow.protocol.grant import Target
+        from django_auth0_flow.tokens.source import StoredTokenSource
 
         target = Target(audience="https://other.example.com")
         session = StoredTokenSource(row.pk).api_session(["https://other.example.com"], target)

@@ -11,8 +11,10 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from django_auth0_flow import transactions
-from django_auth0_flow.transactions import Transaction, change_session
+from django_auth0_flow.login import transactions
+from django_auth0_flow.login.transactions import Transaction
+from django_auth0_flow.storage import session_store
+from django_auth0_flow.storage.session_store import change_session
 
 pytestmark = pytest.mark.django_db
 NAME = transactions.SESSION_KEY
@@ -102,9 +104,9 @@ def test_what_another_version_stored_is_no_login() -> None:
     session.save()
     request = RequestFactory().get("/")
     request.session = session
-    assert transactions._stored(session, NAME) == {"a": {"unknown": 1}}
+    assert session_store._stored(session, NAME) == {"a": {"unknown": 1}}
     session[NAME] = ["no", "dict"]
-    assert transactions._stored(session, NAME) == {}
+    assert session_store._stored(session, NAME) == {}
     assert transactions.take(request, "made-up") is None
 
 

@@ -13,9 +13,9 @@ from django.test import Client
 
 from django_auth0_flow.backends import Auth0Backend
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.mapping import ClaimsMapper, clean_value
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.users.mapping import ClaimsMapper, clean_value
 from tests.walk import SITE, assert_nothing_stored, code_shown, come_back, is_logged_in, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]

@@ -13,9 +13,9 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
+from django_auth0_flow.login.transactions import SESSION_KEY as PENDING
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from django_auth0_flow.transactions import SESSION_KEY as PENDING
 from tests.walk import (
     FETCH,
     LOGIN,

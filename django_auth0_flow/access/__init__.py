@@ -1,1 +1,1 @@
-"""Who may see this: who is logged in, decided in one place."""
+"""Who may see this: who is logged in, what a view demands of the login, what an access token grants."""

@@ -29,11 +29,13 @@ from django_auth0_flow.conf import (
 )
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired
-from django_auth0_flow.refresh import StoredTokenSource
 from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
+from django_auth0_flow.tokens.source import StoredTokenSource
 
 _SOURCES = "_auth0_sources"
+
 _ENDED = "_auth0_ended"
+
 _SESSION_GONE = "_auth0_session_gone"
 
 

@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from django.urls import NoReverseMatch
 
 from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.pages.urls import url_of
 from django_auth0_flow.protocol.issuer import is_loopback_host
-from django_auth0_flow.site_urls import url_of
 
 _HOW = "Set AUTH0['BASE_URL'], or say --base-url https://www.example.com"
 

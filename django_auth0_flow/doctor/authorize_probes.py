@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-from django_auth0_flow import transactions
+from django_auth0_flow.doctor.browser_answers import BrowserAnswer, read_answer
+from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.findings import Finding, finding
+from django_auth0_flow.doctor.refusals import find_mistake
+from django_auth0_flow.login import transactions
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, kinds_of
 from django_auth0_flow.protocol.errors import OAuthError
 from django_auth0_flow.protocol.issuer import is_loopback_host
-
-from .browser_answers import BrowserAnswer, read_answer
-from .findings import Finding, finding
-from .refusals import find_mistake
-from .subject import Subject
 
 #: What to leave out to see what else is wrong.
 _WITHOUT = {
@@ -24,10 +23,13 @@ _WITHOUT = {
     "SM28": ("organization",),
     "SM62": ("screen_hint",),
 }
+
 #: How ``prompt=none`` is answered where nobody is logged in, or a page is due.
 _SILENT_ANSWERS = ("login_required", "consent_required", "interaction_required", "account_selection_required")
+
 #: Mistakes after which every further request of the client would be refused alike.
 CREDENTIALS_REFUSED = ("SM13", "SM71")
+
 _STATE = "auth0-doctor"
 
 

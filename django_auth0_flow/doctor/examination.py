@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django_auth0_flow.conf import Auth0Settings
-from django_auth0_flow.protocol.errors import TransportError
-
-from .authorize_probes import probe_authorize, probe_silent
-from .catalogue import ERROR, WARNING
-from .findings import Finding, Report, Untested, finding
-from .logout_probe import probe_logout
-from .metadata_probes import (
+from django_auth0_flow.doctor.authorize_probes import probe_authorize, probe_silent
+from django_auth0_flow.doctor.catalogue import ERROR, WARNING
+from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.findings import Finding, Report, Untested, finding
+from django_auth0_flow.doctor.logout_probe import probe_logout
+from django_auth0_flow.doctor.metadata_probes import (
     probe_clock,
     probe_discovery,
     probe_endpoints,
     probe_keys,
     unreachable,
 )
-from .subject import Subject
-from .token_probes import (
+from django_auth0_flow.doctor.token_probes import (
     needs_code,
     needs_mfa,
     needs_one_time_code,
@@ -34,6 +32,7 @@ from .token_probes import (
     probe_passwordless,
     probe_refresh,
 )
+from django_auth0_flow.protocol.errors import TransportError
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ STEPS = (
     Step("logout", probe_logout, needs=("tenant", "client")),
     Step("rate limits", probe_limits),
 )
+
 #: Findings that mean that a test did not get through to the tenant.
 _NO_ANSWER = frozenset(["D01", "D02", "D03", "D07", "D99"])
 

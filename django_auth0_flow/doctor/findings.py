@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-from .catalogue import ERROR, MISTAKES
+from django_auth0_flow.doctor.catalogue import ERROR, MISTAKES
 
 
 @dataclass(frozen=True)

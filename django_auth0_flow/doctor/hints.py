@@ -11,6 +11,7 @@ from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.protocol.issuer import is_loopback_host
 
 _APP = "Applications > Applications > (app)"
+
 _API = "Applications > APIs > (API)"
 
 

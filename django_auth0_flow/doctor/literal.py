@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-from .refusals import telling_part
+from django_auth0_flow.doctor.refusals import telling_part
 
 MAX_LENGTH = 240
+
 _HIDDEN = "[hidden]"
+
 #: What looks like a token, a code or a key, whoever it belongs to: longer than the words of any language.
 _TOKEN = re.compile(r"ey[A-Za-z0-9_-]{15,}(?:\.[A-Za-z0-9_-]*)*|[A-Za-z0-9_-]{40,}")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .browser_answers import read_answer
-from .findings import Finding, finding
-from .refusals import find_mistake
-from .subject import Subject
+from django_auth0_flow.doctor.browser_answers import read_answer
+from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.findings import Finding, finding
+from django_auth0_flow.doctor.refusals import find_mistake
 
 
 def probe_logout(subject: Subject) -> Iterator[Finding]:

@@ -9,11 +9,10 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
+from django_auth0_flow.doctor.catalogue import ERROR, WARNING
+from django_auth0_flow.doctor.examined import Exchange, Subject
+from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
-
-from .catalogue import ERROR, WARNING
-from .findings import Finding, finding
-from .subject import Exchange, Subject
 
 #: Seconds that a clock may be off before it is worth a word: what Auth0 allows in a signed assertion.
 CLOCK_TOLERANCE = 10

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .catalogue import WARNING
-from .findings import Finding, Report
+from django_auth0_flow.doctor.catalogue import WARNING
+from django_auth0_flow.doctor.findings import Finding, Report
 
 #: Raised when a member of the JSON output changes its meaning or goes away; new ones may come at any time.
 SCHEMA_VERSION = 1
+
 _WIDTH = 110
 
 Paint = Callable[[str], str]

@@ -7,23 +7,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
+from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.findings import Finding, finding
+from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.protocol.authorization import kinds_of
-from django_auth0_flow.protocol.direct import DirectLogins
+from django_auth0_flow.protocol.embedded import EmbeddedLogins
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 
-from .authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
-from .findings import Finding, finding
-from .refusals import find_mistake
-from .subject import Subject
-
 #: In the place of codes and tokens, so that the tenant's log tells whose doing it is.
 NOBODYS = "auth0-doctor"
+
 #: The connection that each kind of ``PASSWORDLESS`` uses.
 _CONNECTIONS = {"email-code": "email", "email-link": "email", "sms": "sms"}
-
-
-# -- what the settings need ------------------------------------------------------------------------------------------------
 
 
 def needs_code(conf: Auth0Settings) -> bool:
@@ -48,9 +45,6 @@ def needs_passwordless(conf: Auth0Settings) -> bool:
 
 def needs_mfa(conf: Auth0Settings) -> bool:
     return needs_password(conf) or needs_one_time_code(conf)
-
-
-# -- the probes ------------------------------------------------------------------------------------------------------------
 
 
 def probe_code(subject: Subject) -> Iterator[Finding]:
@@ -100,9 +94,9 @@ def probe_passwordless(subject: Subject) -> Iterator[Finding]:
                 yield finding(mistake, "passwordless", _literal(subject, error), detail=detail)
 
 
-def _logins(subject: Subject) -> DirectLogins:
+def _logins(subject: Subject) -> EmbeddedLogins:
     audience = {"audience": subject.conf.audience} if subject.conf.audience else {}
-    return DirectLogins(subject.client, scope="openid", parameters=audience)
+    return EmbeddedLogins(subject.client, scope="openid", parameters=audience)
 
 
 def _nobody() -> str:

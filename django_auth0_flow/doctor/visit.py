@@ -11,14 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_auth0_flow import checks
 from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
-
-from .addresses import NoAddress, find_addresses
-from .catalogue import ERROR, WARNING
-from .examination import examine
-from .findings import Finding, Report, Untested
-from .hints import hints_for
-from .literal import Literal
-from .subject import RecordingHttp, Subject
+from django_auth0_flow.doctor.addresses import NoAddress, find_addresses
+from django_auth0_flow.doctor.catalogue import ERROR, WARNING
+from django_auth0_flow.doctor.examination import examine
+from django_auth0_flow.doctor.examined import RecordingHttp, Subject
+from django_auth0_flow.doctor.findings import Finding, Report, Untested
+from django_auth0_flow.doctor.hints import hints_for
+from django_auth0_flow.doctor.literal import Literal
 
 
 def examine_settings() -> list[Finding]:

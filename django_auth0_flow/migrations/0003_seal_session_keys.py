@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import migrations, models
 
-from django_auth0_flow.session_keys import digest_session_key, seal_session_key, unseal_session_key
+from django_auth0_flow.storage.session_keys import digest_session_key, seal_session_key, unseal_session_key
 
 BATCH = 500
 

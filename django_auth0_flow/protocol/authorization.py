@@ -9,22 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from .dpop import DPoPKey
-from .errors import AuthorizationError, CallbackError
+from django_auth0_flow.protocol.dpop import DPoPKey
+from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
 #: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
 RESERVED_PARAMETERS = frozenset(
     "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request"
     " request_uri dpop_jkt".split()
 )
+
 MAX_PARAMETER_LENGTH = 4096
+
 #: Tokens in a response may be longer.
 _MAX_TOKEN_LENGTH = 64 * 1024
+
 #: The response types that log a person in. ``token`` alone does not: it only fetches an access token for a login.
 RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
+
 _RESPONSE_PARAMETERS = frozenset(
     "code state iss error error_description error_uri id_token access_token token_type expires_in scope".split()
 )
+
 _TOKEN_ANSWER = ("access_token", "token_type", "expires_in", "scope")
 
 

@@ -7,18 +7,27 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from .authenticated import AuthenticatedHttp
-from .authorization import AuthorizationRequest, with_query
-from .client_auth import ClientAuth
-from .dpop import asks_for_nonce
-from .errors import Auth0Error, SigningKeyNotFound, TokenRequestError, TokenValidationError, TransportError
-from .http import Http, HttpAnswer, parse_oauth_answer
-from .issuer import Issuer
-from .request_object import sign_request
-from .signing_keys import KeyRing
-from .token_requests import TokenRequests
-from .tokens import TokenSet, merge_refreshed
-from .validation import JoseKeys, validate_access_token, validate_id_token, validate_logout_token
+from django_auth0_flow.protocol.authorization import AuthorizationRequest, with_query
+from django_auth0_flow.protocol.client_auth import ClientAuth
+from django_auth0_flow.protocol.dpop import asks_for_nonce
+from django_auth0_flow.protocol.errors import (
+    Auth0Error,
+    SigningKeyNotFound,
+    TokenRequestError,
+    TokenValidationError,
+    TransportError,
+)
+from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
+from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.signing_keys import KeyRing, sign_request
+from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp, TokenRequests
+from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed
+from django_auth0_flow.protocol.validation import (
+    JoseKeys,
+    validate_access_token,
+    validate_id_token,
+    validate_logout_token,
+)
 
 #: ID token claims that a clock gone wrong makes fail.
 _WEATHER = ("exp", "iat", "nbf")

@@ -11,12 +11,13 @@ import secrets
 from collections.abc import Callable, MutableMapping
 from urllib.parse import quote
 
-from .signing_keys import KeyRing
+from django_auth0_flow.protocol.signing_keys import KeyRing
 
 #: (form, issuer) -> headers
 ClientAuth = Callable[[MutableMapping[str, str], str], dict[str, str]]
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
 #: Seconds that a client assertion is good. Auth0 advises a minute at most.
 ASSERTION_LIFETIME = 60
 

@@ -25,16 +25,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from .errors import TokenValidationError
-from .strict_json import parse_json_object
+from django_auth0_flow.protocol.errors import TokenValidationError
+from django_auth0_flow.protocol.strict_json import parse_json_object
 
 ALGORITHM = "ES256"
+
 #: Seconds that a proof may be old, or ahead of this clock. What Auth0's own API libraries use.
 MAX_PROOF_AGE, MAX_PROOF_SKEW = 300, 30
+
 _MAX_PROOF_LENGTH = 8192
+
 _MAX_ORIGINS = 64
+
 _PROOF = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})\Z")
+
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}\Z")
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 

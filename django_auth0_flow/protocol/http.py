@@ -12,11 +12,12 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
-from .deadline import DeadlineAdapter, http_deadline, remaining_time
-from .errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
-from .strict_json import parse_json_array, parse_json_object
+from django_auth0_flow.protocol.adapters import DeadlineAdapter, http_deadline, remaining_time
+from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
+from django_auth0_flow.protocol.strict_json import parse_json_array, parse_json_object
 
 MAX_BODY = 1024 * 1024
+
 _RETRY_AFTER = re.compile(r"[0-9]{1,6}\Z")
 
 RequestAuth = Callable[[requests.PreparedRequest], requests.PreparedRequest]

@@ -14,15 +14,17 @@ from urllib.parse import urlsplit
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWTError
 
-from .errors import SigningKeyNotFound, TransportError
-from .http import Http, HttpAnswer, rate_limited
+from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
+from django_auth0_flow.protocol.http import Http, HttpAnswer, rate_limited
 
-logger = logging.getLogger("django_auth0_flow.issuer")
+logger = logging.getLogger(__name__)
 
 #: Seconds that metadata and keys are used without asking again. Auth0 advises at least 5 to 10 minutes.
 CACHE_SECONDS = 600
+
 #: Seconds between two refetches caused by an unknown ``kid``, however many tokens name one.
 REFETCH_COOL_DOWN = 30
+
 #: A fetch that failed is repeated by the next caller after this many seconds at the earliest, if old data is at hand.
 RETRY_SECONDS = 15
 

@@ -9,11 +9,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from .dpop import Prover, asks_for_nonce
-from .errors import NoAccessToken, OriginNotAllowed
-from .issuer import is_acceptable_endpoint
-from .tls import SharedTlsAdapter
-from .tokens import TokenSource
+from django_auth0_flow.protocol.adapters import SharedTlsAdapter
+from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
+from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
+from django_auth0_flow.protocol.issuer import is_acceptable_endpoint
+from django_auth0_flow.protocol.tokens import TokenSource
 
 
 def origin_of(url: str) -> str:

@@ -1,10 +1,8 @@
-"""The client's own private keys: they sign client assertions and request objects, and are replaced without a break.
-
-Auth0: Application Credentials (at most two RSA keys per application, 2048 to 4096 bits).
-"""
+"""The client's own signing keys, and what it signs with them."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +15,33 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+#: Seconds that a request object is good: the browser takes it to the tenant at once, or a slow phone a little later.
+LIFETIME = 300
+
+#: Parameters that are numbers in JSON. RFC 9101 §4.
+_NUMBERS = ("max_age",)
+
+
+def sign_request(parameters: Mapping[str, str], *, client_id: str, issuer: str, key: SigningKey, now: float) -> str:
+    """Return the request object that holds ``parameters``. Auth0: Authorization Code Flow with JAR."""
+    values: dict[str, object] = {
+        name: int(value) if name in _NUMBERS and value.isascii() and value.isdigit() else value
+        for name, value in parameters.items()
+    }
+    claims = {
+        **values,
+        "iss": client_id,
+        "aud": issuer,
+        "client_id": client_id,
+        "iat": int(now),
+        "exp": int(now) + LIFETIME,
+        "jti": secrets.token_urlsafe(24),
+    }
+    return key.sign(claims, typ="oauth-authz-req+jwt")
+
+
 ALGORITHMS = ("RS256", "RS384", "PS256")
+
 #: Seconds that another key signs after the tenant refused the newest.
 FALL_BACK_SECONDS = 600
 

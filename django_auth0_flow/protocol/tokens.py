@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from .errors import TransportError
+from django_auth0_flow.protocol.errors import TransportError
 
 #: Seconds assumed when a token response says nothing usable about the access token's life. RFC 6749 §5.1.
 ASSUMED_LIFE = 300

@@ -22,31 +22,41 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt import PyJWK
 
-from .errors import SigningKeyNotFound, TokenExpired, TokenValidationError
-from .issuer import Issuer
-from .strict_json import is_storable_text, parse_json_object
+from django_auth0_flow.protocol.errors import SigningKeyNotFound, TokenExpired, TokenValidationError
+from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_object
 
 #: Every algorithm this package ever accepts. HS256 only with the client secret and only where configured.
 ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
+
 MAX_TOKEN_LENGTH = 256 * 1024
+
 #: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
 #: What ID tokens and logout tokens have and access tokens don't.
 _NOT_IN_ACCESS_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash", "events"})
+
 #: One of these is in every access token of Auth0 and of the other providers, and in no ID token of Auth0: the client it
 #: was issued to (RFC 9068 §2.2, and other names for it), or what it allows.
 _ABOUT_ACCESS = frozenset({"azp", "client_id", "cid", "appid", "gty", "scope", "scp", "permissions", "roles"})
+
 #: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+
 #: base64url to base64; whatever else becomes a character that strict decoding refuses, and so does an impossible length.
 _TO_BASE64 = bytes(
     {ord("-"): ord("+"), ord("_"): ord("/")}.get(byte, byte if chr(byte).isalnum() and byte < 128 else ord("!"))
     for byte in range(256)
 )
+
 _PADDING_BY_LENGTH = (b"", b"!", b"==", b"=")
+
 #: RFC 7518 §3.3, §3.5: the salt of a PS256 signature is as long as the hash.
 _PADDING: dict[str, PKCS1v15 | PSS] = {"RS256": PKCS1v15(), "PS256": PSS(MGF1(SHA256()), SHA256.digest_size)}
+
 _HASH = SHA256()
+
 #: A tenant's tokens bear one header per key, which is parsed once; a longer one than any tenant's is not kept.
 _KEPT_HEADER = 512
 

@@ -1,1 +1,1 @@
-"""What is kept in Django's session."""
+"""What is kept: sealed values, and what Django's sessions hold."""

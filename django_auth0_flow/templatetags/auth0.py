@@ -16,8 +16,8 @@ from django.template import Context, TemplateSyntaxError
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix
 
-from django_auth0_flow import site_urls
 from django_auth0_flow.conf import DEFAULT, configuration_for, get_settings
+from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.session import Auth0Session
 
@@ -25,7 +25,9 @@ register = template.Library()
 
 #: Characters that change the direction of the text around them, so that a name could rewrite the page it stands in.
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 _MAX_TEXT = 200
+
 _MAX_URL = 2000
 
 
@@ -39,9 +41,6 @@ class UserInfo:
 
     def __str__(self) -> str:
         return self.name
-
-
-# -- links and buttons -----------------------------------------------------------------------------------------------
 
 
 @register.simple_tag(takes_context=True)
@@ -126,9 +125,6 @@ def auth0_stylesheet() -> str:
         return ""
 
 
-# -- who is logged in ------------------------------------------------------------------------------------------------
-
-
 @register.simple_tag(takes_context=True)
 def auth0_user(context: Context) -> UserInfo | None:
     """Return name, e-mail and picture of the person logged in through Auth0, None without such a login.
@@ -168,9 +164,6 @@ def _picture(value: object) -> str:
     except ValueError:
         return ""
     return value if parts.scheme == "https" and parts.hostname and "@" not in parts.netloc else ""
-
-
-# -- the request -----------------------------------------------------------------------------------------------------
 
 
 def _configuration_of(context: Context) -> str:

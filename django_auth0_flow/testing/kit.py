@@ -16,17 +16,17 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.test import AsyncClient, Client, RequestFactory
 
-from django_auth0_flow import flow
+from django_auth0_flow.access.requirements import as_names
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
-from django_auth0_flow.django_sessions import session_store
+from django_auth0_flow.login import finish
+from django_auth0_flow.login.transactions import BY_SITE, Transaction
 from django_auth0_flow.middleware import after_response
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.requirements import as_names
 from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.django_sessions import session_store
 from django_auth0_flow.storage.session_facts import FACTS_KEY
-from django_auth0_flow.transactions import BY_SITE, Transaction
 
 from .offline import OfflineGrant, go_offline, offline_now
 
@@ -245,7 +245,7 @@ def _finish(
         configuration=conf.name,
         organization_by=BY_SITE if organization else "",
     )
-    flow.finish_login(request, tokens, claims, transaction)
+    finish.finish_login(request, tokens, claims, transaction)
     # A test that logs in again and again is no visitor who goes round in circles.
     request.session[FACTS_KEY] = {**request.session[FACTS_KEY], "rounds": 0}
     after_response(request, Auth0Session(request))

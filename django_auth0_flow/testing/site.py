@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 from django.urls import NoReverseMatch, get_script_prefix
 
-from django_auth0_flow.site_urls import url_of
+from django_auth0_flow.pages.urls import url_of
 
 if TYPE_CHECKING:
     from django.test import Client

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import include, path
 
+from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.conf import DEFAULT
 from django_auth0_flow.decorators import auth0_login_required
-from django_auth0_flow.requirements import MULTI_FACTOR
 
 
 class StrictPolicyMiddleware:

@@ -13,8 +13,8 @@ from django.core.cache import cache
 
 from django_auth0_flow.doctor import examination
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
+from django_auth0_flow.doctor.examined import Subject
 from django_auth0_flow.doctor.findings import Finding
-from django_auth0_flow.doctor.subject import Subject
 from django_auth0_flow.testing.tenant import Tenant
 from tests.doctor.support import DATABASE, EVERYTHING, OLD_SECRET, SCOPE, SITE, Configure, doctor
 from tests.oidc_site import Site

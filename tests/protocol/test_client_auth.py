@@ -16,8 +16,7 @@ from django_auth0_flow.protocol.client_auth import (
     private_key_jwt,
     tls_client_auth,
 )
-from django_auth0_flow.protocol.request_object import sign_request
-from django_auth0_flow.protocol.signing_keys import KeyRing, SigningKey, load_signing_key
+from django_auth0_flow.protocol.signing_keys import KeyRing, SigningKey, load_signing_key, sign_request
 from tests.client_keys import client_key
 from tests.protocol.support import ISSUER, NOW
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import client_secret_basic, no_client_auth
-from django_auth0_flow.protocol.direct import (
+from django_auth0_flow.protocol.embedded import (
     MFA_OOB,
     MFA_OTP,
     MFA_RECOVERY_CODE,
@@ -21,7 +21,7 @@ from django_auth0_flow.protocol.direct import (
     PASSWORDLESS_OTP,
     Authenticator,
     Challenge,
-    DirectLogins,
+    EmbeddedLogins,
     Enrolment,
     Granted,
 )
@@ -47,14 +47,14 @@ CALLBACK = "http://testserver/auth0/callback/"
 
 
 @pytest.fixture
-def logins(tenant: Tenant, client: Client) -> DirectLogins:
+def logins(tenant: Tenant, client: Client) -> EmbeddedLogins:
     tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
     parameters = {"audience": tenant.api.identifier}
-    return DirectLogins(client, scope="openid email", parameters=parameters, visitor_address="198.51.100.2")
+    return EmbeddedLogins(client, scope="openid email", parameters=parameters, visitor_address="198.51.100.2")
 
 
 @pytest.fixture
-def mfa_token(tenant: Tenant, logins: DirectLogins) -> str:
+def mfa_token(tenant: Tenant, logins: EmbeddedLogins) -> str:
     """The token of a login that waits for a second factor."""
     tenant.user.mfa_required = True
     tenant.user.authenticators = [
@@ -81,7 +81,7 @@ def form_of(tenant: Tenant) -> dict[str, str]:
 # -- what is sent ----------------------------------------------------------------------------------------------------------
 
 
-def test_password_grant(tenant: Tenant, logins: DirectLogins) -> None:
+def test_password_grant(tenant: Tenant, logins: EmbeddedLogins) -> None:
     granted = logins.log_in_with_password(*ADA)
     assert granted.claims["sub"] == tenant.user.sub
     assert granted.tokens.access_token
@@ -95,14 +95,14 @@ def test_password_grant(tenant: Tenant, logins: DirectLogins) -> None:
     assert last(tenant).headers["auth0-forwarded-for"] == "198.51.100.2"
 
 
-def test_password_realm_grant(tenant: Tenant, logins: DirectLogins) -> None:
+def test_password_realm_grant(tenant: Tenant, logins: EmbeddedLogins) -> None:
     logins.log_in_with_password(*ADA, realm=REALM)
     form = form_of(tenant)
     assert (form["grant_type"], form["realm"]) == (PASSWORD_REALM, REALM)
 
 
 @pytest.mark.parametrize("connection", ["email", "sms"])
-def test_passwordless_start_and_grant(tenant: Tenant, logins: DirectLogins, connection: str) -> None:
+def test_passwordless_start_and_grant(tenant: Tenant, logins: EmbeddedLogins, connection: str) -> None:
     address = "+819012345678" if connection == "sms" else "mary@example.com"
     logins.start_passwordless(connection, address, send="code" if connection == "email" else "", language="ja")
     start = last(tenant, "/passwordless/start")
@@ -122,19 +122,19 @@ def test_passwordless_start_and_grant(tenant: Tenant, logins: DirectLogins, conn
     }
 
 
-def test_a_link_carries_its_parameters(tenant: Tenant, logins: DirectLogins) -> None:
+def test_a_link_carries_its_parameters(tenant: Tenant, logins: EmbeddedLogins) -> None:
     logins.start_passwordless("email", "mary@example.com", send="link", auth_params={"state": "s", "scope": "openid"})
     assert "state=s&scope=openid" in str(tenant.last_message().link)
 
 
-def test_mfa_otp_grant(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_mfa_otp_grant(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     granted = logins.confirm_otp(mfa_token, totp(SECRET, tenant.clock.now()))
     assert granted.claims["sub"] == tenant.user.sub
     assert set(form_of(tenant)) == {"grant_type", "mfa_token", "otp"}
     assert form_of(tenant)["grant_type"] == MFA_OTP
 
 
-def test_mfa_oob_grant(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_mfa_oob_grant(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     sms = logins.authenticators(mfa_token)[1]
     challenge = logins.challenge(mfa_token, authenticator_id=sms.id, types="oob")
     assert challenge.asks_for_code
@@ -148,7 +148,7 @@ def test_mfa_oob_grant(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> 
     }
 
 
-def test_mfa_push_is_polled(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_mfa_push_is_polled(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     push = logins.authenticators(mfa_token)[2]
     challenge = logins.challenge(mfa_token, authenticator_id=push.id)
     assert not challenge.asks_for_code
@@ -160,19 +160,19 @@ def test_mfa_push_is_polled(tenant: Tenant, logins: DirectLogins, mfa_token: str
     assert "binding_code" not in form_of(tenant)
 
 
-def test_mfa_recovery_code_grant(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_mfa_recovery_code_grant(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     granted = logins.confirm_recovery_code(mfa_token, "ABCDEFGH")
     assert form_of(tenant)["grant_type"] == MFA_RECOVERY_CODE
     assert granted.recovery_code == tenant.user.authenticators[3].secret
 
 
-def test_authenticators(logins: DirectLogins, mfa_token: str) -> None:
+def test_authenticators(logins: EmbeddedLogins, mfa_token: str) -> None:
     found = [(one.kind, one.name) for one in logins.authenticators(mfa_token)]
     assert found == [("otp", ""), ("sms", "XXXXXXXXX5678"), ("push", "telephone"), ("recovery-code", "")]
 
 
 @pytest.mark.parametrize("kind", ["otp", "sms", "voice", "push", "email"])
-def test_associate(tenant: Tenant, logins: DirectLogins, kind: str) -> None:
+def test_associate(tenant: Tenant, logins: EmbeddedLogins, kind: str) -> None:
     tenant.user.mfa_required = True
     with pytest.raises(MfaRequired) as raised:
         logins.log_in_with_password(*ADA, realm=REALM)
@@ -188,7 +188,7 @@ def test_associate(tenant: Tenant, logins: DirectLogins, kind: str) -> None:
 # -- client authentication -------------------------------------------------------------------------------------------------
 
 
-def _logins_with(tenant: Tenant, http: Http, auth: Any, secret: str | None) -> DirectLogins:
+def _logins_with(tenant: Tenant, http: Http, auth: Any, secret: str | None) -> EmbeddedLogins:
     application = tenant.application
     application.grant_types |= {"password", PASSWORDLESS_OTP, "mfa"}
     client = Client(
@@ -200,7 +200,7 @@ def _logins_with(tenant: Tenant, http: Http, auth: Any, secret: str | None) -> D
         leeway=60,
         client_secret=secret,
     )
-    return DirectLogins(client, scope="openid")
+    return EmbeddedLogins(client, scope="openid")
 
 
 def test_basic_goes_into_the_body_of_the_json_endpoints(tenant: Tenant, http: Http) -> None:
@@ -222,7 +222,7 @@ def test_a_public_client_sends_its_id(tenant: Tenant, http: Http) -> None:
 
 # -- judging ---------------------------------------------------------------------------------------------------------------
 
-Call = Callable[[DirectLogins], object]
+Call = Callable[[EmbeddedLogins], object]
 GRANTS: dict[str, Call] = {
     "password": lambda logins: logins.log_in_with_password(*ADA),
     "passwordless": lambda logins: logins.log_in_with_code("email", "a@b.example", "123456", redirect_uri=CALLBACK),
@@ -254,7 +254,7 @@ SPOILT = [
 @pytest.mark.parametrize("fault", SPOILT)
 @pytest.mark.parametrize("call", JSON_CALLS)
 def test_spoilt_answers_of_the_json_endpoints_are_transport_errors(
-    tenant: Tenant, logins: DirectLogins, http: Http, fault: str, call: str
+    tenant: Tenant, logins: EmbeddedLogins, http: Http, fault: str, call: str
 ) -> None:
     http.timeout = 0.4 if fault == "slow" else http.timeout
     endpoint, run = JSON_CALLS[call]
@@ -288,7 +288,7 @@ def test_spoilt_answers_of_the_json_endpoints_are_transport_errors(
 )
 @pytest.mark.parametrize("grant", GRANTS)
 def test_answers_of_the_grants(
-    tenant: Tenant, logins: DirectLogins, grant: str, kind: type[Auth0Error], status: int, body: Any
+    tenant: Tenant, logins: EmbeddedLogins, grant: str, kind: type[Auth0Error], status: int, body: Any
 ) -> None:
     tenant.fault("status", endpoint="token", status=status, body=body)
     with pytest.raises(kind) as raised:
@@ -298,14 +298,14 @@ def test_answers_of_the_grants(
 
 @pytest.mark.parametrize("fault", ["invalid-iss", "invalid-aud", "missing-sub", "expired", "sig-invalid", "alg-none"])
 def test_the_id_token_is_validated_before_anything_is_returned(
-    tenant: Tenant, logins: DirectLogins, fault: str
+    tenant: Tenant, logins: EmbeddedLogins, fault: str
 ) -> None:
     tenant.fault(fault)
     with pytest.raises(TokenValidationError):
         logins.log_in_with_password(*ADA)
 
 
-def test_at_hash_is_checked_where_it_is(tenant: Tenant, logins: DirectLogins) -> None:
+def test_at_hash_is_checked_where_it_is(tenant: Tenant, logins: EmbeddedLogins) -> None:
     tenant.application.at_hash = True
     logins.log_in_with_password(*ADA)
     tenant.fault("at-hash-invalid")
@@ -324,13 +324,13 @@ def test_at_hash_is_checked_where_it_is(tenant: Tenant, logins: DirectLogins) ->
         {"challenge_type": ["oob"], "oob_code": "x"},
     ],
 )
-def test_a_challenge_that_nobody_can_answer(tenant: Tenant, logins: DirectLogins, answer: Any) -> None:
+def test_a_challenge_that_nobody_can_answer(tenant: Tenant, logins: EmbeddedLogins, answer: Any) -> None:
     tenant.fault("json", endpoint="mfa", value=answer)
     with pytest.raises(TransportError):
         logins.challenge("token")
 
 
-def test_odd_members_of_an_enrolment_are_left_out(tenant: Tenant, logins: DirectLogins) -> None:
+def test_odd_members_of_an_enrolment_are_left_out(tenant: Tenant, logins: EmbeddedLogins) -> None:
     odd = {"authenticator_type": "otp", "secret": ["x"], "barcode_uri": "a\nb", "recovery_codes": [1, "A", None]}
     tenant.fault("json", endpoint="mfa", value=odd)
     enrolment = logins.associate("token", "otp")
@@ -351,7 +351,7 @@ def test_any_json_list_or_none(value: Any) -> None:
 # -- secrets ---------------------------------------------------------------------------------------------------------------
 
 
-def test_no_secret_in_any_repr(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_no_secret_in_any_repr(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     shown = [
         repr(logins),
         repr(Challenge("oob-secret")),
@@ -366,7 +366,7 @@ def test_no_secret_in_any_repr(tenant: Tenant, logins: DirectLogins, mfa_token: 
     assert tenant.application.client_secret not in text
 
 
-def test_errors_show_neither_passwords_nor_tokens(tenant: Tenant, logins: DirectLogins, mfa_token: str) -> None:
+def test_errors_show_neither_passwords_nor_tokens(tenant: Tenant, logins: EmbeddedLogins, mfa_token: str) -> None:
     with pytest.raises(InvalidGrant) as refused:
         logins.log_in_with_password(ADA[0], "another secret", realm=REALM)
     with pytest.raises(InvalidGrant) as wrong:

@@ -18,8 +18,8 @@ from django_auth0_flow.protocol.authorization import (
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import no_client_auth
 from django_auth0_flow.protocol.errors import CallbackError
-from django_auth0_flow.protocol.front_channel import access_token_of
 from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.redeem import access_token_of
 from tests.protocol.support import CLIENT_ID, ISSUER, NOW, canned_http
 
 CANNED = canned_http()

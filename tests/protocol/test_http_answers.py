@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_auth0_flow.protocol.errors import (
-    Auth0Error,
-    InvalidGrant,
-    MfaRequired,
-    TokenRequestError,
-    TransportError,
-)
+from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, MfaRequired, TokenRequestError, TransportError
 from django_auth0_flow.protocol.http import HttpAnswer, parse_oauth_answer, retry_after
 from tests.protocol.support import NOW
 

@@ -9,11 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from django_auth0_flow.protocol.authorization import (
-    MAX_PARAMETER_LENGTH,
-    check_response,
-    parse_authorization_response,
-)
+from django_auth0_flow.protocol.authorization import MAX_PARAMETER_LENGTH, check_response, parse_authorization_response
 from django_auth0_flow.protocol.errors import (
     AuthorizationError,
     CallbackError,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 
+from django_auth0_flow.protocol.adapters import SharedTlsAdapter
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.http import Http, build_session
-from django_auth0_flow.protocol.tls import SharedTlsAdapter
 from tests.client_keys import Certificates, make_certificates
 
 

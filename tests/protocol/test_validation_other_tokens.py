@@ -8,12 +8,7 @@ import pytest
 
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.issuer import Issuer
-from django_auth0_flow.protocol.validation import (
-    LOGOUT_EVENT,
-    JoseKeys,
-    validate_access_token,
-    validate_logout_token,
-)
+from django_auth0_flow.protocol.validation import LOGOUT_EVENT, JoseKeys, validate_access_token, validate_logout_token
 from django_auth0_flow.testing.tenant.keys import SigningKey
 from tests.protocol.support import CLIENT_ID, ISSUER, LEFT_OUT, NOW, canned_issuer, good_claims, id_token, make_jws
 

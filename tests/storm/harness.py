@@ -153,7 +153,8 @@ print(json.dumps(cookies))
 _EXPIRE = """
 import time
 from dataclasses import replace
-from django_auth0_flow.models import Grant, LoginSession
+from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.models import LoginSession
 for row in LoginSession.objects.all():
     row.grant = Grant(replace(row.grant.tokens, expires_at=time.time() - 1), row.grant.claims)
     row.save()

@@ -17,9 +17,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required, bearer_token_required
 from django_auth0_flow.protocol.errors import Auth0Error
-from django_auth0_flow.requirements import MULTI_FACTOR
 from django_auth0_flow.rest_framework import Auth0BearerAuthentication, HasPermissions, HasScopes
 
 BOTH = ("default", "partners")

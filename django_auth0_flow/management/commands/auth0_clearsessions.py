@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_auth0_flow.cleanup import MISSING_SECONDS, clear_login_sessions, clear_logout_tokens
-from django_auth0_flow.django_sessions import why_unknowable
+from django_auth0_flow.logout.cleanup import MISSING_SECONDS, clear_login_sessions, clear_logout_tokens
+from django_auth0_flow.storage.django_sessions import why_unknowable
 
 MAX_BATCH = 10_000
 

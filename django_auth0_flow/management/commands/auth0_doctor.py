@@ -8,9 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_auth0_flow.conf import configuration_names
+from django_auth0_flow.doctor.addresses import NoAddress
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
 from django_auth0_flow.doctor.report import as_json, as_text
-from django_auth0_flow.doctor.visit import NoAddress, examine_configuration, examine_settings, exit_code
+from django_auth0_flow.doctor.visit import examine_configuration, examine_settings, exit_code
 
 
 class Command(BaseCommand):

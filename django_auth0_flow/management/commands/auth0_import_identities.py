@@ -9,8 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_auth0_flow.conf import DEFAULT, configuration_names, get_settings
-from django_auth0_flow.identity_import import Plan, apply_plan, build_plan
-from django_auth0_flow.identity_sources import (
+from django_auth0_flow.users.import_sources import (
     ALLAUTH,
     SOCIAL_AUTH,
     CannotRead,
@@ -19,9 +18,12 @@ from django_auth0_flow.identity_sources import (
     read_csv,
     read_user_field,
 )
+from django_auth0_flow.users.importing import Plan, apply_plan, build_plan
 
 _SHOWN = 20
+
 _TABLES = {"social-auth": SOCIAL_AUTH, "allauth": ALLAUTH}
+
 _NO_FIELD = (
     "mozilla-django-oidc keeps no subject of its own: it finds users by e-mail. Name the field in which your project keeps "
     "the subject with --field; if there is none, export the tenant's users (user_id, email, email_verified) and use "

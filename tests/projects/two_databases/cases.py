@@ -11,7 +11,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.test import Client
 
-from django_auth0_flow.models import Identity, LoginSession, SpentLogoutToken
+from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing import auth0_login, expire_tokens
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import NAVIGATE, is_logged_in, walk

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test import Client
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.mapping import ClaimsMapper
 from django_auth0_flow.models import Identity
 from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.users.mapping import ClaimsMapper
 from tests.walk import walk
 
 pytestmark = [pytest.mark.django_db]

@@ -1,0 +1,163 @@
+"""The API side: judging the access token in a request's Authorization header."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from django_auth0_flow.access.current_login import accepted_configurations
+from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
+from django_auth0_flow.conf.shared_cache import add_once
+from django_auth0_flow.pages.cache_headers import forbid_storing
+from django_auth0_flow.protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
+from django_auth0_flow.protocol.errors import TokenValidationError, TransportError
+
+logger = logging.getLogger(__name__)
+
+_SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
+
+_CREDENTIALS = re.compile(r"[A-Za-z]+ +([A-Za-z0-9._~+/=-]+)\Z")
+
+_BAD_PROOF = "invalid_dpop_proof"
+
+#: How long a used proof is remembered: as long as it could pass for a new one, and a minute for what caches round away
+#: and for clocks that differ.
+_REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
+
+#: Which configuration a request's access token is good for stands under this name on the request.
+TOKEN_CONFIGURATION = "_auth0_token_configuration"
+
+
+def check_bearer_token(
+    request: HttpRequest,
+    *,
+    audience: str | None,
+    scopes: Collection[str] = (),
+    permissions: Collection[str] = (),
+    configurations: Collection[str] = (),
+) -> HttpResponse | None:
+    """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1.
+
+    ``configurations``: whose tokens count, by default those of the one that the request would log in with. A token that is
+    bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
+    """
+    refusals = []
+    for name in accepted_configurations(request, configurations):
+        refusal = _check_for(request, name, audience=audience, scopes=scopes, permissions=permissions)
+        if refusal is None:
+            setattr(request, TOKEN_CONFIGURATION, name)
+            return None
+        refusals.append(refusal)
+    # Of several, the one that came furthest, or could not judge the token: it may be good there.
+    return max(refusals, key=lambda refusal: refusal.status_code)
+
+
+def _check_for(
+    request: HttpRequest,
+    configuration: str,
+    *,
+    audience: str | None,
+    scopes: Collection[str],
+    permissions: Collection[str],
+) -> HttpResponse | None:
+    conf = get_settings(configuration)
+    expected = audience or conf.api_audience
+    if not expected:
+        raise ImproperlyConfigured("bearer_token_required needs an audience: its argument, or AUTH0['AUDIENCE'].")
+    header = request.headers.get("Authorization", "")
+    scheme = _SCHEMES.get(header.partition(" ")[0].lower())
+    if scheme is None:
+        return _refuse("Bearer", 401, "", "No access token came with the request.", dpop_too=conf.dpop)
+    found = _CREDENTIALS.match(header)
+    if found is None:
+        problem = f"The Authorization header is not of the form {scheme} <token>."
+        return _refuse(scheme, 400, "invalid_request", problem)
+    try:
+        claims = get_client(configuration).validate_access_token(found[1], expected)
+        if scheme == "DPoP":
+            _check_proof(request, conf, claims, found[1])
+    except TokenValidationError as error:
+        logger.info("bearer_token_refused claim=%s", error.claim)
+        what, code = ("proof", _BAD_PROOF) if error.code == _BAD_PROOF else ("access token", "invalid_token")
+        return _refuse(scheme, 401, code, f"The {what} was refused: {error.claim}.")
+    except TransportError as error:
+        return _unchecked(error)
+    if scheme == "Bearer" and "cnf" in claims:
+        problem = "The access token is bound to a key and was sent without a proof."
+        return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
+    missing = set(scopes) - granted_scopes(claims)
+    if missing:
+        wanted = " ".join(sorted(scopes))
+        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a scope.", scope=wanted)
+    if set(permissions) - granted_permissions(claims):
+        wanted = " ".join(sorted(permissions))
+        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a permission.", scope=wanted)
+    request.access_token_claims = claims  # type: ignore[attr-defined]  # this is what adds it
+    return None
+
+
+def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, Any], access_token: str) -> None:
+    """Check the proof beside a bound token, and that it comes the first time. Raises TokenValidationError.
+
+    The proof's address may be the one of this request or the same path below ``BASE_URL``.
+    """
+    binding = claims.get("cnf")
+    if not isinstance(binding, dict) or set(binding) != {"jkt"}:
+        raise TokenValidationError("cnf", "the token is not bound to a DPoP key")
+    here = request.build_absolute_uri(request.path)
+    digest = validate_proof(
+        request.headers.get("DPoP", ""),
+        method=request.method or "",
+        urls=(here, conf.base_url + request.path) if conf.base_url else (here,),
+        access_token=access_token,
+        thumbprint=binding["jkt"],
+        now=conf.clock(),
+    )
+    if not add_once(f"auth0_flow:dpop:{digest}", _REMEMBERED_SECONDS):
+        raise TokenValidationError("jti", "the proof was used before", code=_BAD_PROOF)
+
+
+def granted_scopes(claims: dict[str, Any]) -> frozenset[str]:
+    """Return the scopes in an access token's claims."""
+    scope = claims.get("scope")
+    return frozenset(scope.split()) if isinstance(scope, str) else frozenset()
+
+
+def granted_permissions(claims: dict[str, Any]) -> frozenset[str]:
+    """Return the permissions in an access token's claims."""
+    found = claims.get("permissions")
+    return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
+
+
+def _unchecked(error: TransportError) -> HttpResponse:
+    """Answer for a token that could not be judged, which is not its bearer's fault: 503, or 502 if waiting is no help."""
+    if error.is_unusable_answer:
+        logger.error("bearer_token_unchecked code=%s", error.code)
+        return forbid_storing(JsonResponse({"error": "unusable_answer", "code": error.code}, status=502))
+    logger.warning("bearer_token_unchecked code=%s", error.code)
+    answer = JsonResponse({"error": "temporarily_unavailable", "code": error.code}, status=503)
+    if error.retryable:
+        answer["Retry-After"] = str(error.retry_after or 5)
+    return forbid_storing(answer)
+
+
+def _refuse(
+    scheme: str, status: int, error: str, description: str, *, scope: str = "", dpop_too: bool = False
+) -> HttpResponse:
+    """Answer with a challenge. A request without any token learns no error code. RFC 6750 §3, RFC 9449 §7.1."""
+    parts = ['realm="api"']
+    if error:
+        parts += [f'error="{error}"', f'error_description="{description}"']
+    if scope:
+        parts.append(f'scope="{scope}"')
+    if scheme == "DPoP":
+        parts.append(f'algs="{ALGORITHM}"')
+    body = {"error": error or "unauthorized", "error_description": description}
+    answer = JsonResponse(body, status=status)
+    answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f', DPoP algs="{ALGORITHM}"' if dpop_too else "")
+    return forbid_storing(answer)

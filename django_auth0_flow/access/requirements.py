@@ -1,0 +1,120 @@
+"""What a login must satisfy for a view, how to ask the tenant for it, and how to check that it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+from django.http import HttpRequest
+
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.protocol import validation
+from django_auth0_flow.protocol.errors import TokenValidationError
+from django_auth0_flow.protocol.validation import check_organization, is_as_strong_as
+from django_auth0_flow.session import Auth0Session
+
+#: What a view may ask of the organization: an id or name, True for any, or a callable that says so for a request.
+OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
+
+#: What Auth0 calls a login with a second factor, for ``acr_values``.
+MULTI_FACTOR = validation.MULTI_FACTOR
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """``max_age`` in seconds; ``acr_values`` space-separated, one of them must be the login's ``acr``.
+
+    ``organization``: an id or name, or True for any. ``connection`` is only asked for: no claim names the connection, so
+    it can't be checked. ``access_token``: the login must have one, or a refresh token to get one with.
+    """
+
+    scopes: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    organization: OrganizationChoice = None
+    max_age: int | None = None
+    acr_values: str | None = None
+    connection: str | None = None
+    access_token: bool = False
+
+    def for_request(self, request: HttpRequest) -> Requirement:
+        """Return the requirement with the organization that a callable says for this request."""
+        if not callable(self.organization):
+            return self
+        return replace(self, organization=self.organization(request))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short name for this requirement, "" for the bare one; it travels with the transaction."""
+        if self == Requirement():
+            return ""
+        values = {
+            name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(self).items()
+        }
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def failed_test(self, login: Auth0Session) -> str | None:
+        """Return the name of the first test that the login fails, None if it satisfies all of them."""
+        if self.access_token and not self._has_access_token(login):
+            return "no_access_token"
+        if self.scopes and not self.scopes <= login.scopes:
+            return "scopes"
+        if self.permissions and not self.permissions <= login.permissions:
+            return "permissions"
+        if not self._is_of_organization(login):
+            return "organization"
+        if self.max_age is not None and not self._is_recent(login, self.max_age):
+            return "max_age"
+        if self.acr_values is not None and not self._is_strong(login, self.acr_values.split()):
+            return "acr_values"
+        return None
+
+    def parameters(self, conf: Auth0Settings, *, held: frozenset[str] = frozenset()) -> dict[str, str]:
+        """Return the authorization request parameters that ask the tenant for this, and for scopes ``held`` already."""
+        found: dict[str, str] = {}
+        if wanted := self.scopes | held:
+            found["scope"] = " ".join([*conf.scope.split(), *sorted(wanted.difference(conf.scope.split()))])
+        if isinstance(self.organization, str) and self.organization:
+            found["organization"] = self.organization
+        if self.max_age is not None:
+            found["max_age"] = str(self.max_age)
+        if self.acr_values is not None:
+            found["acr_values"] = self.acr_values
+        if self.connection is not None:
+            found["connection"] = self.connection
+        return found
+
+    def _is_of_organization(self, login: Auth0Session) -> bool:
+        if isinstance(self.organization, str) and self.organization:
+            try:
+                check_organization(login.claims, self.organization)
+            except TokenValidationError:
+                return False
+            return True
+        return not self.organization or bool(login.claims.get("org_id") or login.claims.get("org_name"))
+
+    def _has_access_token(self, login: Auth0Session) -> bool:
+        tokens = login.tokens
+        return bool(tokens.refresh_token) or not tokens.is_expired(login.configuration.clock())
+
+    def _is_strong(self, login: Auth0Session, acr_values: list[str]) -> bool:
+        return is_as_strong_as(login.claims, acr_values)
+
+    def _is_recent(self, login: Auth0Session, max_age: int) -> bool:
+        auth_time = login.claims.get("auth_time")
+        conf = login.configuration
+        if isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):
+            return False
+        return auth_time + max_age + conf.leeway >= conf.clock()
+
+
+def as_names(value: str | Collection[str]) -> frozenset[str]:
+    """Return scope or permission names given as one text with spaces, or as a collection."""
+    return frozenset(value.split() if isinstance(value, str) else value)
+
+
+def as_configurations(value: str | Collection[str]) -> tuple[str, ...]:
+    """Return the names of configurations given as one name or several, in their order."""
+    return (value,) if isinstance(value, str) and value else tuple(value)

@@ -1,0 +1,45 @@
+"""``settings.AUTH0``: parsed once, the only reader of its keys; what is wrong with it; clients made of it."""
+
+from __future__ import annotations
+
+from django_auth0_flow.conf.clients import build_client, build_shared_client, http_options
+from django_auth0_flow.conf.registry import (
+    CHOOSER,
+    chosen_configuration,
+    clear_caches,
+    configuration_for,
+    configuration_names,
+    configurations,
+    find_chooser_problems,
+    get_client,
+    get_settings,
+    names_of_client,
+    push_client_builder,
+    readable_settings,
+    remove_client_builder,
+    unlinked_issuers,
+)
+from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, parse_settings
+
+__all__ = [
+    "Auth0Settings",
+    "CHOOSER",
+    "DEFAULT",
+    "build_client",
+    "build_shared_client",
+    "chosen_configuration",
+    "clear_caches",
+    "configuration_for",
+    "configuration_names",
+    "configurations",
+    "find_chooser_problems",
+    "get_client",
+    "get_settings",
+    "http_options",
+    "names_of_client",
+    "parse_settings",
+    "push_client_builder",
+    "readable_settings",
+    "remove_client_builder",
+    "unlinked_issuers",
+]

@@ -1,0 +1,71 @@
+"""Protocol clients, made of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django_auth0_flow.conf.credentials import _CERTIFICATE_METHODS, certificate_files
+from django_auth0_flow.conf.settings import Auth0Settings
+from django_auth0_flow.conf.shared_cache import ForgivingCache
+from django_auth0_flow.protocol.client import Client
+from django_auth0_flow.protocol.client_auth import (
+    ClientAuth,
+    client_secret_basic,
+    client_secret_post,
+    no_client_auth,
+    private_key_jwt,
+    tls_client_auth,
+)
+from django_auth0_flow.protocol.http import Http, build_session
+from django_auth0_flow.protocol.issuer import Issuer, SharedCache
+from django_auth0_flow.protocol.signing_keys import KeyRing, load_signing_key
+
+
+def build_client_auth(
+    method: str, client_id: str, client_secret: str, keys: KeyRing | None, clock: Callable[[], float]
+) -> ClientAuth:
+    """Return the authentication method of a configuration whose problems were looked for."""
+    if method == "private_key_jwt" and keys is not None:
+        return private_key_jwt(client_id, keys, clock)
+    if method in _CERTIFICATE_METHODS:
+        return tls_client_auth(client_id)
+    if method == "none":
+        return no_client_auth(client_id)
+    build = client_secret_basic if method == "client_secret_basic" else client_secret_post
+    return build(client_id, client_secret)
+
+
+def build_key_ring(keys: Sequence[Mapping[str, str]]) -> KeyRing | None:
+    """Return the keys of CLIENT_ASSERTION_KEYS, newest first; None for none."""
+    return KeyRing([load_signing_key(**entry) for entry in keys]) if keys else None
+
+
+def build_shared_client(conf: Auth0Settings) -> Client:
+    """Return the client that the processes of a site use: real network, metadata and keys shared by Django's cache."""
+    return build_client(conf, http=Http(**http_options(conf)), cache=ForgivingCache())
+
+
+def http_options(conf: Auth0Settings) -> dict[str, Any]:
+    """Return what ``Http`` needs for a configuration."""
+    return {"timeout": conf.http_timeout, "session": build_session(certificate_files(conf.client_certificate))}
+
+
+def build_client(conf: Auth0Settings, *, http: Http, cache: SharedCache | None) -> Client:
+    """Return a protocol client of its own; without ``cache`` it asks the tenant itself for metadata and keys."""
+    keys = build_key_ring(conf.client_assertion_keys)
+    return Client(
+        issuer=Issuer(conf.issuer, http=http, cache=cache, mtls=bool(conf.client_certificate)),
+        client_id=conf.client_id,
+        auth=build_client_auth(conf.client_auth, conf.client_id, conf.client_secret, keys, conf.clock),
+        http=http,
+        clock=conf.clock,
+        leeway=conf.leeway,
+        id_token_algorithm=conf.id_token_algorithm,
+        client_secret=conf.client_secret or None,
+        keys=keys,
+        push_requests=conf.pushed_authorization,
+        sign_requests=conf.signed_requests,
+        dpop=conf.dpop,
+        resource=conf.resource,
+    )

@@ -1,0 +1,77 @@
+"""The configuration under examination, and the line to its tenant that remembers every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.doctor.literal import Literal
+from django_auth0_flow.protocol.client import Client
+from django_auth0_flow.protocol.errors import TransportError
+from django_auth0_flow.protocol.http import Http, HttpAnswer
+
+USER_AGENT = "django-auth0-flow auth0_doctor"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its answer, between two readings of the configuration's clock (epoch seconds)."""
+
+    url: str = field(repr=False)
+    sent_at: float
+    received_at: float
+    answer: HttpAnswer
+
+
+class RecordingHttp(Http):
+    """An ``Http`` that remembers the answers and counts the requests."""
+
+    def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
+        self.exchanges: list[Exchange] = []
+        self.requests = 0
+
+    @property
+    def last(self) -> HttpAnswer | None:
+        return self.exchanges[-1].answer if self.exchanges else None
+
+    def _send(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        options["headers"] = {"User-Agent": USER_AGENT, **(options.get("headers") or {})}
+        self.requests += 1
+        sent_at = self._clock()
+        answer = super()._send(method, url, **options)
+        self.exchanges.append(Exchange(url, sent_at, self._clock(), answer))
+        return answer
+
+
+@dataclass
+class Subject:
+    """``callback`` and ``logged_out`` are the site's addresses as the tenant is to know them.
+
+    ``client`` is built as for real logins, but shares no cache with them. ``lost``: what later tests can't do without and
+    was found missing, with the reason.
+    """
+
+    conf: Auth0Settings
+    client: Client
+    http: RecordingHttp
+    callback: str
+    logged_out: str
+    literal: Literal
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def get_page(self, url: str) -> HttpAnswer:
+        """Ask as a browser without cookies would. Raises TransportError, also for an answer that is only weather."""
+        answer = self.http.get(url, headers={"Accept": "text/html,application/xhtml+xml"})
+        if answer.status == 429 or answer.status >= 500:
+            code = "rate_limited" if answer.status == 429 else None
+            raise TransportError("The tenant failed to answer.", code=code, status=answer.status)
+        return answer
+
+    def last_answer(self) -> str:
+        """Return the newest answer in one line."""
+        answer = self.http.last
+        return f"{answer.status}: {self.literal(answer.body.decode('utf-8', 'replace'))}" if answer else ""

@@ -1,0 +1,42 @@
+"""What an error of the tenant at a login says about its set-up, and where in the Auth0 Dashboard to mend it.
+
+For the people who run the site: it goes to the log, and with ``DEBUG`` onto the page. Visitors only learn the code.
+``auth0_doctor`` has the same words and finds more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
+
+if TYPE_CHECKING:
+    from django_auth0_flow.doctor.catalogue import Mistake
+
+#: The kinds of mistake that are never about the visitor or the weather.
+_OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 D13".split())
+
+_BY_ERROR = {
+    "unauthorized_client": "D16",
+    "bad.request": "D14",
+    "bad.authParams": "D14",
+    "bad.tenant": "D14",
+    "unsupported_grant_type": "D14",
+}
+
+
+def find_setup_mistake(error: Auth0Error) -> Mistake | None:
+    """Return the mistake in the set-up that ``error`` tells of, or None if it tells of the visitor or of the weather."""
+    if not isinstance(error, OAuthError):
+        return None
+    # The catalogue is large and few logins need it.
+    from django_auth0_flow.doctor.catalogue import MISTAKES
+    from django_auth0_flow.doctor.refusals import find_mistake
+
+    found = find_mistake(error.error, error.error_description, error.status)
+    if found == "SM63" and "signup" in error.error_description.lower():
+        return None  # an unknown address, where nobody may sign up
+    if found in _OF_THE_SETUP:
+        return MISTAKES[found]
+    other = _BY_ERROR.get(error.error) if found is None else None
+    return MISTAKES[other] if other else None

@@ -1,0 +1,1 @@
+"""Logins on the site's own pages: passwordless, password and second factors."""

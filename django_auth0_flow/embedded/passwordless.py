@@ -1,0 +1,111 @@
+"""Passwordless logins: send a code or link, and log in with the code."""
+
+from __future__ import annotations
+
+import logging
+
+from django.http import HttpRequest
+from django.utils.translation import get_language
+
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.embedded import waiting as waiting_logins
+from django_auth0_flow.embedded.error_codes import reveals_nothing
+from django_auth0_flow.embedded.grants import embedded_logins
+from django_auth0_flow.embedded.submit import _callback_url, finish_once
+from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.login import transactions
+from django_auth0_flow.login.admission import parameters_demanded
+from django_auth0_flow.protocol.authorization import code_challenge
+from django_auth0_flow.protocol.embedded import Granted
+from django_auth0_flow.protocol.errors import Auth0Error
+
+logger = logging.getLogger(__name__)
+
+#: Nobody is sent the same message twice within these seconds: a form submitted twice is one wish.
+RESEND_SECONDS = 10
+
+
+def begin_passwordless(
+    request: HttpRequest, *, configuration: str, kind: str, address: str, next_url: str = "", again: bool = False
+) -> Pending:
+    """Have a code or link sent and return the login that waits for it. ``kind``: one of ``PASSWORDLESS``.
+
+    Of equal wishes within RESEND_SECONDS the first one's message is enough, unless its code is used up. Nobody learns
+    whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError (the address
+    is malformed, the message can't be sent, the set-up) or TransportError.
+    """
+    wanted = {"kind": kind, "address": address}
+    stored_kind = "link" if kind == "email-link" else "code"
+    if not again:
+        last = waiting_logins.find_last(request, stored_kind, configuration)
+        earliest = get_settings(configuration).clock() - RESEND_SECONDS
+        # One that is over has other data, so it is equal to none.
+        if last is not None and (last.data, last.next_url) == (wanted, next_url) and last.started_at > earliest:
+            return last
+    waiting = waiting_logins.add(request, stored_kind, configuration, wanted, next_url=next_url)
+    try:
+        _send(request, waiting)
+    except Auth0Error as error:
+        if reveals_nothing(error):
+            logger.info("passwordless_not_sent code=%s", error.code)
+            return waiting
+        waiting_logins.remove(request, waiting)
+        raise
+    logger.info("passwordless_started kind=%s", kind)
+    return waiting
+
+
+def _send(request: HttpRequest, waiting: Pending) -> None:
+    name, kind, address = waiting.configuration, waiting.data["kind"], waiting.data["address"]
+    logins = embedded_logins(name, request)
+    language = get_language() or ""
+    if kind == "sms":
+        logins.start_passwordless("sms", address, language=language)
+    elif kind == "email-link":
+        parameters = _link_parameters(request, waiting)
+        logins.start_passwordless("email", address, send="link", auth_params=parameters, language=language)
+    else:
+        logins.start_passwordless("email", address, send="code", language=language)
+
+
+def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
+    """Return the authorization request that a magic link stands for; its transaction is stored in this browser only."""
+    conf = get_settings(waiting.configuration)
+    extra = {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
+    extra |= parameters_demanded(conf, view={}, visitor={})
+    transaction = transactions.new_transaction(
+        conf.name,
+        redirect_uri=_callback_url(request, conf.name),
+        scope=conf.scope,
+        next_url=waiting.next_url,
+        parameters=extra,
+        is_link=True,
+    )
+    state = transactions.begin(request, transaction)
+    asked = transaction.request(state)
+    return {
+        **extra,
+        "response_type": "code",
+        "redirect_uri": asked.redirect_uri,
+        "scope": asked.scope,
+        "state": state,
+        "nonce": asked.nonce,
+        "code_challenge": code_challenge(asked.code_verifier),
+        "code_challenge_method": "S256",
+    }
+
+
+def finish_passwordless(request: HttpRequest, waiting: Pending, code: str) -> str:
+    """Log in with the code of a message; return where to go.
+
+    Raises MfaRequired, AlreadyWaiting, OAuthError, TokenValidationError, TransportError, or Auth0Error when the user may
+    not log in.
+    """
+    realm = "sms" if waiting.data["kind"] == "sms" else "email"
+    logins = embedded_logins(waiting.configuration, request)
+    callback = _callback_url(request, waiting.configuration)
+
+    def submit() -> Granted:
+        return logins.log_in_with_code(realm, waiting.data["address"], code, redirect_uri=callback)
+
+    return finish_once(request, waiting, code, submit)[0]

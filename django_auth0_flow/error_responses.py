@@ -1,0 +1,258 @@
+"""An error that left a view becomes a redirect, a page or JSON, with the right status: here and nowhere else.
+
+A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from django.conf import settings as django_settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.cache import patch_vary_headers
+
+from django_auth0_flow.access.current_login import end_if_over, is_session_gone
+from django_auth0_flow.embedded import mfa as mfa_logins
+from django_auth0_flow.embedded.error_codes import note_setup_mistake
+from django_auth0_flow.login import begin, loops
+from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.messages import public_code, words_for
+from django_auth0_flow.pages.rendering import (
+    finish_answer,
+    is_navigation,
+    is_prefetch,
+    login_path,
+    not_now,
+    page,
+    page_path,
+    return_url,
+)
+from django_auth0_flow.protocol.errors import (
+    Auth0Error,
+    AuthorizationError,
+    LoginRequired,
+    MfaRequired,
+    NoAccessToken,
+    OAuthError,
+    TransportError,
+)
+from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.session_facts import noted
+
+if TYPE_CHECKING:
+    from django_auth0_flow.doctor.catalogue import Mistake
+
+logger = logging.getLogger(__name__)
+
+#: After so many failures in a row the page no longer offers to try again.
+MAX_FAILURES = 3
+
+_RETRY_AFTER = 5
+
+
+def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
+    """Answer an error that left a view: LoginRequired, TransportError or another error of this package."""
+    if isinstance(error, LoginRequired):
+        return login_required(request, error)
+    if isinstance(error, TransportError):
+        return unavailable(request, error)
+    if isinstance(error, MfaRequired):
+        return mfa_required(request, error)
+    if isinstance(error, NoAccessToken):
+        return without_access_token(request, error)
+    return failed(request, error)
+
+
+def mfa_required(
+    request: HttpRequest,
+    error: MfaRequired,
+    *,
+    next_url: str | None = None,
+    start_url: str = "",
+    origin: str = "",
+    proof: str = "",
+) -> HttpResponse:
+    """Lead a person to the second factor, ``next`` kept.
+
+    ``start_url``: where this login began, if not at this address; ``origin`` and ``proof`` as in ``begin_mfa``.
+    """
+    name = error.configuration
+    if next_url is None:
+        wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
+        next_url = site_urls.safe_next(request, wanted)
+    start_url = start_url or site_urls.safe_next(request, request.path)
+    waiting = mfa_logins.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof)
+    path = page_path("mfa", name, next_url, login=waiting.id)
+    if is_navigation(request):
+        return finish_answer(HttpResponseRedirect(path))
+    body = {"error": "mfa_required", "message": words_for("mfa_required"), "mfa_url": path}
+    response = JsonResponse(body, status=403)
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = path
+    return finish_answer(response)
+
+
+def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str | None = None) -> HttpResponse:
+    """Send a person to the login and back to this address (or ``next_url``); tell a script to do so with 401.
+
+    RFC 6750 §3.
+    """
+    end_if_over(request)
+    login = login_of(request)
+    configuration = login.configuration.name
+    looping = is_looping(request, login)
+    next_url = return_url(request) if next_url is None else next_url
+    if not is_navigation(request):
+        return _login_required_json(request, error.code, configuration, next_url)
+    if is_prefetch(request):
+        return not_now()
+    if looping:
+        return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
+    if error.parameters and not is_session_gone(request):
+        try:
+            url = begin.begin_login(
+                request, configuration=configuration, next_url=next_url, parameters=error.parameters
+            )
+        except Auth0Error as trouble:
+            return not_begun(request, trouble, next_url=next_url, configuration=configuration)
+        return finish_answer(HttpResponseRedirect(url))
+    return finish_answer(HttpResponseRedirect(login_path(configuration, next_url)))
+
+
+def login_of(request: HttpRequest) -> Auth0Session:
+    """Return the login as this view sees it, also where our middleware is not installed."""
+    login = getattr(request, "auth0", None)
+    return login if isinstance(login, Auth0Session) else Auth0Session(request)
+
+
+def is_looping(request: HttpRequest, login: Auth0Session) -> bool:
+    """Tell whether this browser has logged in for this view again and again within seconds."""
+    conf = login.configuration
+    return loops.is_looping(noted(request), conf.name, conf.clock())
+
+
+def not_begun(request: HttpRequest, error: Auth0Error, *, next_url: str, configuration: str) -> HttpResponse:
+    """Answer a login that could not begin: the tenant can't be reached, or refuses a pushed request."""
+    if isinstance(error, TransportError):
+        return unavailable(request, error)
+    logger.warning("login_not_begun code=%s configuration=%s", public_code(error), configuration)
+    return failed(request, error, next_url=next_url, configuration=configuration)
+
+
+def _login_required_json(request: HttpRequest, code: str, configuration: str, next_url: str) -> HttpResponse:
+    login_url = login_path(configuration, next_url)
+    response = JsonResponse({"error": "login_required", "code": code, "login_url": login_url}, status=401)
+    response["WWW-Authenticate"] = 'Session realm="login"'
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = login_url
+    patch_vary_headers(response, ("Accept", "Sec-Fetch-Mode", "HX-Request", "X-Requested-With"))
+    return finish_answer(response)
+
+
+def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
+    """Answer 503: the tenant or our database is out of reach, and waiting may help. ``retry_url``: instead of this one.
+
+    An answer of the tenant that can't be used is 502, and no promise that it will be better in a while.
+    """
+    if error.is_unusable_answer:
+        return _unusable(request, error, retry_url)
+    seconds = error.retry_after or _RETRY_AFTER
+    cause = "database" if error.code == "database_unavailable" else "tenant"
+    logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
+    if is_navigation(request):
+        retry_url = return_url(request) if retry_url is None else retry_url
+        context = {"code": error.code, "words": words_for(error.code), "retry_url": retry_url}
+        response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
+    else:
+        response = finish_answer(
+            JsonResponse({"error": "temporarily_unavailable", "code": error.code, "retry_after": seconds}, status=503)
+        )
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None) -> HttpResponse:
+    logger.error("tenant_answer_unusable code=%s status=%s: %s", error.code, error.status or "unknown", error)
+    words = words_for(error.code)
+    if not is_navigation(request):
+        body = {"error": "unusable_answer", "code": error.code, "message": words}
+        return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
+    retry_url = return_url(request) if retry_url is None else retry_url
+    context = {"code": error.code, "words": words, "retry_url": retry_url}
+    return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
+
+
+def failed(
+    request: HttpRequest,
+    error: Auth0Error,
+    *,
+    next_url: str = "",
+    configuration: str = "default",
+    counted: bool = True,
+    retry_url: str = "",
+) -> HttpResponse:
+    """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often.
+
+    Only failures of logins that began here are ``counted``: a forged response changes nothing in the session.
+    ``retry_url``: where to try again, if not at the login view.
+    """
+    code = public_code(error)
+    mistake = _setup_mistake(error)
+    status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
+    failures = int(request.session.get(loops.FAILURES_KEY, 0)) + 1
+    if counted:
+        request.session[loops.FAILURES_KEY] = failures
+    may_retry = failures < MAX_FAILURES and code not in ("login_loop", "client_rejected")
+    context = {
+        "code": code,
+        "words": words_for(code),
+        "retry_url": (retry_url or login_path(configuration, next_url)) if may_retry else "",
+        "tenant_says": error.error_description
+        if isinstance(error, AuthorizationError) and _is_refusal(error, code)
+        else "",
+        "mistake": mistake,
+    }
+    return page(request, "login_failed.html", context, status)
+
+
+def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResponse:
+    """Answer 400 for a view that wants a token which this login lacks; another login would not bring one either."""
+    logger.warning("no_access_token code=%s: %s", error.code, error)
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": error.code, "message": words_for(error.code)}, status=400))
+    context = {"code": error.code, "words": words_for(error.code), "no_access_token": True}
+    return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
+
+
+def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:
+    """Answer 403: the login was made again for this page and still does not satisfy it."""
+    logger.info("page_refused test=%s", test)
+    if not is_navigation(request):
+        return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
+    context = {
+        "code": test,
+        "words": words_for(test),
+        "retry_url": login_path(login_of(request).configuration.name, next_url),
+    }
+    return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
+
+
+def _setup_mistake(error: Auth0Error) -> Mistake | None:
+    """Tell the log what is wrong with the set-up, and return it for the page of a site under development.
+
+    Anybody can write an error into an authorization response: in production those are no alarm.
+    """
+    if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
+        return None
+    mistake = note_setup_mistake(error)
+    return mistake if django_settings.DEBUG else None
+
+
+def _is_refusal(error: Auth0Error, code: str) -> bool:
+    refused = ("access_denied", "unauthorized", "user_not_allowed", "organization_not_allowed", "login_loop")
+    return code in refused or (isinstance(error, OAuthError) and error.error == "mfa_required")

@@ -1,0 +1,125 @@
+"""Ending login sessions from outside their own request: those that the tenant has ended, or that the staff ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import router
+
+from django_auth0_flow.conf import get_settings, names_of_client
+from django_auth0_flow.models import Identity, LoginSession, LoginSessionQuerySet
+from django_auth0_flow.protocol.adapters import http_deadline
+from django_auth0_flow.protocol.errors import TransportError
+from django_auth0_flow.signals import login_session_ended, send
+from django_auth0_flow.storage.django_sessions import try_to_delete_session
+from django_auth0_flow.storage.sealing import UnsealError
+from django_auth0_flow.tokens.fetch import try_to_revoke
+
+logger = logging.getLogger(__name__)
+
+#: Seconds in all for revoking refresh tokens. Auth0 waits 5 seconds for the answer to a logout token.
+REVOCATION_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of it: login sessions ended, and how many are left because their Django sessions could not be deleted.
+
+    ``revoked``: refresh tokens that the tenant has revoked; ``unrevoked``: those for which it did not confirm that.
+    """
+
+    login_sessions: int = 0
+    left: int = 0
+    revoked: int = 0
+    unrevoked: int = 0
+
+
+def end_sessions(
+    configuration: str, *, sid: str | None = None, subject: str | None = None, reason: str = "backchannel_logout"
+) -> Ended:
+    """End the login session with the tenant's ``sid``, or without one every login session of ``subject``.
+
+    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: whoever is
+    stopped in between leaves nobody logged in, and a request that has just moved to a new session key finds its row gone
+    and ends itself (``middleware.after_response``). A row whose session can't be deleted now stays (``Ended.left``), so
+    that calling again finds it. Calling again is harmless.
+
+    The refresh tokens are revoked, best effort: the row was the only place they could be used from. Back-Channel Logout
+    1.0 §2.7 would let them live on for offline work, which needs the row here.
+    """
+    issuer = get_settings(configuration).issuer
+    rows = _rows()
+    if sid:
+        rows = rows.filter(sid_key=LoginSession.sid_key_for(issuer, sid))
+    elif subject:
+        rows = rows.filter(identity__key=Identity.key_for(issuer, subject))
+    else:
+        raise ValueError("end_sessions needs a sid or a subject")
+    return end_rows(rows.filter(configuration__in=names_of_client(configuration)), reason=reason)
+
+
+def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVOCATION_SECONDS) -> Ended:
+    """End these login sessions, as ``end_sessions`` does. ``seconds`` in all for revoking their refresh tokens."""
+    ended, left = [], 0
+    for found in rows:
+        row, deleted = _end(found)
+        left += not deleted
+        if row is not None and deleted:
+            ended.append(row)
+            logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
+            send(login_session_ended, LoginSession, login_session=row, reason=reason)
+    revoked, unrevoked = _revoke(ended, seconds)
+    return Ended(len(ended), left, revoked, unrevoked)
+
+
+def _rows() -> LoginSessionQuerySet:
+    """Return the login sessions as they are now, not as a replica has them."""
+    return LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity")
+
+
+def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
+    """End one login: return the row (None if somebody else has deleted it), and whether its session is gone.
+
+    A row is deleted only with the session key it was read with: a key that changed meanwhile is followed.
+    """
+    current: LoginSession | None = row
+    while current is not None:
+        if not try_to_delete_session(current.session_key, current.pk):
+            return current, False
+        if _rows().filter(pk=current.pk, session_digest=current.session_digest).delete()[0]:
+            break
+        current = _rows().filter(pk=current.pk).first()
+    return current, True
+
+
+def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
+    """Revoke the refresh tokens of login sessions that are gone, as far as the time allows; count what happened.
+
+    After a tenant that can't be reached was met, it is not asked again.
+    """
+    revoked = unrevoked = 0
+    unreachable: set[str] = set()
+    with http_deadline(seconds):
+        for row in rows:
+            try:
+                refresh_token = row.grant.tokens.refresh_token
+            except UnsealError:
+                continue
+            except ImproperlyConfigured:  # the configuration was taken out of the settings
+                unrevoked += 1
+                continue
+            if not refresh_token:
+                continue
+            issuer = row.identity.issuer
+            if issuer in unreachable:
+                unrevoked += 1
+                continue
+            error = try_to_revoke(row.configuration, refresh_token, seconds=seconds)
+            if isinstance(error, TransportError):
+                unreachable.add(issuer)
+            unrevoked += error is not None
+            revoked += error is None
+    return revoked, unrevoked

@@ -1,0 +1,1 @@
+"""Texts, addresses and templates of what a person sees."""

@@ -1,0 +1,87 @@
+"""What an answer is made of: a page that is not stored, its address, and who asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+
+from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.cache_headers import forbid_storing
+
+
+def is_navigation(request: HttpRequest) -> bool:
+    """Tell a person's navigation, which may be redirected to a login page, from a script's request."""
+    headers = request.headers
+    if headers.get("HX-Request") == "true" or headers.get("X-Requested-With") == "XMLHttpRequest":
+        return False
+    if mode := headers.get("Sec-Fetch-Mode"):
+        return mode == "navigate"
+    accept = headers.get("Accept", "").strip()
+    return "text/html" in accept or accept in ("", "*/*")
+
+
+def is_prefetch(request: HttpRequest) -> bool:
+    """Tell a browser's speculative request, which must not start anything."""
+    purposes = [request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
+    return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
+
+
+def not_now() -> HttpResponse:
+    """Answer a speculative request: nothing was started, the real one will."""
+    return finish_answer(HttpResponse(status=HTTPStatus.NO_CONTENT))
+
+
+def finish_answer(response: HttpResponse) -> HttpResponse:
+    """Mark an answer as one that nobody stores and whose address goes to nobody."""
+    forbid_storing(response)
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def probe_cookies(request: HttpRequest, url: str) -> HttpResponse:
+    """Redirect to ``url`` on this site with a cookie, so that the next request shows whether the browser keeps it."""
+    response = finish_answer(HttpResponseRedirect(url))
+    response.set_cookie("auth0_cookies", "1", httponly=True, secure=request.is_secure(), samesite="Lax")
+    return response
+
+
+def page(request: HttpRequest, template: str, context: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """Render one of the pages under ``auth0/``."""
+    response = finish_answer(render(request, f"auth0/{template}", dict(context), status=status))
+    if b"csrfmiddlewaretoken" in response.content:
+        # From a page without referrer browsers send forms with "Origin: null", which Django's CSRF check refuses.
+        response["Referrer-Policy"] = "same-origin"
+    return response
+
+
+def login_path(configuration: str, next_url: str) -> str:
+    """Return the path that starts a login which comes back to ``next_url``."""
+    return page_path("login", configuration, next_url)
+
+
+def page_path(name: str, configuration: str, next_url: str = "", **query: str) -> str:
+    """Return the path of one of our pages, with ``next`` and what else belongs into its query."""
+    path = site_urls.url_of(name, configuration)
+    values = {**query, **({"next": next_url} if next_url else {})}
+    return f"{path}?{urlencode(values)}" if values else path
+
+
+def return_url(request: HttpRequest) -> str:
+    """Return where a visitor comes back to: this address, or the page that a POST or a script's request came from.
+
+    An unsafe method is never repeated after a login, and a script's address is no page for a person.
+    """
+    if request.method in ("GET", "HEAD") and is_navigation(request):
+        return site_urls.safe_next(request, request.get_full_path())
+    return _path_here(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+
+
+def _path_here(request: HttpRequest, url: str) -> str:
+    safe = site_urls.safe_next(request, url)
+    parts = urlsplit(safe)
+    return site_urls.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""

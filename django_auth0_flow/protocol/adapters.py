@@ -1,0 +1,160 @@
+"""Transport adapters for requests: one deadline for a whole exchange, TLS contexts that are loaded once."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
+
+#: Path, time of the last change in nanoseconds, size.
+_File = tuple[str, int, int]
+
+
+class SharedTlsAdapter(HTTPAdapter):
+    """An HTTPAdapter whose connections share their TLS context. ``verify`` and ``cert`` mean what they mean to requests."""
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> Any:
+        """Put the shared context into the place of the files that it holds."""
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] != "https" or not verify:
+            return host, pool
+        try:
+            context = _shared_context(verify, cert)
+        except OSError:
+            return host, pool  # requests itself says best what is wrong with the files
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": context}
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # its stubs leave it bare
+        if conn.conn_kw.get("ssl_context") is not None:
+            # They are in the context; named here, they would be read again for each connection.
+            conn.ca_certs = conn.ca_cert_dir = conn.cert_file = conn.key_file = None
+
+
+def _shared_context(verify: bool | str, cert: Any) -> ssl.SSLContext:
+    """Return the context for what requests calls ``verify`` and ``cert``. Raises OSError for a file that can't be used."""
+    bundle = _stat(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
+    files = (cert,) if isinstance(cert, str) else tuple(cert or ())
+    return _context(bundle, tuple(_stat(path) for path in files))
+
+
+def _stat(path: str) -> _File:
+    found = os.stat(path)  # noqa: PTH116  # a Path costs more than the look
+    return path, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=16)
+def _context(bundle: _File, certificate: tuple[_File, ...]) -> ssl.SSLContext:
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    path = bundle[0]
+    if os.path.isdir(path):  # noqa: PTH112  # as above
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
+    if certificate:
+        context.load_cert_chain(*(path for path, _, _ in certificate))
+    return context
+
+
+_deadline: ContextVar[float | None] = ContextVar("auth0_flow_http_deadline", default=None)
+
+
+@contextmanager
+def http_deadline(seconds: float) -> Iterator[None]:
+    """Let every answer read in this context be complete within ``seconds`` from now, else TimeoutError.
+
+    Inside another deadline the earlier one counts.
+    """
+    outer = _deadline.get()
+    deadline = time.monotonic() + seconds
+    token = _deadline.set(deadline if outer is None else min(outer, deadline))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def remaining_time() -> float | None:
+    """Return the seconds left of the current exchange, None without a deadline. Raises TimeoutError when none is left."""
+    deadline = _deadline.get()
+    if deadline is None:
+        return None
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError("the exchange took longer than its deadline")
+    return remaining
+
+
+class _DeadlineReader(io.RawIOBase):
+    """The raw side of an HTTP answer: before each read, the socket's timeout becomes what is left."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = remaining_time()
+        if remaining is not None:
+            self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _DeadlineResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        if isinstance(self.fp, io.BufferedReader):
+            self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
+
+
+class _DeadlineHTTPConnection(HTTPConnection):
+    response_class = _DeadlineResponse
+
+
+class _DeadlineHTTPSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse
+
+
+class _DeadlineHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _DeadlineHTTPConnection
+
+
+class _DeadlineHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _DeadlineHTTPSConnection
+
+
+class DeadlineAdapter(SharedTlsAdapter):
+    """An adapter whose connections obey ``http_deadline``."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _DeadlineHTTPPool, "https": _DeadlineHTTPSPool}
+        return manager

@@ -1,0 +1,151 @@
+"""Completing a login by what the authorization response brought: a code, an ID token, an access token."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, code_of
+from django_auth0_flow.protocol.client import Client
+from django_auth0_flow.protocol.errors import CallbackError, TokenValidationError, TransportError
+from django_auth0_flow.protocol.tokens import TokenSet, parse_token_response
+from django_auth0_flow.protocol.validation import check_strength
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that an access token from a browser is used at most when nobody vouches for its expiry.
+MAX_LIFE = 86400
+
+
+def complete(
+    client: Client,
+    request: AuthorizationRequest,
+    response: AuthorizationResponse,
+    *,
+    acr_values: Collection[str] = (),
+    **expected: Any,
+) -> tuple[TokenSet, dict[str, Any]]:
+    """Return the token set and validated ID token claims of a response that ``judge_response`` has let pass.
+
+    ``acr_values``: the login must be as strong as one of them, if there are any. ``expected`` as in ``Client.complete``.
+    What the request did not ask for is not looked at. Raises CallbackError when a part is missing, and as
+    ``Client.complete``. OpenID Connect Core §3.1.3, §3.2.2, §3.3.2, §3.3.3.
+    """
+    tokens, claims = _redeemed(client, request, response, expected)
+    check_strength(claims, acr_values)
+    return tokens, claims
+
+
+def _redeemed(
+    client: Client, request: AuthorizationRequest, response: AuthorizationResponse, expected: Mapping[str, Any]
+) -> tuple[TokenSet, dict[str, Any]]:
+    if request.kinds == {"code"}:
+        return client.complete(request, code_of(response), **expected)
+    first = _front_claims(client, request, response, expected)
+    if "code" in request.kinds:
+        tokens, claims = client.complete(request, code_of(response), **expected)
+        for name in ("iss", "sub"):
+            if claims[name] != first[name]:
+                raise TokenValidationError(name, "the two ID tokens of this login are about different people")
+        return tokens, claims
+    if "token" in request.kinds:
+        tokens = access_token_of(client, request, response)
+        vouched = vouched_for(client, tokens, subject=first["sub"], audience=audience_of(request))
+        return replace(vouched, id_token=response.id_token), first
+    return TokenSet(id_token=response.id_token, obtained_at=client.clock()), first
+
+
+def audience_of(request: AuthorizationRequest) -> str:
+    """Return the API that the access token of this request is for, "" for none."""
+    return request.parameters.get("audience") or request.parameters.get("resource", "")
+
+
+def access_token_of(client: Client, request: AuthorizationRequest, response: AuthorizationResponse) -> TokenSet:
+    """Return the access token of a response; whose it is, is not known yet, and it has no scopes.
+
+    What stands beside a token is text that the visitor's browser carries: see ``vouched_for``. It says nothing about the
+    tenant's health either, so a token that can't be used is no TransportError. Raises CallbackError.
+    """
+    if "access_token" not in response.token_answer:
+        raise CallbackError("The response has no access token.", code="access_token_missing")
+    try:
+        tokens = parse_token_response(response.token_answer, now=client.clock(), requested_scope="")
+    except TransportError as error:
+        raise CallbackError("The response has no usable access token.", code=error.code) from error
+    return TokenSet(
+        access_token=tokens.access_token,
+        expires_at=min(tokens.expires_at or 0.0, client.clock() + MAX_LIFE),
+        obtained_at=tokens.obtained_at,
+        token_type=tokens.token_type,
+    )
+
+
+def vouched_for(client: Client, tokens: TokenSet, *, subject: str, audience: str) -> TokenSet:
+    """Return ``tokens`` with the scopes that the access token itself grants, living no longer than it says.
+
+    Only a JWT that the issuer signed for ``subject`` and ``audience`` says anything; any other token, an opaque one for
+    instance, keeps no scope. Raises TransportError when the issuer's keys can't be had.
+    """
+    if not is_jwt_for(tokens, audience):
+        return tokens
+    try:
+        return _as_signed(tokens, _claims_of(client, tokens, subject, audience))
+    except TokenValidationError as error:
+        logger.warning("front_channel_scopes_not_used code=%s", error.code)
+        return tokens
+
+
+def is_jwt_for(tokens: TokenSet, audience: str) -> bool:
+    """Tell whether the access token can be judged here: it looks like a signed JWT, and it is known whose it should be."""
+    return bool(audience) and (tokens.access_token or "").count(".") == 2
+
+
+def check_access_token(client: Client, tokens: TokenSet, *, subject: str, audience: str) -> TokenSet:
+    """Check that an access token that came without an ID token is ``subject``'s, and issued to this client if it tells.
+
+    ``audience``: the API it was asked for; a JWT must be for it. ``/userinfo`` says whose it is. Returns the token set
+    with scopes and expiry as in ``vouched_for``. Raises TokenValidationError, TokenRequestError or TransportError.
+    RFC 9700 §2.1.2; OpenID Connect Core §5.3.2.
+    """
+    client.userinfo(tokens.access_token or "", subject=subject)
+    if not is_jwt_for(tokens, audience):
+        return tokens
+    return _as_signed(tokens, _claims_of(client, tokens, subject, audience))
+
+
+def _claims_of(client: Client, tokens: TokenSet, subject: str, audience: str) -> dict[str, Any]:
+    """Return the claims of a JWT access token that is ``subject``'s. Raises TokenValidationError or TransportError."""
+    claims = client.validate_access_token(tokens.access_token or "", audience)
+    issued_to = claims.get("azp", claims.get("client_id", client.client_id))
+    if claims["sub"] != subject or issued_to != client.client_id:
+        raise TokenValidationError("azp", "the access token was issued to somebody else", expected=client.client_id)
+    return claims
+
+
+def _as_signed(tokens: TokenSet, claims: Mapping[str, Any]) -> TokenSet:
+    scope = claims.get("scope")
+    return replace(
+        tokens,
+        scope=frozenset(scope.split() if isinstance(scope, str) else ()),
+        expires_at=min(tokens.expires_at or 0.0, float(claims["exp"])),
+    )
+
+
+def _front_claims(
+    client: Client, request: AuthorizationRequest, response: AuthorizationResponse, expected: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Validate the ID token that came through the browser; each part beside it must be bound to it by its hash."""
+    if response.id_token is None:
+        raise CallbackError("The response has no ID token.", code="id_token_missing")
+    required = {"c_hash": "code" in request.kinds, "at_hash": "token" in request.kinds}
+    return client.validate_id_token(
+        response.id_token,
+        nonce=request.nonce,
+        code=code_of(response) if required["c_hash"] else None,
+        access_token=response.token_answer.get("access_token") if required["at_hash"] else None,
+        hashes_required=[name for name, needed in required.items() if needed],
+        max_age=expected.get("max_age"),
+        organization=expected.get("organization"),
+    )

@@ -1,0 +1,83 @@
+"""Sessions that are there for a login under way and for nothing else: they end with it, not after two weeks.
+
+Whoever opens the login page gets a session, robots too. One that this package starts lives as long as a login may take. As
+soon as it holds anything else, a login or a basket, its life is the one that the site has configured; a life that the site
+gave it by ``set_expiry`` stays.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+#: Seconds. A bit longer than any login that waits, and a number that no site chooses by itself.
+SHORT_LIFE = 3661
+
+_MARK, _RENEWED = "_auth0_short", "_auth0_session_renewed"
+
+#: Where Django keeps what ``set_expiry`` was given.
+_EXPIRY = "_session_expiry"
+
+_FAILURES = "_auth0_failures"
+
+#: Of logins under way and of those that came to nothing.
+_OURS = frozenset(
+    ("_auth0_transactions", "_auth0_pending", "_auth0_initiated", "_auth0_silent", _FAILURES, _MARK, _EXPIRY)
+)
+
+
+def shorten(session: SessionBase) -> None:
+    """Let a session that does not exist yet live no longer than a login may take."""
+    if session.is_empty() and session.get_session_cookie_age() > SHORT_LIFE:
+        session[_MARK] = True
+        session.set_expiry(SHORT_LIFE)
+
+
+def holds_nothing_but(name: str, session: SessionBase) -> bool:
+    """Tell whether a session has at most this entry, beside what makes it short; a life that the site chose counts."""
+    is_ours = _MARK in session and session.get(_EXPIRY) == SHORT_LIFE
+    return {name, *((_MARK, _EXPIRY) if is_ours else ())}.issuperset(session.keys())
+
+
+def settle(session: SessionBase) -> None:
+    """Give a session that holds more than logins under way the life that sessions of this site have.
+
+    One that is to begin with nothing but a failed login has a short one.
+    """
+    if session.session_key is None and list(session.keys()) == [_FAILURES]:
+        failures = session.pop(_FAILURES)
+        shorten(session)
+        session[_FAILURES] = failures
+    if _MARK not in session or _OURS.issuperset(session.keys()):
+        return
+    del session[_MARK]
+    if session.get(_EXPIRY) == SHORT_LIFE:
+        session.set_expiry(None)
+
+
+def renew(request: HttpRequest) -> None:
+    """Let the browser keep the cookie of a short session as long as the login that begins in it may take."""
+    if _MARK in request.session:
+        setattr(request, _RENEWED, True)
+
+
+def send_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Send the session's cookie again if ``renew`` was called.
+
+    Django would together with a save, and what the session is here may be older than what other tabs have stored.
+    """
+    name, key = django_settings.SESSION_COOKIE_NAME, request.session.session_key
+    if not getattr(request, _RENEWED, False) or key is None or request.COOKIES.get(name) != key:
+        return
+    response.set_cookie(
+        name,
+        key,
+        max_age=request.session.get_expiry_age(),
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        path=django_settings.SESSION_COOKIE_PATH,
+        secure=django_settings.SESSION_COOKIE_SECURE,
+        httponly=django_settings.SESSION_COOKIE_HTTPONLY,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+    )

@@ -1,0 +1,121 @@
+"""What is asked of the tenant with a stored grant: a refresh, a token for another API, a connection's token, revocation.
+
+Only the network part; who may ask and when is ``single_flight``'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.views.decorators.debug import sensitive_variables
+
+from django_auth0_flow.conf import get_client, get_settings
+from django_auth0_flow.protocol.adapters import http_deadline
+from django_auth0_flow.protocol.errors import (
+    Auth0Error,
+    InvalidGrant,
+    NoAccessToken,
+    TokenRequestError,
+    TokenValidationError,
+    TransportError,
+)
+from django_auth0_flow.protocol.grant import Grant, Target
+from django_auth0_flow.protocol.tokens import TokenSet
+
+logger = logging.getLogger(__name__)
+
+
+def network_seconds(configuration: str) -> float:
+    """Return how long ``fetch_grant`` may be on the network, its one repetition included."""
+    return get_settings(configuration).http_timeout * 1.5
+
+
+@sensitive_variables()
+def fetch_grant(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:
+    """Ask the tenant for the target's token and return the grant with it.
+
+    A lost answer is asked for once more, at once, with the same refresh token. The error beside the grant is for the
+    caller to raise after saving: the refresh token was rotated, yet the token is not the one that was wanted.
+    Raises what ``Client.refresh`` raises, and NoAccessToken when the tenant does not give that kind of token.
+    """
+    started = time.monotonic()
+    with http_deadline(network_seconds(configuration)):
+        try:
+            return _fetch(configuration, grant, target)
+        except TransportError as error:
+            if not error.answer_lost or time.monotonic() - started > get_settings(configuration).http_timeout / 2:
+                raise
+            return _fetch(configuration, grant, target)
+
+
+def _fetch(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:
+    client = get_client(configuration)
+    if target.connection:
+        try:
+            tokens = client.connection_token(grant.tokens, connection=target.connection, login_hint=target.login_hint)
+        except TokenRequestError as error:
+            if isinstance(error, InvalidGrant):
+                raise
+            raise NoAccessToken(
+                "Token Vault gives no token for this connection: is the identity linked, is the grant on, and is refresh "
+                "token rotation off for the application? (Auth0 Dashboard: Applications > (app) > Settings)",
+                code="connection_token_refused",
+            ) from error
+        return grant.with_token_set(target.key, tokens), None
+    try:
+        tokens, _ = client.refresh(
+            grant.tokens,
+            first_claims=grant.claims,
+            scope=target.scope or None,
+            audience=target.audience or None,
+        )
+    except TokenRequestError as error:
+        if not target.audience or isinstance(error, InvalidGrant) or error.status == 401:
+            raise
+        raise _not_granted() from error
+    # From here on the refresh token may have been rotated: whatever is wrong with the answer, that one is kept.
+    if target.audience and (trouble := _trouble_with(configuration, tokens, target)):
+        return grant.with_refresh_token(tokens.refresh_token), trouble
+    return grant.with_token_set(target.key, tokens), None
+
+
+def _trouble_with(configuration: str, tokens: TokenSet, target: Target) -> Auth0Error | None:
+    """Return None if the access token is a JWT for the target's audience; nothing else is handed out as such.
+
+    Auth0 ignores an audience that no multi-resource policy allows and answers with the original API's token.
+    """
+    try:
+        get_client(configuration).validate_access_token(tokens.access_token or "", target.audience)
+    except TokenValidationError:
+        return _not_granted()
+    except TransportError as error:
+        return error
+    return None
+
+
+def _not_granted() -> NoAccessToken:
+    return NoAccessToken(
+        "The tenant gives this login no token for that audience. It needs a multi-resource refresh token policy "
+        "(Auth0 Dashboard: Applications > (app) > Multi-Resource Refresh Token).",
+        code="audience_not_granted",
+    )
+
+
+@sensitive_variables()
+def try_to_revoke(configuration: str, refresh_token: str, *, seconds: float = 3) -> Auth0Error | None:
+    """Revoke a refresh token within ``seconds``; None if the tenant has confirmed it, else what went wrong."""
+    try:
+        with http_deadline(seconds):
+            get_client(configuration).revoke(refresh_token)
+    except Auth0Error as error:
+        logger.warning("revocation_failed code=%s", error.code)
+        return error
+    return None
+
+
+def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
+    """Revoke a refresh token, best effort within ``seconds``; False if the tenant can't be reached."""
+    return not refresh_token or not isinstance(
+        try_to_revoke(configuration, refresh_token, seconds=seconds), TransportError
+    )

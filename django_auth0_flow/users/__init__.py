@@ -1,0 +1,1 @@
+"""From claims to users: fields, groups, identities from other packages."""

@@ -1,0 +1,28 @@
+"""The pages under the include: parse the request, call a use case, answer. Subclass them, replace their templates."""
+
+from __future__ import annotations
+
+from django_auth0_flow.views.backchannel import BackchannelLogoutView
+from django_auth0_flow.views.base import Auth0View
+from django_auth0_flow.views.callback import CallbackView
+from django_auth0_flow.views.login import LoginView
+from django_auth0_flow.views.logout import LoggedOutView, LogoutView
+from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
+from django_auth0_flow.views.password import PasswordView
+from django_auth0_flow.views.passwordless import PasswordlessCodeView, PasswordlessView
+
+__all__ = [
+    "Auth0View",
+    "BackchannelLogoutView",
+    "CallbackView",
+    "LoggedOutView",
+    "LoginView",
+    "LogoutView",
+    "MfaCodeView",
+    "MfaEnrolView",
+    "MfaView",
+    "PasswordView",
+    "PasswordlessCodeView",
+    "PasswordlessView",
+    "RecoveryCodesView",
+]

@@ -1,0 +1,65 @@
+"""What the pages share."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.generic import View
+
+from django_auth0_flow import error_responses
+from django_auth0_flow.conf import configuration_for
+from django_auth0_flow.pages import messages, rendering
+from django_auth0_flow.protocol.errors import Auth0Error, TransportError
+from django_auth0_flow.signals import login_failed, send
+
+logger = logging.getLogger(__name__)
+
+
+class Auth0View(View):
+    """What the views share: open to visitors who are not logged in, and their configuration's name."""
+
+    # Django's LoginRequiredMiddleware must let visitors log in.
+    login_required = False
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view: Any = super().as_view(**initkwargs)
+        view.login_required = False
+        # Not in a transaction, whatever ATOMIC_REQUESTS says: it would be held while the tenant answers, and a rollback
+        # would give a used state back.
+        for alias in connections:
+            view = transaction.non_atomic_requests(using=alias)(view)
+        return view
+
+    @property
+    def configuration(self) -> str:
+        return str(self.kwargs.get("configuration") or configuration_for(self.request))
+
+    def failure(
+        self,
+        request: HttpRequest,
+        error: Auth0Error,
+        *,
+        next_url: str = "",
+        counted: bool = True,
+        retry_url: str = "",
+    ) -> HttpResponse:
+        """Answer an error of the login and tell the receivers of ``login_failed``; the rest is as in ``answers.failed``."""
+        code = messages.public_code(error)
+        logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
+        send(login_failed, type(self), request=request, error=error)
+        if isinstance(error, TransportError):
+            # Not this address: a callback's has been used, and its code and state belong on no page.
+            again = retry_url or rendering.login_path(self.configuration, next_url)
+            return error_responses.unavailable(request, error, retry_url=again)
+        return error_responses.failed(
+            request,
+            error,
+            next_url=next_url,
+            configuration=self.configuration,
+            counted=counted,
+            retry_url=retry_url,
+        )

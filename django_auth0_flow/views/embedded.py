@@ -1,0 +1,165 @@
+"""What the pages of embedded logins share."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django import forms
+from django.conf import settings as django_settings
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.embedded import mfa as mfa_logins
+from django_auth0_flow.embedded import waiting as waiting_logins
+from django_auth0_flow.embedded.error_codes import note_setup_mistake
+from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.login.admission import tenants_page_needed
+from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.messages import words_for
+from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
+from django_auth0_flow.signals import login_failed, send
+from django_auth0_flow.views.base import Auth0View
+
+logger = logging.getLogger(__name__)
+
+#: The tenant's own words are shown when somebody in charge of it wrote them.
+_TENANT_SAYS = frozenset(["access_denied", "unauthorized"])
+
+
+def _any_view(request: HttpRequest) -> HttpResponse:
+    """Stand for the view in Django's CSRF check, which passes over views that are exempt as ours are."""
+    return HttpResponse()
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's check, whose refusal is an answer of ours: a form may have been open while another tab logged in."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        logger.warning("csrf_refused reason=%s", reason)
+        return HttpResponse(status=403)
+
+
+class EmbeddedView(Auth0View):
+    """What the pages share: a form, its refusal in plain words, and where the visitor goes on."""
+
+    template_name = ""
+    http_method_names = ["get", "head", "post", "options"]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        # No transaction is open while the tenant answers, and a second submit sees at once what the first one does.
+        view: Any = transaction.non_atomic_requests(super().as_view(**initkwargs))
+        view.csrf_exempt = True  # the check is made in dispatch
+        return view
+
+    def is_enabled(self) -> bool:
+        """Tell whether the configuration switches this page on."""
+        return True
+
+    @property
+    def next_url(self) -> str:
+        """Where the visitor wants to go after the login, if that is on this site."""
+        wanted = self.request.POST.get("next") or self.request.GET.get("next")
+        return site_urls.safe_next(self.request, wanted)
+
+    @method_decorator([sensitive_post_parameters(), sensitive_variables()])
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Check the CSRF token here, where the answer to a bad one can lead on.
+
+        Nothing of what follows shows its variables in an error report: they are passwords, codes and secrets.
+        """
+        if not self.is_enabled():
+            raise Http404("This login is switched off.")
+        if tenants_page_needed(request, get_settings(self.configuration)):
+            return self.go(rendering.login_path(self.configuration, self.next_url))
+        check = _CsrfCheck(_any_view)
+        check.process_request(request)
+        if check.process_view(request, _any_view, args, kwargs) is not None:
+            response: HttpResponseBase = self.form_expired(request)
+        else:
+            response = super().dispatch(request, *args, **kwargs)
+        return check.process_response(request, response)
+
+    def form_expired(self, request: HttpRequest) -> HttpResponse:
+        """Answer a form whose CSRF token is not good (any more): go on if somebody is logged in, else show it anew."""
+        if request.user.is_authenticated:
+            return self.go(site_urls.landing_url(self.next_url))
+        if not rendering.is_navigation(request):
+            return self.json(request, "form_expired", status=403)
+        self.notice = words_for("form_expired")
+        response: HttpResponse = self.get(request, **self.kwargs)  # type: ignore[attr-defined]  # each page has one
+        if response.status_code == 200:
+            response.status_code = 403
+        return response
+
+    notice = ""
+
+    def go(self, url: str) -> HttpResponse:
+        """Redirect, uncached."""
+        return rendering.finish_answer(HttpResponseRedirect(url))
+
+    def go_to(self, name: str, waiting: Pending, **query: str) -> HttpResponse:
+        """Redirect to the page where a waiting login goes on."""
+        return self.go(rendering.page_path(name, waiting.configuration, waiting.next_url, login=waiting.id, **query))
+
+    def show(
+        self, request: HttpRequest, form: forms.Form | None = None, *, status: int = 200, **context: Any
+    ) -> HttpResponse:
+        """Show the page."""
+        values = {"form": form, "next": self.next_url, "notice": self.notice, **context}
+        return rendering.page(request, self.template_name, values, status)
+
+    def show_invalid(self, request: HttpRequest, form: forms.Form, **context: Any) -> HttpResponse:
+        """Show a form again whose fields are not filled in as they should be."""
+        if not rendering.is_navigation(request):
+            return self.json(request, "malformed_request")
+        return self.show(request, form, status=400, **context)
+
+    def refuse(
+        self, request: HttpRequest, error: Auth0Error, code: str, form: forms.Form, **context: Any
+    ) -> HttpResponse:
+        """Show the form again with what the tenant had against it, and tell log and receivers."""
+        mistake = note_setup_mistake(error)
+        logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
+        send(login_failed, type(self), request=request, error=error)
+        if not rendering.is_navigation(request):
+            return self.json(request, code)
+        says = error.error_description if isinstance(error, OAuthError) and code in _TENANT_SAYS else ""
+        return self.show(
+            request,
+            form,
+            status=400,
+            code=code,
+            words=words_for(code),
+            tenant_says=says,
+            mistake=mistake if django_settings.DEBUG else None,
+            login_url=rendering.login_path(self.configuration, self.next_url)
+            if code == "requires_verification"
+            else "",
+            **context,
+        )
+
+    def json(self, request: HttpRequest, code: str, *, status: int = 400) -> HttpResponse:
+        """Answer a script."""
+        return rendering.finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
+
+    def gone(self, request: HttpRequest, proof: str = "", *, start_url: str = "") -> HttpResponse:
+        """Answer for a login that waits here no more: done by an equal submit, gone on elsewhere, or over."""
+        waiting_id = request.GET.get("login", "")
+        landing = site_urls.landing_url(self.next_url)
+        if proof and waiting_logins.share_login(request, waiting_id, proof, self.configuration):
+            return self.go(mfa_logins.shared_url(request, self.configuration, landing))
+        if successor := waiting_logins.find_successor(request, waiting_id, proof):
+            return self.go_to("mfa", successor)
+        if request.user.is_authenticated:
+            return self.go(landing)
+        error = mfa_logins.LoginExpired("This login is not under way any more.")
+        again = start_url or rendering.login_path(self.configuration, self.next_url)
+        return self.failure(request, error, next_url=self.next_url, counted=False, retry_url=again)

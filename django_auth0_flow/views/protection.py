@@ -1,0 +1,129 @@
+"""What stands before a protected view: its answer to a visitor whose login does not do, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from django_auth0_flow import error_responses
+from django_auth0_flow.access.current_login import become_nobody, is_session_gone, login_refusal
+from django_auth0_flow.access.requirements import Requirement
+from django_auth0_flow.login import silent
+from django_auth0_flow.login.admission import check_organization_allowed
+from django_auth0_flow.login.begin import begin_login, organization_for
+from django_auth0_flow.login.transactions import ACCESS_TOKEN, LOGIN
+from django_auth0_flow.pages import rendering
+from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
+from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.session_facts import FACTS_KEY, noted_login
+
+
+def check_login(
+    request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
+) -> HttpResponse | None:
+    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
+
+    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_nobody``: a visitor who
+    is not logged in is let through, after a look for the tenant's session.
+    """
+    login = getattr(request, "auth0", None)
+    if not isinstance(login, Auth0Session):
+        raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
+    if configurations:  # else those of a decorator around this one, or of the request
+        login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
+    requirement = requirement.for_request(request)
+    if not requirement.organization and (bound := organization_for(request, login.configuration)):
+        # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
+        demanded = replace(requirement, organization=bound)
+    else:
+        demanded = requirement
+    if login.is_logged_in:
+        return _test_login(request, login, demanded)
+    if may_be_nobody:
+        return _let_nobody_through(request, login, requirement, is_tested=bool(demanded.fingerprint))
+    refusal = login_refusal(request)
+    may_begin = rendering.is_navigation(request) and not error_responses.is_looping(request, login)
+    if requirement.fingerprint and may_begin and not is_session_gone(request):
+        return _ask_tenant(request, login, requirement)
+    return error_responses.login_required(request, refusal)
+
+
+def _let_nobody_through(
+    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
+) -> HttpResponse | None:
+    """Answer by a look for the tenant's session, or let the visitor through, as nobody.
+
+    Whoever is logged in to this site by other means keeps that login: the tenant's would take its place. On a view with
+    tests, which that login can't satisfy, and with a login of a configuration that does not count here, it is nobody's.
+    """
+    if request.user.is_authenticated:
+        if is_tested or noted_login(request):
+            become_nobody(request)
+        return None
+    if is_session_gone(request):
+        return None
+    return silent.adopt_session(request, login.configuration.name, requirement.parameters(login.configuration))
+
+
+def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> HttpResponse | None:
+    try:
+        test = requirement.failed_test(login)
+        if test is None and (round_trip := silent.recheck_session(request, login)) is not None:
+            return round_trip
+    except LoginRequired as error:
+        return error_responses.login_required(request, error)
+    except TransportError as error:
+        return error_responses.unavailable(request, error)
+    asked_before = requirement.fingerprint and login.facts.get("asked") == requirement.fingerprint
+    if test is None:
+        if asked_before:
+            request.session[FACTS_KEY] = {**login.facts, "asked": ""}
+        return None
+    if not rendering.is_navigation(request):
+        return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
+    if silent.may_fetch_access_token(login, test):
+        return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
+    if asked_before or _is_circling(request, login, requirement):
+        return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
+    return _ask_tenant(request, login, requirement)
+
+
+def _is_circling(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:
+    """Tell whether logins in a row were for this already: stacked requirements can undo each other's login."""
+    return error_responses.is_looping(request, login) and requirement.fingerprint in login.facts.get("demands", ())
+
+
+def _ask_tenant(
+    request: HttpRequest, login: Auth0Session, requirement: Requirement, *, purpose: str = LOGIN
+) -> HttpResponse:
+    if rendering.is_prefetch(request):
+        return rendering.not_now()
+    conf, next_url = login.configuration, rendering.return_url(request)
+    try:
+        url = begin_login(
+            request,
+            configuration=conf.name,
+            next_url=next_url,
+            # What the login has already is asked for again, or the next page that wants that would undo this login.
+            parameters=requirement.parameters(conf, held=login.scopes),
+            forwarded=_organization_held(login),
+            requirement=requirement.fingerprint,
+            any_organization=requirement.organization is True,
+            purpose=purpose,
+        )
+    except Auth0Error as error:
+        return error_responses.not_begun(request, error, next_url=next_url, configuration=conf.name)
+    return rendering.finish_answer(HttpResponseRedirect(url))
+
+
+def _organization_held(login: Auth0Session) -> dict[str, str]:
+    """Return the parameter that keeps the login in its organization, if any page may ask for that one."""
+    conf, found = login.configuration, login.organization
+    try:
+        check_organization_allowed(conf, login.claims, was_asked_for=not conf.allowed_organizations)
+    except Auth0Error:
+        return {}
+    return {"organization": found} if found else {}
