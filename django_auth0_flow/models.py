@@ -150,12 +150,11 @@ class LoginSession(models.Model):
         )
         self.access_token_expires_at = grant.tokens.expires_at if grant.tokens.access_token else None
 
-    @property
-    def api(self) -> ApiSession:
-        """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
-        from django_auth0_flow.tokens.source import api_session_for  # the refresh layer is built on this one
+    if TYPE_CHECKING:  # added in ``apps``: it is built on this module
 
-        return api_session_for(self)
+        @property
+        def api(self) -> ApiSession:
+            """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
 
     def claim(self, lease: str, seconds: float) -> bool:
         """Win the right to refresh for ``seconds``, unless somebody alive holds it. One UPDATE."""

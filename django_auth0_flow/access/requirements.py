@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any, Protocol
 
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.protocol import validation
 from django_auth0_flow.protocol.errors import TokenValidationError
+from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.protocol.validation import check_organization, is_as_strong_as
-from django_auth0_flow.session import Auth0Session
 
 #: What a view may ask of the organization: an id or name, True for any, or a callable that says so for a request.
 OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
 
 #: What Auth0 calls a login with a second factor, for ``acr_values``.
 MULTI_FACTOR = validation.MULTI_FACTOR
+
+
+class TestedLogin(Protocol):
+    """What the tests look at; ``request.auth0`` has it."""
+
+    @property
+    def configuration(self) -> Auth0Settings: ...
+    @property
+    def tokens(self) -> TokenSet: ...
+    @property
+    def claims(self) -> Mapping[str, Any]: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+    @property
+    def permissions(self) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class Requirement:
         }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
-    def failed_test(self, login: Auth0Session) -> str | None:
+    def failed_test(self, login: TestedLogin) -> str | None:
         """Return the name of the first test that the login fails, None if it satisfies all of them."""
         if self.access_token and not self._has_access_token(login):
             return "no_access_token"
@@ -86,7 +102,7 @@ class Requirement:
             found["connection"] = self.connection
         return found
 
-    def _is_of_organization(self, login: Auth0Session) -> bool:
+    def _is_of_organization(self, login: TestedLogin) -> bool:
         if isinstance(self.organization, str) and self.organization:
             try:
                 check_organization(login.claims, self.organization)
@@ -95,14 +111,14 @@ class Requirement:
             return True
         return not self.organization or bool(login.claims.get("org_id") or login.claims.get("org_name"))
 
-    def _has_access_token(self, login: Auth0Session) -> bool:
+    def _has_access_token(self, login: TestedLogin) -> bool:
         tokens = login.tokens
         return bool(tokens.refresh_token) or not tokens.is_expired(login.configuration.clock())
 
-    def _is_strong(self, login: Auth0Session, acr_values: list[str]) -> bool:
+    def _is_strong(self, login: TestedLogin, acr_values: list[str]) -> bool:
         return is_as_strong_as(login.claims, acr_values)
 
-    def _is_recent(self, login: Auth0Session, max_age: int) -> bool:
+    def _is_recent(self, login: TestedLogin, max_age: int) -> bool:
         auth_time = login.claims.get("auth_time")
         conf = login.configuration
         if isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):

@@ -22,9 +22,9 @@ from django_auth0_flow.conf.registry import (
 from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, parse_settings
 
 __all__ = [
-    "Auth0Settings",
     "CHOOSER",
     "DEFAULT",
+    "Auth0Settings",
     "build_client",
     "build_shared_client",
     "chosen_configuration",

@@ -41,27 +41,12 @@ def begin_login(
     when the tenant's metadata can't be had, and with ``PUSHED_AUTHORIZATION`` as ``Client.authorization_url``.
     """
     conf = get_settings(configuration)
-    extra = {**conf.authorization_params, **(forwarded or {}), **(parameters or {})}
-    if purpose == transactions.RECHECK:  # looks whether a session lives; how its login was made has been checked then
-        extra = {name: value for name, value in extra.items() if name not in ("max_age", "acr_values")}
-    else:
-        extra |= parameters_demanded(conf, view=parameters or {}, visitor=forwarded or {})
-    by_site = (
-        (parameters or {}).get("organization")
-        or organization_for(request, conf)
-        or conf.authorization_params.get("organization")
-    )
-    if by_site:
-        extra["organization"] = by_site
-    elif "organization" not in extra:
-        extra.pop("invitation", None)
-    by = transactions.BY_SITE if by_site else transactions.BY_VISITOR if "organization" in extra else ""
-    scope = extra.pop("scope", conf.scope)
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
-    if conf.audience and kinds_of(response_type) != {"id_token"}:
-        extra.setdefault("audience", conf.audience)
-    if conf.resource and kinds_of(response_type) != {"id_token"}:
-        extra.setdefault("resource", conf.resource)
+    extra, by = _parameters(request, conf, view=parameters or {}, visitor=forwarded or {}, purpose=purpose)
+    if kinds_of(response_type) != {"id_token"}:
+        apis = {"audience": conf.audience, "resource": conf.resource}
+        extra = {**{name: value for name, value in apis.items() if value}, **extra}
+    scope = extra.pop("scope", conf.scope)
     client = get_client(configuration)
     client.issuer.metadata()
     transaction = transactions.new_transaction(
@@ -88,3 +73,28 @@ def begin_login(
     except Auth0Error:
         transactions.take(request, state)  # the tenant took no pushed request: nothing is under way
         raise
+
+
+def _parameters(
+    request: HttpRequest,
+    conf: Auth0Settings,
+    *,
+    view: Mapping[str, str],
+    visitor: Mapping[str, str],
+    purpose: str,
+) -> tuple[dict[str, str], str]:
+    """Return what joins the authorization request, and who chose its organization (see ``Transaction``)."""
+    found = {**conf.authorization_params, **visitor, **view}
+    if purpose == transactions.RECHECK:  # looks whether a session lives; how its login was made has been checked then
+        found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
+    else:
+        found |= parameters_demanded(conf, view=view, visitor=visitor)
+    by_site = (
+        view.get("organization") or organization_for(request, conf) or conf.authorization_params.get("organization")
+    )
+    if by_site:
+        return {**found, "organization": by_site}, transactions.BY_SITE
+    if "organization" in found:
+        return found, transactions.BY_VISITOR
+    found.pop("invitation", None)
+    return found, ""

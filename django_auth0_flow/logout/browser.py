@@ -10,7 +10,6 @@ from django.contrib.auth import logout
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import configuration_for, configuration_names, get_client, get_settings
-from django_auth0_flow.login import transactions
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.adapters import http_deadline
@@ -26,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: How long a logout waits for the tenant to revoke the refresh token.
 REVOCATION_SECONDS = 3
+#: How long a person may take at the tenant's logout page.
+_STATE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -122,5 +123,5 @@ def open_logout_state(state: str, configuration: str) -> str | None:
         data = json.loads(unseal(state, purpose="logout_state", keys=secrets_of(configuration), context=configuration))
     except (UnsealError, ValueError):
         return None
-    fresh = abs(get_settings(configuration).clock() - data["t"]) <= transactions.MAX_AGE
+    fresh = abs(get_settings(configuration).clock() - data["t"]) <= _STATE_SECONDS
     return str(data["n"]) if fresh else None
