@@ -14,6 +14,9 @@ from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.storage.session_facts import noted_login
 
+#: Purposes that are about the login that this browser has.
+_ABOUT_A_LOGIN = (transactions.RECHECK, transactions.ACCESS_TOKEN)
+
 
 def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
     """Return the organization that ``ORGANIZATION`` gives this request, "" for none."""
@@ -47,7 +50,7 @@ def begin_login(
         apis = {"audience": conf.audience, "resource": conf.resource}
         extra = {**{name: value for name, value in apis.items() if value}, **extra}
     scope = extra.pop("scope", conf.scope)
-    client = get_client(configuration)
+    client = get_client(conf.name)
     client.issuer.metadata()
     transaction = transactions.new_transaction(
         configuration,
@@ -61,9 +64,7 @@ def begin_login(
         response_mode=conf.response_mode,
         purpose=purpose,
         organization_by=by or (transactions.ANY_ORGANIZATION if any_organization else ""),
-        login_id=noted_login(request).get("id", "")
-        if purpose in (transactions.RECHECK, transactions.ACCESS_TOKEN)
-        else "",
+        login_id=noted_login(request).get("id", "") if purpose in _ABOUT_A_LOGIN else "",
     )
     state = transactions.begin(request, transaction)
     if transaction.response_mode == "form_post":
