@@ -1,4 +1,4 @@
-"""The use cases of a second factor: choose or enrol one, answer its challenge. Ends in ``flow.finish_login``."""
+"""The use cases of a second factor: choose or enrol one, answer its challenge. Ends in ``finish_login``."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _NO_SESSION = ("login_required", "consent_required", "interaction_required", "ac
 
 
 def complete(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
-    """Do what a response is there for and return where to go. Raises as ``flow.complete_login``, but for silent ones."""
+    """Do what a response is there for and return where to go. Raises as ``redeem.complete_login``, but for silent ones."""
     if transaction.purpose == ACCESS_TOKEN:
         return add_access_token(request, response, transaction)
     if transaction.purpose == RECHECK:
@@ -92,7 +92,7 @@ def add_access_token(request: HttpRequest, response: AuthorizationResponse, tran
     """Add the access token of a ``response_type=token`` answer to the login that asked for it; return where to go.
 
     It logs nobody in: the login is there, and ``/userinfo`` says that the token is its user's. Raises as
-    ``flow.complete_login``.
+    ``redeem.complete_login``.
     """
     login = Auth0Session(request, (transaction.configuration,))
     if not transaction.login_id or login.facts.get("id") != transaction.login_id:

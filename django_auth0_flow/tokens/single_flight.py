@@ -85,7 +85,7 @@ class _Wish:
 
 
 class SingleFlight:
-    """The refresh of one login session, as steps for ``steps.run`` or ``steps.arun``.
+    """The refresh of one login session, as steps for ``sync_async.run`` or ``arun``.
 
     ``row`` is the login session as last read. ``rotation`` holds tokens whose save may not have lasted, for the owner to
     save again: the row before each refresh, the last grant and its time. ``may_disconnect``: the caller reads from no

@@ -47,7 +47,7 @@ class Auth0View(View):
         counted: bool = True,
         retry_url: str = "",
     ) -> HttpResponse:
-        """Answer an error of the login and tell the receivers of ``login_failed``; the rest is as in ``answers.failed``."""
+        """Answer an error of the login and tell the receivers of ``login_failed``; else as ``error_responses.failed``."""
         code = messages.public_code(error)
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
         send(login_failed, type(self), request=request, error=error)
