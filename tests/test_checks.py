@@ -517,7 +517,7 @@ def test_every_check_has_an_id_of_its_own_and_a_test() -> None:
     here = Path(__file__).parent
     used = {
         found
-        for path in package.glob("*.py")
+        for path in package.rglob("*.py")
         for found in re.findall(r'(?:auth0_flow\.|Problem\(\s*")([EW]\d{3})"', path.read_text())
     }
     tests = "\n".join(path.read_text() for path in here.glob("test_*.py"))
