@@ -16,6 +16,9 @@ from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.conf import DEFAULT
 from django_auth0_flow.decorators import auth0_login_required
 
+#: The pages are for people of every configuration.
+ALL = tuple(settings.AUTH0)
+
 
 class StrictPolicyMiddleware:
     """Nothing inline, nothing from elsewhere. A logout's form ends at the tenant, so that is named."""
@@ -36,25 +39,26 @@ class StrictPolicyMiddleware:
 
 @login_not_required
 def home(request: HttpRequest) -> HttpResponse:
+    request.auth0 = request.auth0.for_configuration(*ALL)  # type: ignore[attr-defined]  # the middleware's
     return render(request, "page.html", {"title": "Start"})
 
 
-@auth0_login_required
+@auth0_login_required(configuration=ALL)
 def diary(request: HttpRequest, day: int = 1) -> HttpResponse:
     return render(request, "page.html", {"title": f"Diary of day {day}"})
 
 
-@auth0_login_required(acr_values=MULTI_FACTOR)
+@auth0_login_required(acr_values=MULTI_FACTOR, configuration=ALL)
 def vault(request: HttpRequest) -> HttpResponse:
     return render(request, "page.html", {"title": "Vault"})
 
 
-@auth0_login_required(permissions="open:attic")
+@auth0_login_required(permissions="open:attic", configuration=ALL)
 def attic(request: HttpRequest) -> HttpResponse:
     return render(request, "page.html", {"title": "Attic"})
 
 
-@auth0_login_required
+@auth0_login_required(configuration=ALL)
 def numbers(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"numbers": [1, 2, 3]})
 
