@@ -134,6 +134,11 @@ class TestAudiences:
         assert auth0.access_token() != token
         assert refreshes(tenant) == 1
 
+    def test_the_order_of_scopes_asks_for_no_other_token(self, auth0: Auth0Session, tenant: Tenant) -> None:
+        token = auth0.access_token(scope="openid profile")
+        assert auth0.access_token(scope="profile openid  openid") == token
+        assert refreshes(tenant) == 1
+
     @pytest.mark.parametrize("origins", [(), ["http://billing.example.com"]], ids=["derived", "named"])
     def test_X13_no_token_goes_in_clear(self, auth0: Auth0Session, tenant: Tenant, origins: list[str]) -> None:
         with pytest.raises(OriginNotAllowed):

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client
 
 from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.rest_framework import AccessTokenUser
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, walk
@@ -195,3 +196,12 @@ class LookAfterwards:
         response = self.get_response(request)
         self.seen.append(request.auth0.claims.get("sub", ""))
         return response
+
+
+@pytest.mark.parametrize("odd", [7, ["org_acme000000000000"], {"id": "org_acme000000000000"}, True], ids=repr)
+def test_an_organization_that_is_no_text_is_none(visitor: Client, odd: object) -> None:
+    row = LoginSession.objects.get()
+    row.grant = Grant(row.grant.tokens, {**row.grant.claims, "org_id": odd})
+    row.save()
+    assert ", None, True, True, True, True]" in visitor.get("/everything/").content.decode()
+    assert visitor.get("/everything-async/").content.decode().endswith(", None, True]")
