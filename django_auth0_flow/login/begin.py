@@ -48,7 +48,7 @@ def begin_login(
     extra, by = _parameters(request, conf, view=parameters or {}, visitor=forwarded or {}, purpose=purpose)
     if kinds_of(response_type) != {"id_token"}:
         apis = {"audience": conf.audience, "resource": conf.resource}
-        extra = {**{name: value for name, value in apis.items() if value}, **extra}
+        extra |= {name: value for name, value in apis.items() if value and name not in extra}
     scope = extra.pop("scope", conf.scope)
     client = get_client(conf.name)
     client.issuer.metadata()
