@@ -14,7 +14,7 @@ from django.views.generic import View
 from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required
-from tests.views import bare, home, plain, token
+from tests.sample_views import bare, home, plain, token
 
 BOTH = ("default", "partners")
 

@@ -18,9 +18,9 @@ from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests import stubborn_sessions
+from tests.login.test_ended_meanwhile import CODE, assert_ended, send
+from tests.login.test_silent import HOUR, SITE, log_in_elsewhere, log_out_elsewhere
 from tests.person import Person
-from tests.test_ended_meanwhile import CODE, assert_ended, send
-from tests.test_silent import HOUR, SITE, log_in_elsewhere, log_out_elsewhere
 from tests.walk import CALLBACK, NAVIGATE, code_shown, come_back, is_logged_in, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]

@@ -363,7 +363,7 @@ def test_a_mistake_in_the_project_is_reported(
 
 def test_a_subclass_of_middleware_and_backend_will_do(settings: Any) -> None:
     settings.AUTH0 = GOOD
-    settings.AUTHENTICATION_BACKENDS = ["tests.test_users.ChoosyBackend"]
+    settings.AUTHENTICATION_BACKENDS = ["tests.users.test_users.ChoosyBackend"]
     assert "auth0_flow.E022" not in [message.id for message in check_project()]
 
 
@@ -520,7 +520,7 @@ def test_every_check_has_an_id_of_its_own_and_a_test() -> None:
         for path in package.rglob("*.py")
         for found in re.findall(r'(?:auth0_flow\.|Problem\(\s*")([EW]\d{3})"', path.read_text())
     }
-    tests = "\n".join(path.read_text() for path in here.glob("test_*.py"))
+    tests = "\n".join(path.read_text() for path in here.rglob("test_*.py"))
     assert len(used) > 20
     assert sorted(check for check in used if check not in tests) == []
 

@@ -223,7 +223,7 @@ class TestAsyncViews:
 
 
 class TestHtmx:
-    """What only HTMX sends; the table of answers is in ``test_answers``."""
+    """What only HTMX sends; the table of answers is in ``test_error_responses``."""
 
     HEADERS = {"HX-Request": "true", "HX-Current-URL": "http://testserver/page/", "Accept": "*/*"}
 

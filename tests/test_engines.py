@@ -20,7 +20,16 @@ from tests.servers.redis import Redis
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITE = [f"tests/test_{name}.py" for name in ("refresh", "users", "groups", "backchannel", "logins")]
+SUITE = [
+    f"tests/{name}.py"
+    for name in (
+        "tokens/test_refresh",
+        "users/test_users",
+        "users/test_groups",
+        "logout/test_backchannel",
+        "test_logins",
+    )
+]
 
 
 def run_suite(environment: dict[str, str], *suite: str) -> None:
@@ -54,4 +63,10 @@ def test_suite_with_sessions_in_redis(redis_server: Redis, sessions: str) -> Non
 
 @pytest.mark.parametrize("variable", ["TEST_LOGIN_REQUIRED_MIDDLEWARE", "TEST_ATOMIC_REQUESTS"])
 def test_suite_under(variable: str) -> None:
-    run_suite({variable: "1"}, *SUITE, "tests/test_callback.py", "tests/test_protection.py", "tests/test_logout.py")
+    run_suite(
+        {variable: "1"},
+        *SUITE,
+        "tests/views/test_callback.py",
+        "tests/test_protection.py",
+        "tests/logout/test_logout.py",
+    )

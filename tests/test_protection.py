@@ -17,7 +17,7 @@ from django_auth0_flow.decorators import auth0_login_required
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.costs import counted
-from tests.views import MFA
+from tests.sample_views import MFA
 from tests.walk import FETCH, LOGIN, NAVIGATE, code_shown, come_back, is_logged_in, query_of, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]

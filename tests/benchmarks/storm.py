@@ -2,7 +2,7 @@
 
 The harness of the tests on SQLite: a storm is a number of requests let go at the same moment, with rotation and reuse
 detection.
-``tests/test_refresh_storm.py`` proves the same on PostgreSQL, MariaDB and Redis, under gunicorn and uvicorn.
+``tests/tokens/test_refresh_storm.py`` proves the same on PostgreSQL, MariaDB and Redis, under gunicorn and uvicorn.
 """
 
 from __future__ import annotations

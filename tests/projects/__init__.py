@@ -1,1 +1,1 @@
-"""Small projects with user models of their own; ``tests/test_user_models.py`` runs each in a process of its own."""
+"""Small projects with user models of their own; ``tests/users/test_user_models.py`` runs each in a process of its own."""

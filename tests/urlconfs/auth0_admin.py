@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from django_auth0_flow.admin_site import Auth0AdminSite
-from tests import views
+from tests import sample_views
 
 site = Auth0AdminSite()
 for model, model_admin in admin.site._registry.items():
@@ -15,5 +15,5 @@ for model, model_admin in admin.site._registry.items():
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
     path("admin/", site.urls),
-    path("", views.home),
+    path("", sample_views.home),
 ]

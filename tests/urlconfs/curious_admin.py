@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.urls import include, path
 
 from django_auth0_flow.models import Identity, LoginSession
-from tests import views
+from tests import sample_views
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -40,5 +40,5 @@ site.register(get_user_model(), PersonAdmin)
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
     path("admin/", site.urls),
-    path("", views.home),
+    path("", sample_views.home),
 ]

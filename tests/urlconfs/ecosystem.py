@@ -7,8 +7,8 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
-from tests import views
-from tests.views import Request
+from tests import sample_views
+from tests.sample_views import Request
 
 
 @transaction.non_atomic_requests  # Django can't run async views in a transaction
@@ -47,9 +47,9 @@ async def api(request: Request) -> JsonResponse:
 
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
-    path("", views.home),
-    path("bare/", views.bare),
-    path("token/", views.token),
+    path("", sample_views.home),
+    path("bare/", sample_views.bare),
+    path("token/", sample_views.token),
     path("async/everything/", everything),
     path("async/permitted/", permitted),
     path("async/unmarked/", unmarked),

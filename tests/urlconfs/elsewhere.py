@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from tests import views
+from tests import sample_views
 
 urlpatterns = [
     path("members/login-service/", include("django_auth0_flow.urls")),
-    path("", views.home),
-    path("page/", views.plain),
+    path("", sample_views.home),
+    path("page/", sample_views.plain),
 ]

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from django_auth0_flow.rest_framework import Auth0BearerAuthentication, HasScopes
-from tests.views import Request
+from tests.sample_views import Request
 
 APPOINTMENTS = "https://api.example.com/appointments"
 
