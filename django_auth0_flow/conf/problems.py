@@ -15,9 +15,8 @@ from django_auth0_flow.conf.login_problems import (
     front_channel_problems,
     rights_problems,
 )
+from django_auth0_flow.protocol.addresses import is_acceptable_endpoint, origin_of
 from django_auth0_flow.protocol.authorization import RESERVED_PARAMETERS, parse_max_age
-from django_auth0_flow.protocol.issuer import is_acceptable_endpoint
-from django_auth0_flow.protocol.outbound import origin_of
 from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
 
 #: What a visitor, or whoever made the link, could otherwise take rights from, or give them with.

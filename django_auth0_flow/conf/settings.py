@@ -14,8 +14,8 @@ from django.utils.module_loading import import_string
 
 from django_auth0_flow.conf.credentials import client_auth_method
 from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.protocol.addresses import token_origin
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
-from django_auth0_flow.protocol.outbound import token_origin
 
 DEFAULT = "default"
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
 
+from django_auth0_flow.protocol.base64url import base64url_encode
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
@@ -62,7 +61,7 @@ def new_secret() -> str:
 
 def code_challenge(verifier: str) -> str:
     """Return the S256 code challenge of a PKCE verifier. RFC 7636 §4.2."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url_encode(hashlib.sha256(verifier.encode()).digest())
 
 
 @dataclass(frozen=True)
@@ -108,15 +107,6 @@ class AuthorizationRequest:
                 query["dpop_jkt"] = DPoPKey.load(self.dpop_key).thumbprint
         return query
 
-    def url(self, endpoint: str, client_id: str) -> str:
-        """Return the address the browser goes to."""
-        return with_query(endpoint, self.query(client_id))
-
-
-def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """Return ``url`` with ``parameters`` added to its query."""
-    return url + ("&" if urlsplit(url).query else "?") + urlencode(parameters)
-
 
 @dataclass(frozen=True)
 class AuthorizationResponse:
@@ -136,7 +126,7 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
     """Read the parameters of an authorization response, each name with all of its values.
 
     Unknown parameters are ignored, known ones must stand once (RFC 6749 §3.1). ``error`` wins over ``code``.
-    Raises CallbackError; the response's ``iss`` and ``state`` are judged by ``check_response``.
+    Raises CallbackError; the response's ``iss`` and ``state`` are judged by ``judge_response``.
     """
     values: dict[str, str] = {}
     for name in _RESPONSE_PARAMETERS:
@@ -169,12 +159,6 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         id_token=values.get("id_token") or None,
         token_answer={name: values[name] for name in _TOKEN_ANSWER if name in values},
     )
-
-
-def check_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> str:
-    """Return the code of a response that answers the transaction with ``state``. Raises as ``judge_response``."""
-    judge_response(response, state=state, issuer=issuer, iss_required=iss_required)
-    return code_of(response)
 
 
 def code_of(response: AuthorizationResponse) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from django_auth0_flow.protocol.authorization import AuthorizationRequest, with_query
-from django_auth0_flow.protocol.client_auth import ClientAuth
+from django_auth0_flow.protocol.addresses import with_query
+from django_auth0_flow.protocol.authorization import AuthorizationRequest
+from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
 from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
@@ -16,6 +16,7 @@ from django_auth0_flow.protocol.errors import (
     TokenRequestError,
     TokenValidationError,
     TransportError,
+    unusable_answer,
 )
 from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
@@ -29,8 +30,8 @@ from django_auth0_flow.protocol.validation import (
     validate_logout_token,
 )
 
-#: ID token claims that a clock gone wrong makes fail.
-_WEATHER = ("exp", "iat", "nbf")
+#: ID token claims that fail when a clock is wrong, and so say nothing about the user.
+_CLOCK_CLAIMS = ("exp", "iat", "nbf")
 
 
 class Client:
@@ -63,7 +64,7 @@ class Client:
         self.client_id = client_id
         self.clock = clock
         self.leeway = leeway
-        self._auth = auth
+        self._json_auth = in_body(auth, client_id, client_secret)
         self._http = http
         self._signing_keys = keys
         self._push_requests = push_requests
@@ -96,9 +97,7 @@ class Client:
         answer = self._tenant.post_form(endpoint, lambda: self._query(request)).json_object()
         request_uri = answer.get("request_uri")
         if not isinstance(request_uri, str) or not 0 < len(request_uri) <= 4096 or not request_uri.isprintable():
-            raise TransportError(
-                "The tenant's answer names no pushed request.", code="malformed_answer", retryable=False
-            )
+            raise unusable_answer("The tenant's answer names no pushed request.")
         return with_query(metadata.authorization_endpoint, {"client_id": self.client_id, "request_uri": request_uri})
 
     def complete(
@@ -121,16 +120,7 @@ class Client:
             **self._tokens.resource,
         }
         tokens, _ = self._tokens.send(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
-        if tokens.id_token is None:
-            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
-        claims = self.validate_id_token(
-            tokens.id_token,
-            nonce=request.nonce,
-            max_age=max_age,
-            organization=organization,
-            access_token=tokens.access_token,
-        )
-        return tokens, claims
+        return tokens, self._claims_of(tokens, nonce=request.nonce, max_age=max_age, organization=organization)
 
     def refresh(
         self,
@@ -157,23 +147,9 @@ class Client:
         dpop_key = tokens.dpop_key or self._tokens.new_dpop_key()
         asked = scope or " ".join(sorted(tokens.scope))
         answer, _ = self._tokens.send(form, scope=asked, dpop_key=dpop_key, is_login=False)
-        claims = None
-        if answer.id_token is not None:
-            try:
-                claims = self.validate_id_token(answer.id_token, nonce=None)
-            except (TransportError, TokenValidationError) as error:
-                # Keys out of reach or a clock that is wrong say nothing about the person: such an ID token is left out,
-                # and the rotated refresh token is not lost over it.
-                about_the_person = isinstance(error, TokenValidationError) and error.claim not in _WEATHER
-                if about_the_person and not isinstance(error, SigningKeyNotFound):
-                    raise
-                return merge_refreshed(tokens, replace(answer, id_token=None)), None
-            for name in ("iss", "sub"):
-                if claims[name] != first_claims.get(name):
-                    raise TokenValidationError(name, "the refreshed ID token is about somebody else")
-            for name in ("azp", "auth_time", "org_id"):
-                if name in claims and name in first_claims and claims[name] != first_claims[name]:
-                    raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
+        claims = self._refreshed_claims(answer.id_token, first_claims)
+        if claims is None:
+            answer = replace(answer, id_token=None)
         return merge_refreshed(tokens, answer), claims
 
     def connection_token(self, tokens: TokenSet, *, connection: str, login_hint: str = "") -> TokenSet:
@@ -211,7 +187,7 @@ class Client:
         """
         endpoint = self.issuer.metadata().userinfo_endpoint
         if endpoint is None:
-            raise TransportError("The issuer has no userinfo endpoint.", code="userinfo_unsupported", retryable=False)
+            raise unusable_answer("The issuer has no userinfo endpoint.", "userinfo_unsupported")
         answer = self._get_protected(endpoint, access_token, dpop_key)
         if answer.status == 401 and self.prover.note_nonce(endpoint, answer.headers) and asks_for_nonce(answer.headers):
             answer = self._get_protected(endpoint, access_token, dpop_key)
@@ -219,7 +195,7 @@ class Client:
             raise TokenRequestError("invalid_token", status=answer.status)
         claims = parse_oauth_answer(answer, now=self.clock())
         if claims.get("sub") != subject:
-            raise TokenValidationError("sub", "the userinfo answer is about somebody else")
+            raise TokenValidationError("sub", "the userinfo answer is about another user")
         return claims
 
     def logout_url(
@@ -248,7 +224,7 @@ class Client:
                 query["state"] = state
         if federated:
             query["federated"] = ""
-        return endpoint + ("&" if urlsplit(endpoint).query else "?") + urlencode(query)
+        return with_query(endpoint, query)
 
     def validate_id_token(self, token: str, **expected: Any) -> dict[str, Any]:
         """Validate an ID token issued to this client; ``expected`` as in ``validation.validate_id_token``."""
@@ -283,30 +259,17 @@ class Client:
         """
         form, key = {**self._tokens.resource, **form}, self._tokens.new_dpop_key()
         tokens, answer = self._tokens.send(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
-        if tokens.id_token is None:
-            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
-        claims = self.validate_id_token(tokens.id_token, nonce=None, access_token=tokens.access_token)
-        return tokens, claims, answer
+        return tokens, self._claims_of(tokens, nonce=None), answer
 
     def post_json(
         self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Send JSON with this client's credentials to ``path`` below the issuer; return the answer's object.
 
-        Auth0's JSON endpoints document credentials in the body only, so a secret that goes by header elsewhere goes there.
         Raises as parse_oauth_answer.
         """
-
-        def auth_in_body(document: MutableMapping[str, str], issuer: str) -> dict[str, str]:
-            headers = self._auth(document, issuer)
-            if headers.pop("Authorization", None) and self._keys.client_secret:
-                document["client_secret"] = self._keys.client_secret
-            document["client_id"] = self.client_id
-            return headers
-
-        answer = self._tenant.post_json(
-            self._below_issuer(path), lambda: dict(body), auth=auth_in_body, headers=headers
-        )
+        endpoint = self._below_issuer(path)
+        answer = self._tenant.post_json(endpoint, lambda: dict(body), auth=self._json_auth, headers=headers)
         return parse_oauth_answer(answer, now=self.clock())
 
     def get_list(self, path: str, *, bearer: str) -> list[Any]:
@@ -315,6 +278,35 @@ class Client:
         if answer.status != 200:
             parse_oauth_answer(answer, now=self.clock())  # raises what the answer means
         return answer.json_array()
+
+    def _claims_of(self, tokens: TokenSet, **expected: Any) -> dict[str, Any]:
+        """Return the validated ID token claims of a login's token set."""
+        if tokens.id_token is None:
+            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
+        return self.validate_id_token(tokens.id_token, access_token=tokens.access_token, **expected)
+
+    def _refreshed_claims(self, id_token: str | None, first_claims: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the claims of a refresh's ID token, None where they can't be known.
+
+        Keys out of reach or a wrong clock say nothing about the user: the rotated refresh token must not be lost over it.
+        """
+        if id_token is None:
+            return None
+        try:
+            claims = self.validate_id_token(id_token, nonce=None)
+        except (TransportError, SigningKeyNotFound):
+            return None
+        except TokenValidationError as error:
+            if error.claim in _CLOCK_CLAIMS:
+                return None
+            raise
+        for name in ("iss", "sub"):
+            if claims[name] != first_claims.get(name):
+                raise TokenValidationError(name, "the refreshed ID token is about another user")
+        for name in ("azp", "auth_time", "org_id"):
+            if name in claims and name in first_claims and claims[name] != first_claims[name]:
+                raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
+        return claims
 
     def _below_issuer(self, path: str) -> str:
         return f"{self.issuer.url.rstrip('/')}/{path}"

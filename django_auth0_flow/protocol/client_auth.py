@@ -83,3 +83,16 @@ def private_key_jwt(client_id: str, keys: KeyRing, clock: Callable[[], float]) -
 def tls_client_auth(client_id: str) -> ClientAuth:
     """Send the client id only: the certificate that the connection presents is the proof. RFC 8705 §2."""
     return no_client_auth(client_id)
+
+
+def in_body(auth: ClientAuth, client_id: str, client_secret: str | None) -> ClientAuth:
+    """Return ``auth`` for JSON bodies: Auth0's JSON endpoints take id and secret there only, never in a header."""
+
+    def authenticate(document: MutableMapping[str, str], issuer: str) -> dict[str, str]:
+        headers = auth(document, issuer)
+        if headers.pop("Authorization", None) and client_secret:
+            document["client_secret"] = client_secret
+        document["client_id"] = client_id
+        return headers
+
+    return authenticate

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_auth0_flow.protocol.client import Client
-from django_auth0_flow.protocol.errors import MfaRequired, TransportError
+from django_auth0_flow.protocol.errors import MfaRequired, unusable_answer
 from django_auth0_flow.protocol.tokens import TokenSet
 
 PASSWORD = "password"
@@ -190,11 +190,7 @@ class EmbeddedLogins:
             )
         except MfaRequired as error:
             if not error.mfa_token:
-                raise TransportError(
-                    "The tenant asks for a second factor without saying how to go on.",
-                    code="malformed_answer",
-                    retryable=False,
-                ) from None
+                raise unusable_answer("The tenant asks for a second factor without saying how to go on.") from None
             raise
         return Granted(tokens, claims, _text(answer, "recovery_code"))
 
@@ -223,6 +219,4 @@ def _challenge(answer: Mapping[str, Any], type_member: str) -> Challenge:
         return Challenge(oob_code, asks_for_code=answer.get("binding_method") == "prompt")
     if kind == "otp":
         return Challenge()
-    raise TransportError(
-        "The tenant's answer names no challenge that this package knows.", code="malformed_answer", retryable=False
-    )
+    raise unusable_answer("The tenant's answer names no challenge that this package knows.")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, code_of
+from django_auth0_flow.protocol.claims import check_strength, scopes_of
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import CallbackError, TokenValidationError, TransportError
 from django_auth0_flow.protocol.tokens import TokenSet, parse_token_response
-from django_auth0_flow.protocol.validation import check_strength
 
 logger = logging.getLogger(__name__)
 
@@ -125,12 +125,7 @@ def _claims_of(client: Client, tokens: TokenSet, subject: str, audience: str) ->
 
 
 def _as_signed(tokens: TokenSet, claims: Mapping[str, Any]) -> TokenSet:
-    scope = claims.get("scope")
-    return replace(
-        tokens,
-        scope=frozenset(scope.split() if isinstance(scope, str) else ()),
-        expires_at=min(tokens.expires_at or 0.0, float(claims["exp"])),
-    )
+    return replace(tokens, scope=scopes_of(claims), expires_at=min(tokens.expires_at or 0.0, float(claims["exp"])))
 
 
 def _front_claims(

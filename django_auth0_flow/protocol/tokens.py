@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from django_auth0_flow.protocol.errors import TransportError
+from django_auth0_flow.protocol.errors import unusable_answer
 
 #: Seconds assumed when a token response says nothing usable about the access token's life. RFC 6749 §5.1.
 ASSUMED_LIFE = 300
@@ -66,14 +66,10 @@ def parse_token_response(
     """
     access_token = body.get("access_token")
     if not isinstance(access_token, str) or not access_token or not _is_token_text(access_token):
-        raise TransportError(
-            "The token response has no usable access token.", code="access_token_missing", retryable=False
-        )
+        raise unusable_answer("The token response has no usable access token.", "access_token_missing")
     token_type = body.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() not in token_types:
-        raise TransportError(
-            "The token response has an unknown token type.", code="token_type_unsupported", retryable=False
-        )
+        raise unusable_answer("The token response has an unknown token type.", "token_type_unsupported")
     scope = body.get("scope")
     refresh_token = body.get("refresh_token")
     id_token = body.get("id_token")

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TokenValidationError, TransportError
 from django_auth0_flow.protocol.issuer import Issuer
-from django_auth0_flow.protocol.validation import MAX_TOKEN_LENGTH, JoseKeys, validate_id_token
+from django_auth0_flow.protocol.jws import MAX_TOKEN_LENGTH
+from django_auth0_flow.protocol.validation import JoseKeys, validate_id_token
 from django_auth0_flow.testing.tenant.jws import base64url
 from django_auth0_flow.testing.tenant.keys import SigningKey
 from tests.protocol.support import (
@@ -33,7 +34,7 @@ from tests.protocol.support import (
     make_jws,
 )
 
-CLIENT_SECRET = "client-secret-of-the-tests"
+CLIENT_SECRET = "client-secret-of-the-tests-of-32-bytes-and-more"
 
 
 def validate(token: object, keys: JoseKeys | Issuer) -> dict[str, Any]:
@@ -247,6 +248,7 @@ def test_s6_two_published_keys_swapped(key: SigningKey, other_key: SigningKey) -
         7,
         1.5,
         True,
+        None,
         [],
         ["kid"],
         {"kid": 1},
@@ -259,9 +261,8 @@ def test_s6_kid_of_any_kind(kid: object, key: SigningKey) -> None:
     assert isinstance(error, SigningKeyNotFound) == isinstance(kid, str)
 
 
-@pytest.mark.parametrize("kid", [LEFT_OUT, None], ids=repr)
-def test_kid_absent_with_one_or_several_keys(kid: object, key: SigningKey, other_key: SigningKey) -> None:
-    token = id_token(key, good_claims(), kid=kid)
+def test_kid_absent_with_one_or_several_keys(key: SigningKey, other_key: SigningKey) -> None:
+    token = id_token(key, good_claims(), kid=LEFT_OUT)
     assert validate(token, canned_issuer(key))
     assert validate(token, canned_issuer(other_key, key))
     assert refused(token, canned_issuer(other_key)).claim == "signature"
