@@ -11,7 +11,7 @@ from django_auth0_flow.protocol.base64url import base64url_encode
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
-#: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
+#: Parameters of the request that this package sets: extra parameters never replace them.
 RESERVED_PARAMETERS = frozenset(
     "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request"
     " request_uri dpop_jkt".split()

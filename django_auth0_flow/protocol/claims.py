@@ -31,7 +31,7 @@ def permissions_of(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def audiences_of(claims: Mapping[str, Any]) -> list[str]:
-    """Return whom a token is for."""
+    """Return the applications and APIs that a token is for."""
     found = claims.get("aud")
     return _texts([found] if isinstance(found, str) else found)
 
@@ -118,6 +118,16 @@ def check_logout_event(claims: Mapping[str, Any]) -> None:
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
         raise TokenValidationError("events", "this is not a logout token", expected=LOGOUT_EVENT)
+
+
+def check_same_login(claims: Mapping[str, Any], first_claims: Mapping[str, Any]) -> None:
+    """Check that a later ID token is about the same user and login as the first one. OpenID Connect Core §12.2."""
+    for name in ("iss", "sub"):
+        if claims[name] != first_claims.get(name):
+            raise TokenValidationError(name, "the refreshed ID token is about another user")
+    for name in ("azp", "auth_time", "org_id"):
+        if name in claims and name in first_claims and claims[name] != first_claims[name]:
+            raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
 
 
 def is_as_strong_as(claims: Mapping[str, Any], acr_values: Collection[str]) -> bool:

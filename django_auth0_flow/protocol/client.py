@@ -8,6 +8,7 @@ from typing import Any
 
 from django_auth0_flow.protocol.addresses import with_query
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
+from django_auth0_flow.protocol.claims import check_same_login
 from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
 from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (
@@ -21,7 +22,7 @@ from django_auth0_flow.protocol.errors import (
 from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.signing_keys import KeyRing, sign_request
-from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp, TokenRequests
+from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp
 from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed
 from django_auth0_flow.protocol.validation import (
     JoseKeys,
@@ -30,7 +31,7 @@ from django_auth0_flow.protocol.validation import (
     validate_logout_token,
 )
 
-#: ID token claims that fail when a clock is wrong, and so say nothing about the user.
+#: ID token claims that fail when a clock is wrong: that says nothing about the user.
 _CLOCK_CLAIMS = ("exp", "iat", "nbf")
 
 
@@ -69,8 +70,9 @@ class Client:
         self._signing_keys = keys
         self._push_requests = push_requests
         self._sign_requests = sign_requests
-        self._tenant = AuthenticatedHttp(issuer=issuer.url, auth=auth, http=http, clock=clock, keys=keys)
-        self._tokens = TokenRequests(self._tenant, issuer, dpop=dpop, resource=resource)
+        self._tenant = AuthenticatedHttp(
+            issuer=issuer, auth=auth, http=http, clock=clock, keys=keys, dpop=dpop, resource=resource
+        )
         #: Makes DPoP proofs, for the tenant's endpoints and for APIs.
         self.prover = self._tenant.prover
         self._keys = JoseKeys(issuer, id_token_algorithm, client_secret)
@@ -101,12 +103,7 @@ class Client:
         return with_query(metadata.authorization_endpoint, {"client_id": self.client_id, "request_uri": request_uri})
 
     def complete(
-        self,
-        request: AuthorizationRequest,
-        code: str,
-        *,
-        max_age: int | None = None,
-        organization: str | None = None,
+        self, request: AuthorizationRequest, code: str, *, max_age: int | None = None, organization: str | None = None
     ) -> tuple[TokenSet, dict[str, Any]]:
         """Exchange the code; return the token set and the validated ID token claims.
 
@@ -117,9 +114,9 @@ class Client:
             "code": code,
             "redirect_uri": request.redirect_uri,
             "code_verifier": request.code_verifier,
-            **self._tokens.resource,
+            **self._tenant.resource,
         }
-        tokens, _ = self._tokens.send(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
+        tokens, _ = self._tenant.request_tokens(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
         return tokens, self._claims_of(tokens, nonce=request.nonce, max_age=max_age, organization=organization)
 
     def refresh(
@@ -135,18 +132,18 @@ class Client:
         ``scope`` asks for fewer scopes, ``audience`` for another API's token, which Auth0 gives under a multi-resource
         policy only, and else ignores: whether the token is for it is the caller's to check.
 
-        A new ID token is for this client, and must agree with ``first_claims`` in ``iss`` and ``sub``, and in
-        ``auth_time``, ``azp`` and ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant,
+        A new ID token must be about the same login as ``first_claims``. One that can't be judged because keys are out of
+        reach or a clock is wrong is left out: the rotated refresh token must not be lost over it. Raises InvalidGrant,
         MfaRequired, TokenRequestError, TokenValidationError or TransportError. RFC 6749 §6.
         """
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:
             form["scope"] = scope
-        form |= {"audience": audience} if audience is not None else self._tokens.resource
+        form |= {"audience": audience} if audience is not None else self._tenant.resource
         # A login from before DPoP was switched on gets its key now: what matters is that it keeps one from then on.
-        dpop_key = tokens.dpop_key or self._tokens.new_dpop_key()
+        dpop_key = tokens.dpop_key or self._tenant.new_dpop_key()
         asked = scope or " ".join(sorted(tokens.scope))
-        answer, _ = self._tokens.send(form, scope=asked, dpop_key=dpop_key, is_login=False)
+        answer, _ = self._tenant.request_tokens(form, scope=asked, dpop_key=dpop_key, is_login=False)
         claims = self._refreshed_claims(answer.id_token, first_claims)
         if claims is None:
             answer = replace(answer, id_token=None)
@@ -167,7 +164,7 @@ class Client:
         }
         if login_hint:
             form["login_hint"] = login_hint
-        return self._tokens.send(form, scope="", dpop_key=tokens.dpop_key, is_login=False)[0]
+        return self._tenant.request_tokens(form, scope="", dpop_key=tokens.dpop_key, is_login=False)[0]
 
     def revoke(self, refresh_token: str) -> None:
         """Revoke a refresh token with all that came from it; no-op at an issuer without revocation. RFC 7009.
@@ -257,8 +254,8 @@ class Client:
         ``form`` holds ``grant_type`` and what belongs to it; no nonce was sent, so none is looked for. Raises MfaRequired,
         InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
         """
-        form, key = {**self._tokens.resource, **form}, self._tokens.new_dpop_key()
-        tokens, answer = self._tokens.send(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
+        form, key = {**self._tenant.resource, **form}, self._tenant.new_dpop_key()
+        tokens, answer = self._tenant.request_tokens(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
         return tokens, self._claims_of(tokens, nonce=None), answer
 
     def post_json(
@@ -286,10 +283,7 @@ class Client:
         return self.validate_id_token(tokens.id_token, access_token=tokens.access_token, **expected)
 
     def _refreshed_claims(self, id_token: str | None, first_claims: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the claims of a refresh's ID token, None where they can't be known.
-
-        Keys out of reach or a wrong clock say nothing about the user: the rotated refresh token must not be lost over it.
-        """
+        """Return the claims of a refresh's ID token, None for none and for one that can't be judged."""
         if id_token is None:
             return None
         try:
@@ -300,12 +294,7 @@ class Client:
             if error.claim in _CLOCK_CLAIMS:
                 return None
             raise
-        for name in ("iss", "sub"):
-            if claims[name] != first_claims.get(name):
-                raise TokenValidationError(name, "the refreshed ID token is about another user")
-        for name in ("azp", "auth_time", "org_id"):
-            if name in claims and name in first_claims and claims[name] != first_claims[name]:
-                raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
+        check_same_login(claims, first_claims)
         return claims
 
     def _below_issuer(self, path: str) -> str:

@@ -7,7 +7,6 @@ Core 1.0 §9; Auth0: Application Credentials.
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Callable, MutableMapping
 from urllib.parse import quote
 
@@ -63,18 +62,10 @@ def private_key_jwt(client_id: str, keys: KeyRing, clock: Callable[[], float]) -
     """
 
     def authenticate(form: MutableMapping[str, str], issuer: str) -> dict[str, str]:
-        now = int(clock())
-        claims = {
-            "iss": client_id,
-            "sub": client_id,
-            "aud": issuer,
-            "iat": now,
-            "exp": now + ASSERTION_LIFETIME,
-            "jti": secrets.token_urlsafe(24),
-        }
+        claims = {"iss": client_id, "sub": client_id, "aud": issuer}
         form["client_id"] = client_id
         form["client_assertion_type"] = ASSERTION_TYPE
-        form["client_assertion"] = keys.current().sign(claims)
+        form["client_assertion"] = keys.current().sign(claims, now=clock(), lifetime=ASSERTION_LIFETIME)
         return {}
 
     return authenticate

@@ -14,20 +14,15 @@ from django_auth0_flow.protocol.errors import MfaRequired, unusable_answer
 from django_auth0_flow.protocol.tokens import TokenSet
 
 PASSWORD = "password"
-
 PASSWORD_REALM = "http://auth0.com/oauth/grant-type/password-realm"
-
 PASSWORDLESS_OTP = "http://auth0.com/oauth/grant-type/passwordless/otp"
-
 MFA_OTP = "http://auth0.com/oauth/grant-type/mfa-otp"
-
 MFA_OOB = "http://auth0.com/oauth/grant-type/mfa-oob"
-
 MFA_RECOVERY_CODE = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
 
 FORWARDED_FOR = "auth0-forwarded-for"
 
-#: What a page may be asked to show of an answer: more is no name, code or address of anybody's.
+#: A text of an answer that a page may show is no longer than this.
 _MAX_TEXT = 2000
 
 
@@ -77,7 +72,7 @@ OOB_CHANNELS = {kind: channel for channel, kind in _CHANNELS.items()}
 
 
 class EmbeddedLogins:
-    """The direct logins of one client for one visitor.
+    """The embedded logins of one client for one visitor.
 
     ``parameters`` (``audience``, …) go into the first grant of a login. ``visitor_address`` is the visitor's IP address,
     which attack protection counts instead of this server's; Auth0 believes it only from a client with a secret, with "Trust

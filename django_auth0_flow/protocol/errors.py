@@ -1,6 +1,6 @@
 """The exception tree. A class exists where a caller branches on it.
 
-Every error has a ``code``: stable, safe to show to anybody and to log. Messages never hold a token, a code, a secret or
+Every error has a ``code``: stable, safe to show and to log. Messages never hold a token, a code, a secret or
 a claim's value; text that came from outside stays in attributes that say so.
 """
 
@@ -24,7 +24,7 @@ KNOWN_OAUTH_ERRORS = frozenset(
 )
 
 
-#: Codes of a TransportError that say: an answer came, and it is none that anybody could use.
+#: Codes of a TransportError that say: an answer came, and it can't be used.
 UNUSABLE_ANSWERS = frozenset(
     """
     access_token_missing answer_too_large issuer_mismatch malformed_answer metadata_incomplete no_signing_keys
@@ -71,7 +71,7 @@ class TransportError(Auth0Error):
 
     @property
     def is_unusable_answer(self) -> bool:
-        """Tell an answer that can't be used, which is somebody's mistake, from a tenant that is out of reach or busy."""
+        """Tell an answer that can't be used, which is a mistake in a setup, from a tenant that is out of reach or busy."""
         return self.code in UNUSABLE_ANSWERS
 
 
@@ -112,7 +112,7 @@ class MfaRequired(OAuthError):
     """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
 
     ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping. ``configuration`` names the
-    configuration of the login, for whoever answers an error that left a view.
+    configuration of the login, for the answer to an error that left a view.
     """
 
     configuration = "default"
@@ -161,18 +161,9 @@ class SigningKeyNotFound(TokenValidationError):
 
 
 class LoginRequired(Auth0Error):
-    """Nothing is left to refresh with: the user must log in again.
-
-    ``parameters`` go into the authorization request of that login (``scope``, ``max_age``, …).
-    """
+    """Nothing is left to refresh with: the user must log in again."""
 
     code = "login_required"
-
-    def __init__(
-        self, message: str = "", *, code: str | None = None, parameters: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message, code=code)
-        self.parameters = dict(parameters or {})
 
 
 class NoAccessToken(Auth0Error):

@@ -36,7 +36,7 @@ class Metadata:
     authorization_response_iss_parameter_supported: bool = False
 
 
-#: Where the browser goes, or nobody shows a certificate.
+#: The browser goes there, or no certificate is shown.
 _FOR_BROWSERS = ("authorization_endpoint", "end_session_endpoint", "jwks_uri")
 
 
@@ -143,8 +143,8 @@ class Issuer:
     def signing_keys(self, kid: str | None) -> list[PublishedKey]:
         """Return the published keys that may have signed a token with ``kid`` in its header.
 
-        Several keys may share a ``kid``: one per algorithm, or junk beside the good one. For None all keys, since a
-        provider with a single key may leave ``kid`` out. Raises SigningKeyNotFound after at most one refetch per cool-down.
+        Several keys may share a ``kid``, one per algorithm for example. For None all keys, since a provider with a single
+        key may leave ``kid`` out. Raises SigningKeyNotFound after at most one refetch per cool-down.
         """
         document = self._key_document()
         keys = document.get()

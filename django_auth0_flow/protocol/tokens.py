@@ -46,7 +46,7 @@ class TokenSet:
 
 
 class TokenSource(Protocol):
-    """Whoever hands out a usable access token: all that the outbound client knows of refresh."""
+    """Hands out a usable access token: all that the outbound client knows of refresh."""
 
     def access_token(self, *, rejected: str | None = None) -> TokenSet:
         """Return a token set with a live access token; ``rejected`` is one that an API answered with 401.
@@ -62,7 +62,7 @@ def parse_token_response(
     """Judge the JSON of a successful token response; nothing in it is trusted yet, the ID token is not validated.
 
     A missing ``scope`` means "as requested" (RFC 6749 §5.1). Odd ``expires_in``: a short life is assumed. Raises
-    TransportError when the access token is missing, unprintable or of a type nobody asked for. RFC 6749 §5.1, §7.1.
+    TransportError when the access token is missing, unprintable or of a type that was not asked for. RFC 6749 §5.1, §7.1.
     """
     access_token = body.get("access_token")
     if not isinstance(access_token, str) or not access_token or not _is_token_text(access_token):
