@@ -240,16 +240,28 @@ def test_j7_what_was_fetched_is_kept_when_a_refetch_fails(
     assert issuer.metadata() == metadata
 
 
-def test_j7_a_failed_refetch_is_tried_again(tenant: Tenant, issuer: Issuer, monotonic: Monotonic) -> None:
-    issuer.metadata()
+@pytest.mark.parametrize(("endpoint", "path"), [("metadata", METADATA_PATH), ("jwks", JWKS_PATH)])
+def test_j7_a_failed_refetch_is_tried_again(
+    endpoint: str, path: str, tenant: Tenant, issuer: Issuer, monotonic: Monotonic
+) -> None:
+    issuer.signing_keys(None)
     monotonic.advance(CACHE_SECONDS + 1)
-    tenant.fault("drop", endpoint="metadata")
-    issuer.metadata()
-    issuer.metadata()
-    assert tenant.count(METADATA_PATH) == 2, "not at once"
+    tenant.fault("drop", endpoint=endpoint)
+    issuer.signing_keys(None)
+    issuer.signing_keys(None)
+    assert tenant.count(path) == 2, "not at once"
     monotonic.advance(RETRY_SECONDS + 1)
-    issuer.metadata()
-    assert tenant.count(METADATA_PATH) == 3
+    issuer.signing_keys(None)
+    assert tenant.count(path) == 3
+
+
+def test_keys_are_fetched_where_the_metadata_says(key: SigningKey, other_key: SigningKey, monotonic: Monotonic) -> None:
+    http, moved = canned_http(key), ISSUER + "moved/jwks.json"
+    issuer = Issuer(ISSUER, http=http)
+    assert kids(issuer) == {key.kid}
+    http.answers |= {METADATA_URL: {**METADATA, "jwks_uri": moved}, moved: {"keys": [other_key.jwk()]}}
+    monotonic.advance(CACHE_SECONDS + 1)
+    assert kids(issuer) == {other_key.kid}
 
 
 def test_j1_mismatch_over_http(tenant: Tenant, issuer: Issuer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import string
 import threading
 from typing import Any
 
@@ -53,6 +54,14 @@ def with_header(token: str, **header: Any) -> str:
     """Return the token with other header members, its signature as it was."""
     _, payload, signature = token.split(".")
     return ".".join([base64url(json.dumps(header).encode()), payload, signature])
+
+
+def other_spelling(encoded: str) -> str:
+    """Return base64url text for the same bytes whose unused last bits are not zero."""
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    changed = encoded[:-1] + alphabet[alphabet.index(encoded[-1]) + 1]
+    assert base64.urlsafe_b64decode(changed + "==") == base64.urlsafe_b64decode(encoded + "==")
+    return changed
 
 
 def test_a_good_token(key: SigningKey, other_key: SigningKey) -> None:
@@ -124,6 +133,12 @@ def test_hs256_where_it_is_configured(key: SigningKey) -> None:
     assert refused(id_token(key, good_claims()), keys).claim == "alg"
 
 
+def test_a_client_secret_that_is_a_public_key_verifies_nothing(key: SigningKey) -> None:
+    secret = public_forms(key)["pem"]
+    token = make_jws({"alg": "HS256", "typ": "JWT"}, good_claims(), secret, "HS256")
+    assert refused(token, JoseKeys(canned_issuer(key), "HS256", secret.decode())).claim == "token"
+
+
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
 def test_s4_algorithm_not_configured(algorithm: str, key: SigningKey) -> None:
     token = make_jws({"alg": algorithm, "typ": "JWT", "kid": key.kid}, good_claims(), key.private, algorithm)
@@ -186,6 +201,7 @@ def test_ps256_where_it_is_configured(key: SigningKey) -> None:
         ),
         pytest.param(lambda head, body, sig: f"{head}.{body}.!{sig[1:]}", id="S5-not-base64url"),
         pytest.param(lambda head, body, sig: f"{head}.{body}.{sig}==", id="S5-padding"),
+        pytest.param(lambda head, body, sig: f"{head}.{body}.{other_spelling(sig)}", id="S5-other-spelling"),
         pytest.param(lambda head, body, sig: f"{head}.{body}", id="S9-two-parts"),
         pytest.param(lambda head, body, sig: head, id="S9-one-part"),
         pytest.param(lambda head, body, sig: f"{head}.{body}.{sig}.{sig}", id="S9-four-parts"),
