@@ -37,26 +37,26 @@ class SharedCache(Protocol):
 class CachedDocument(Generic[_T]):
     """The document at ``url``, as ``parse`` returns it. Safe to share between threads, which wait for one fetch.
 
-    ``name`` stands in log events: metadata, keys. ``parse`` raises TransportError for a document that can't be used;
-    ``cache_key`` names it in ``cache``.
+    ``parse`` raises TransportError for a document that can't be used. ``cache_key`` names it in ``cache``,
+    ``failure_event`` the failure of a refetch in the log.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        name: str,
         parse: Callable[[Mapping[str, Any]], _T],
         http: Http,
         cache: SharedCache | None,
         cache_key: str,
+        failure_event: str,
     ) -> None:
         self.url = url
-        self._name = name
         self._parse = parse
         self._http = http
         self._cache = cache
         self._cache_key = cache_key
+        self._failure_event = failure_event
         self._lock = threading.Lock()
         self._value: _T | None = None
         self._fresh_until = 0.0
@@ -92,7 +92,7 @@ class CachedDocument(Generic[_T]):
             if self._value is None:
                 self._failure = time.monotonic(), copy(error)  # without the frames of the traceback
                 raise
-            logger.warning("%s_refetch_failed code=%s: the copy at hand is used", self._name, error.code)
+            logger.warning("%s code=%s: the copy at hand is used", self._failure_event, error.code)
             self._fresh_until = max(self._fresh_until, time.monotonic() + RETRY_SECONDS)
         return self._value
 

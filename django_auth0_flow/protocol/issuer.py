@@ -128,11 +128,11 @@ class Issuer:
         self._lock = threading.Lock()
         self._metadata = CachedDocument(
             url.rstrip("/") + "/.well-known/openid-configuration",
-            name="metadata",
             parse=lambda document: parse_metadata(document, url, mtls=mtls),
             http=http,
             cache=cache,
             cache_key=f"auth0_flow:metadata:{url}",
+            failure_event="metadata_refetch_failed",
         )
         self._keys: CachedDocument[list[PublishedKey]] | None = None
 
@@ -162,10 +162,10 @@ class Issuer:
             if self._keys is None or self._keys.url != uri:
                 self._keys = CachedDocument(
                     uri,
-                    name="keys",
                     parse=parse_keys,
                     http=self._http,
                     cache=self._cache,
                     cache_key=f"auth0_flow:jwks:{uri}",
+                    failure_event="keys_refetch_failed",
                 )
             return self._keys
