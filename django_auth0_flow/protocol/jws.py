@@ -24,7 +24,8 @@ _MAX_KEPT_HEADER = 512
 
 _THREE_PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
-_jws = PyJWS()
+#: Knows no other algorithm than these, whatever else the process registers with PyJWT.
+_jws = PyJWS(algorithms=["RS256", "PS256", "HS256", "ES256"])
 
 #: ``str``: the secret of HS256.
 VerificationKey = RSAPublicKey | EllipticCurvePublicKey | str
