@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from math import prod
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from django_auth0_flow.testing.tenant.__main__ import build_parser
 from django_auth0_flow.testing.tenant.faults import ENDPOINTS, FAULTS
 from tests.docs import pages
 from tests.docs.pages import ROOT, blocks, table
+from tests.storm.servers import MODELS
+from tests.tokens.test_refresh_storm import ENGINES
 
 README = pages.README.read_text(encoding="utf-8")
 #: All pages, one after the other.
@@ -133,6 +136,19 @@ def test_the_frame_works(client: Client, settings: Any, path: str) -> None:
 @pytest.mark.parametrize("tag", sorted(set(re.findall(r"{% (auth0_\w+[^%]*) %}", TEXT))))
 def test_template_tags_work(rf: RequestFactory, tag: str) -> None:
     Template("{% load auth0 %}{% " + tag + " %}").render(Context({"request": rf.get("/")}))
+
+
+def test_figures_of_the_storm_are_those_that_its_tests_demand() -> None:
+    """One refresh, every request served, no family revoked: on each engine, for the numbers in the row's name."""
+    head, _, *rows = TEXT.partition("| on one expired login |")[2].partition("\n\n")[0].splitlines()
+    assert [name.strip() for name in head.strip("|").split("|")] == ["SQLite", "PostgreSQL", "MariaDB"]
+    assert len(ENGINES) == 3
+    for row in rows:
+        name, *figures = [cell.strip() for cell in row.strip("|").split("|")]
+        counted = re.search(r"(\d+) requests?$", name)
+        requests = int(counted[1]) if counted else prod(map(int, re.findall(r"\d+", name)))
+        assert figures == [f"1 / {requests} / 0"] * 3, name
+    assert sum("workers" in row or "gunicorn" in row for row in rows) == len(MODELS)
 
 
 def test_faults_are_those_of_the_local_tenant() -> None:
