@@ -9,7 +9,7 @@ A block's marker is the comment on the line before it. It says how the block is 
 ``module``             executed as a module is when it is imported: what it defines is not called
 ``in a view``          executed in a request of a logged-in visitor, with an API that answers everything
 ``in an async view``   the same, with ``await``
-``not run: reason``    compiled; its imports are resolved
+``in a view, with …``  the same, after a login at a local tenant that keeps the user's token
 ``shell``              every command of ours exists and takes these arguments; so too for the two commands of the README
 ``controls``           sent to a running local tenant
 ``template``           compiled; ``template tags`` and ``frame`` are rendered
