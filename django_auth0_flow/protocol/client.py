@@ -184,7 +184,7 @@ class Client:
         """
         endpoint = self.issuer.metadata().userinfo_endpoint
         if endpoint is None:
-            raise unusable_answer("The issuer has no userinfo endpoint.", "userinfo_unsupported")
+            raise unusable_answer("The issuer has no userinfo endpoint.", code="userinfo_unsupported")
         answer = self._get_protected(endpoint, access_token, dpop_key)
         if answer.status == 401 and self.prover.note_nonce(endpoint, answer.headers) and asks_for_nonce(answer.headers):
             answer = self._get_protected(endpoint, access_token, dpop_key)

@@ -32,6 +32,8 @@ ALGORITHM = "ES256"
 #: Seconds that a proof may be old, or ahead of this clock. What Auth0's own API libraries use.
 MAX_PROOF_AGE, MAX_PROOF_SKEW = 300, 30
 
+_CODE = "invalid_dpop_proof"
+
 _MAX_PROOF_LENGTH = 8192
 
 _MAX_ORIGINS = 64
@@ -168,26 +170,28 @@ def _verified(proof: str) -> tuple[dict[str, Any], ec.EllipticCurvePublicKey]:
         key = _key_in(parsed.header)
         return parsed.verified_claims([key], ALGORITHM), key
     except TokenValidationError as error:
-        raise _refused("proof" if error.claim == "token" else error.claim, "it is not as a proof needs it") from error
+        if error.code == _CODE:
+            raise
+        raise _refused("proof" if error.claim == "token" else error.claim, "the proof can't be verified") from error
 
 
 def _key_in(header: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
     if header.get("typ") != "dpop+jwt":
-        raise TokenValidationError("typ", "this is no DPoP proof")
+        raise _refused("typ", "this is no DPoP proof")
     if header.get("alg") != ALGORITHM:
-        raise TokenValidationError("alg", "the proof must be signed with ES256")
+        raise _refused("alg", "the proof must be signed with ES256")
     jwk = header.get("jwk")
     try:
         key = ECAlgorithm.from_jwk(jwk) if isinstance(jwk, dict) else None
     except (PyJWTError, ValueError, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise TokenValidationError("jwk", "it must be a public P-256 key")
+        raise _refused("jwk", "it must be a public P-256 key")
     return key
 
 
 def _refused(claim: str, message: str) -> TokenValidationError:
-    return TokenValidationError(claim, message, code="invalid_dpop_proof")
+    return TokenValidationError(claim, message, code=_CODE)
 
 
 def _thumbprint(key: ec.EllipticCurvePublicKey) -> str:

@@ -75,7 +75,7 @@ class TransportError(Auth0Error):
         return self.code in UNUSABLE_ANSWERS
 
 
-def unusable_answer(message: str, code: str = "malformed_answer", *, status: int | None = None) -> TransportError:
+def unusable_answer(message: str, *, code: str = "malformed_answer", status: int | None = None) -> TransportError:
     """Return the error for an answer that asking again does not make usable; ``code`` is one of UNUSABLE_ANSWERS."""
     return TransportError(message, code=code, retryable=False, status=status)
 

@@ -51,7 +51,7 @@ def parse_metadata(document: Mapping[str, Any], issuer: str, *, mtls: bool = Fal
         raise unusable_answer(
             "The discovery document belongs to another issuer than the one configured. Auth0's ends in a slash, and a "
             "custom domain has its own.",
-            "issuer_mismatch",
+            code="issuer_mismatch",
         )
     values: dict[str, Any] = {"issuer": issuer}
     aliases = document.get("mtls_endpoint_aliases") if mtls else None
@@ -71,7 +71,7 @@ def parse_metadata(document: Mapping[str, Any], issuer: str, *, mtls: bool = Fal
         return Metadata(**values)
     except TypeError:
         raise unusable_answer(
-            "The discovery document lacks an endpoint, or has one that is not https.", "metadata_incomplete"
+            "The discovery document lacks an endpoint, or has one that is not https.", code="metadata_incomplete"
         ) from None
 
 

@@ -66,10 +66,10 @@ def parse_token_response(
     """
     access_token = body.get("access_token")
     if not isinstance(access_token, str) or not access_token or not _is_token_text(access_token):
-        raise unusable_answer("The token response has no usable access token.", "access_token_missing")
+        raise unusable_answer("The token response has no usable access token.", code="access_token_missing")
     token_type = body.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() not in token_types:
-        raise unusable_answer("The token response has an unknown token type.", "token_type_unsupported")
+        raise unusable_answer("The token response has an unknown token type.", code="token_type_unsupported")
     scope = body.get("scope")
     refresh_token = body.get("refresh_token")
     id_token = body.get("id_token")
