@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def demo() -> Iterator[str]:
     with running_demo() as (process, said):
-        # Somebody has to read on, or the demo stops when the pipe is full.
+        # Read on, or the demo stops when the pipe is full.
         threading.Thread(target=process.communicate, daemon=True).start()
         yield address_in(said)
 
