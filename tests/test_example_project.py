@@ -414,17 +414,16 @@ def test_ways_to_log_in_lists_each_kind_without_a_login(browser: Browser) -> Non
 
 
 @pytest.mark.slow
-def test_the_outbox_shows_the_code_that_the_page_asks_for(browser: Browser) -> None:
+def test_the_page_that_asks_for_a_code_shows_the_message(browser: Browser) -> None:
     browser.open("/ways/direct/passwordless/?next=/profile/")
-    assert 'name="code"' in send(browser, "address", address="someone@example.com", kind="email-code")
-    text = browser.another_window().open("/demo/outbox/").text
+    text = send(browser, "address", address="someone@example.com", kind="email-code")
     row = re.search(r"someone@example\.com</th>.*?<code>(\d{6})</code>", text, re.DOTALL)
     assert row is not None
     assert 'id="configuration">direct<' in send(browser, "code", code=row[1])
 
 
 @pytest.mark.slow
-def test_the_outbox_holds_the_link_that_logs_in(browser: Browser) -> None:
+def test_the_message_holds_the_link_that_logs_in(browser: Browser) -> None:
     browser.open("/ways/direct/passwordless/?next=/profile/")
     assert 'name="code"' not in send(browser, "address", address="link@example.com", kind="email-link")
     row = re.search(r'link@example\.com</th>.*?<a href="([^"]*)"', browser.open("/demo/outbox/").text, re.DOTALL)
@@ -458,6 +457,15 @@ def test_a_login_by_code_has_an_access_token_of_its_own(browser: Browser) -> Non
 def test_the_calendar_says_why_it_has_no_token(browser: Browser) -> None:
     text = log_in(browser, "/ways/calendar/", *ADA)
     assert "connection_token_refused" in text
+
+
+@pytest.mark.slow
+def test_a_page_comes_in_the_language_that_the_visitor_chose(browser: Browser) -> None:
+    assert "Who can log in" in browser.open("/").text
+    text = send(browser, to="/i18n/setlang/", language="ja")
+    assert '<html lang="ja">' in text
+    assert "Who can log in" not in text
+    assert '<html lang="en">' in send(browser, to="/i18n/setlang/", language="en")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from django_auth0_flow.decorators import auth0_login_required
 
@@ -76,10 +76,10 @@ def appointments(request: ClinicRequest) -> HttpResponse:
     return appointments_page(request, BookingForm())
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @auth0_login_required
 def book(request: ClinicRequest) -> HttpResponse:
-    form = BookingForm(request.POST)
+    form = BookingForm(request.POST or None)
     if not form.is_valid():
         return appointments_page(request, form)
     call = call_api(request, "POST", {name: str(value) for name, value in form.cleaned_data.items()})

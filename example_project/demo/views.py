@@ -1,21 +1,17 @@
-"""A button to let an access token expire, and the mailbox of everybody at the demo's tenant."""
+"""A button to let an access token expire."""
 
 from __future__ import annotations
 
-import requests
-from clinic.conf import settings
 from clinic.readable import minutes
 from clinic.types import ClinicRequest
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST
 
 from django_auth0_flow.decorators import auth0_login_required
 from django_auth0_flow.testing.demo import clock
-
-_NEWEST = 5
 
 
 @require_POST
@@ -37,13 +33,3 @@ def expire_token(request: ClinicRequest) -> HttpResponse:
     )
     messages.info(request, f"{happened} {came_anew}")
     return redirect("appointments")
-
-
-@require_GET
-def outbox(request: ClinicRequest) -> HttpResponse:
-    """Show the newest messages of the demo's tenant, in the place of a mailbox and a telephone."""
-    try:
-        sent = requests.get(settings.OUTBOX_URL, timeout=60).json()
-    except requests.RequestException:
-        sent = []
-    return render(request, "demo/outbox.html", {"outbox": sent[: -_NEWEST - 1 : -1]})

@@ -48,6 +48,11 @@ def choose(page: Page, name: str) -> None:
 def test_the_demo_is_clicked_through(page: Page, pictures: Path) -> None:
     page.goto("/")
     keep_pictures(page, pictures, "home")
+    choose(page, "日本語")
+    for path in ("/", "/ways/"):
+        page.goto(path)
+        keep_pictures(page, pictures, f"{path.strip('/') or 'home'}-japanese")
+    choose(page, "English")
     page.goto("/appointments/")
     choose(page, "Grace Hopper")
     assert page.locator("#refreshes").inner_text() == "0"
