@@ -76,6 +76,18 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, project / "manage.py", "demo", "--walk", *arguments],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "exit_code", "said"),
@@ -85,14 +97,29 @@ def project(tmp_path: Path) -> Path:
     ],
 )
 def test_another_project_walks_through_a_login(project: Path, fault: str, exit_code: int, said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, project / "manage.py", "demo", "--walk", "--fault", fault],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run(project, "--fault", fault)
     assert said in done.stdout, done.stdout + done.stderr
     assert done.returncode == exit_code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ('"NAME": os.environ["DATABASE"]', '"NAME": "precious.sqlite3"'),
+        ('"ISSUER": os.environ["AUTH0_ISSUER"]', '"ISSUER": "https://mysite.eu.auth0.com/"'),
+        ('"CLOCK": "django_auth0_flow.testing.demo.clock.now"', '"CLOCK": "time.time"'),
+    ],
+    ids=["database", "issuer", "clock"],
+)
+def test_settings_that_are_not_the_demos_are_refused(project: Path, line: str, instead: str) -> None:
+    settings = project / "mysite" / "demo_settings.py"
+    text = settings.read_text()
+    assert line in text
+    settings.write_text(text.replace(line, instead))
+    done = run(project)
+    assert done.returncode == 1
+    setting = line.split('"')[1]
+    assert f"['{setting}'] in mysite.demo_settings is not the demo's" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "precious.sqlite3").exists()

@@ -142,6 +142,7 @@ class Stage:
         import django
 
         django.setup()
+        self._check_settings()
         from django.contrib.staticfiles.handlers import StaticFilesHandler
         from django.core.handlers.wsgi import WSGIHandler
         from django.core.management import call_command
@@ -154,6 +155,21 @@ class Stage:
         thread.start()
         self._at_exit.callback(thread.join)
         self._at_exit.callback(server.shutdown)
+
+    def _check_settings(self) -> None:
+        """Refuse settings that are not the demo's: it would write into a database of yours, or ask another tenant."""
+        from django.conf import settings
+
+        from django_auth0_flow.conf import get_settings
+
+        conf, database = get_settings(), str(settings.DATABASES["default"]["NAME"])
+        for name, is_ours, value in (
+            ("DATABASES['default']['NAME']", database == os.environ["DATABASE"], "os.environ['DATABASE']"),
+            ("AUTH0['ISSUER']", conf.issuer == self.tenant.issuer, "os.environ['AUTH0_ISSUER']"),
+            ("AUTH0['CLOCK']", conf.clock == clock.now, f"'{clock.__name__}.now'"),
+        ):
+            if not is_ours:
+                raise CannotStart(f"{name} in {settings.SETTINGS_MODULE} is not the demo's. Set it to {value}.")
 
     def _register_addresses(self) -> None:
         from django_auth0_flow.conf import configuration_names, get_settings
