@@ -1,4 +1,4 @@
-"""Django's settings, as a type checker takes them that has never heard of ``API_URL``."""
+"""Django's settings. ``Any``, because type checkers know Django's own names only, not ``API_URL``."""
 
 from __future__ import annotations
 
