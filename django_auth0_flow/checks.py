@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from itertools import combinations
 from typing import Any
@@ -20,13 +21,15 @@ from django_auth0_flow.conf import (
     CHOOSER,
     DEFAULT,
     Auth0Settings,
+    build_settings,
     configurations,
     find_chooser_problems,
+    find_problems,
     readable_settings,
 )
-from django_auth0_flow.conf.keys import Problem
-from django_auth0_flow.conf.login_problems import client_as_audience, not_from_claims
-from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.conf.address_rules import client_as_audience
+from django_auth0_flow.conf.login_rules import not_from_claims
+from django_auth0_flow.conf.problems import Problem
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
 
@@ -47,12 +50,18 @@ _CLOCK_ERROR = 60
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every problem in ``AUTH0``."""
     whole = getattr(settings, "AUTH0", None)
-    messages = [_report(problem) for problem in find_chooser_problems(whole)]
+    problems = list(find_chooser_problems(whole))
     for name, setting in configurations(whole).items():
-        messages += map(_report, find_problems(setting, name=name))
-        if isinstance(setting, dict):
-            messages += _user_field_messages(setting)
-    return [*messages, *_foreign_client_messages(list(readable_settings()))]
+        problems += find_problems(setting, name=name)
+    problems += [problem for conf in _drafts() for problem in _user_field_problems(conf)]
+    problems += _foreign_client_problems(list(readable_settings()))
+    return [_report(problem) for problem in problems]
+
+
+def _drafts() -> list[Auth0Settings]:
+    """Return every configuration, as far as it can be read."""
+    found = configurations(getattr(settings, "AUTH0", None))
+    return [build_settings(setting, name) for name, setting in found.items() if isinstance(setting, Mapping)]
 
 
 def _report(problem: Problem) -> CheckMessage:
@@ -72,29 +81,28 @@ def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _user_field_messages(setting: dict[str, Any]) -> Iterator[CheckMessage]:
-    fields = setting.get("USER_FIELDS")
-    model = get_user_model()
-    for name in map(str, fields) if isinstance(fields, Mapping) else ():
+def _user_field_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    meta = get_user_model()._meta
+    for name in conf.user_fields:
         try:
-            field = model._meta.get_field(name)
+            is_key = meta.get_field(name) == meta.pk
         except FieldDoesNotExist:
-            yield Error(
-                f"AUTH0['USER_FIELDS'] names {name!r}, which is no field of {model._meta.label}.", id="auth0_flow.E019"
+            yield Problem(
+                "E019", "USER_FIELDS", f"names {name!r}, which is no field of {meta.label}.", where=conf.where
             )
-            continue
-        if field == model._meta.pk and name != "id":
-            yield _report(not_from_claims(f"AUTH0['USER_FIELDS'] must not fill {name!r}, the primary key"))
+        else:
+            if is_key and name != "id":
+                yield replace(not_from_claims(f"{name!r}, the primary key"), where=conf.where)
 
 
-def _foreign_client_messages(found: list[Auth0Settings]) -> Iterator[CheckMessage]:
+def _foreign_client_problems(found: list[Auth0Settings]) -> Iterator[Problem]:
     """Find an audience that is the client id of another configuration; one's own is in ``find_problems``."""
     for conf in found:
         clients = {other.client_id for other in found if other.issuer == conf.issuer} - {conf.client_id}
         for key, audience in (("AUDIENCE", conf.audience), ("RESOURCE", conf.resource)):
             if audience in clients:
-                words = f"{key} of AUTH0 configuration {conf.name!r} is the CLIENT_ID of another one"
-                yield _report(client_as_audience(words))
+                problem = client_as_audience(key, "is the CLIENT_ID of another configuration")
+                yield replace(problem, where=conf.where)
 
 
 def _middleware_messages() -> Iterator[CheckMessage]:
@@ -121,10 +129,7 @@ def _backend_messages() -> Iterator[CheckMessage]:
             hint='Add "django_auth0_flow.backends.Auth0Backend" or your subclass of it.',
             id="auth0_flow.E022",
         )
-    has_passwords = any(
-        isinstance(setting, dict) and setting.get("PASSWORD_REALM")
-        for setting in configurations(getattr(settings, "AUTH0", None)).values()
-    )
+    has_passwords = any(conf.password_realm for conf in _drafts())
     named = any(
         _is_a(name, "django_auth0_flow.backends.Auth0PasswordBackend") for name in settings.AUTHENTICATION_BACKENDS
     )
@@ -230,11 +235,10 @@ def _callback_of(conf: Auth0Settings) -> str:
 def _deployment_messages() -> Iterator[CheckMessage]:
     if settings.DEBUG:
         return
-    for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
-        issuer = str(setting.get("ISSUER", "")) if isinstance(setting, Mapping) else ""
-        if issuer.startswith("http://"):
+    for conf in _drafts():
+        if conf.issuer.startswith("http://"):
             yield CheckWarning(
-                f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.",
+                f"The issuer of AUTH0 configuration {conf.name!r} is plain http, which is for development.",
                 id="auth0_flow.W007",
             )
     for conf in readable_settings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django_auth0_flow.conf.clients import build_client, build_shared_client, http_options
+from django_auth0_flow.conf.parsing import find_problems, parse_settings
 from django_auth0_flow.conf.registry import (
     CHOOSER,
     chosen_configuration,
@@ -19,13 +20,14 @@ from django_auth0_flow.conf.registry import (
     remove_client_builder,
     unlinked_issuers,
 )
-from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, parse_settings
+from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, build_settings
 
 __all__ = [
     "CHOOSER",
     "DEFAULT",
     "Auth0Settings",
     "build_client",
+    "build_settings",
     "build_shared_client",
     "chosen_configuration",
     "clear_caches",
@@ -33,6 +35,7 @@ __all__ = [
     "configuration_names",
     "configurations",
     "find_chooser_problems",
+    "find_problems",
     "get_client",
     "get_settings",
     "http_options",

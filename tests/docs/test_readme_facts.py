@@ -14,30 +14,10 @@ from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from django_auth0_flow import signals
-from django_auth0_flow.conf import Auth0Settings, keys
 from django_auth0_flow.testing.tenant import Tenant
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TABLE = README.partition("<!-- settings table -->")[2].strip().partition("\n\n")[0]
-DOCUMENTED = {key for row in TABLE.splitlines() for key in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])}
-
-
-def test_settings_table_has_every_key_and_no_other() -> None:
-    assert set(keys.KEYS) == DOCUMENTED
-
-
-@pytest.mark.parametrize("row", [row for row in TABLE.splitlines() if re.match(r"\| `[A-Z_]+` \|", row)])
-def test_settings_table_gives_the_default(row: str) -> None:
-    """Plain defaults (numbers, True/False, texts) stand literally in the second column."""
-    _, key, kind, *_ = row.split("|")
-    name = key.strip(" `").lower()
-    default = getattr(Auth0Settings(), name)
-    if name in ("response_mode", "domain", "client_id") or callable(default):
-        return
-    if isinstance(default, (bool, int, float, str)):
-        shown = f'"{default}"' if isinstance(default, str) else f"{default}"
-        assert f"`{shown}`" in kind
 
 
 def test_every_template_is_documented_as_replaceable() -> None:
