@@ -135,7 +135,7 @@ def _backend_messages() -> Iterator[CheckMessage]:
     )
     if named and not has_passwords:
         yield CheckWarning(
-            "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs nobody in.",
+            "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs no one in.",
             hint="AUTH0['PASSWORD_REALM'] names a database connection; True is the tenant's Default Directory.",
             id="auth0_flow.W009",
         )
@@ -287,7 +287,7 @@ def _clock_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
 
 
 def _state_of(clock: Callable[[], Any]) -> str:
-    """Return how a clock does at this moment; whether it will go on, nobody can see."""
+    """Return how a clock does at this moment."""
     try:
         error = float(clock()) - time.time()
     except Exception as failure:  # noqa: BLE001  # the project's own callable, which must not end the other checks
