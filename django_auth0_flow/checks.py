@@ -21,8 +21,8 @@ from django_auth0_flow.conf import (
     CHOOSER,
     DEFAULT,
     Auth0Settings,
-    build_settings,
     configurations,
+    draft_settings,
     find_chooser_problems,
     find_problems,
     readable_settings,
@@ -32,15 +32,12 @@ from django_auth0_flow.conf.login_rules import not_from_claims
 from django_auth0_flow.conf.problems import Problem
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
-
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
-
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
-
-_ENGINES = "django.contrib.sessions.backends"
-
+_LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+_BACKEND = "django_auth0_flow.backends.Auth0Backend"
+_PASSWORD_BACKEND = "django_auth0_flow.backends.Auth0PasswordBackend"
 _FORGETTING_CACHE = "django.core.cache.backends.dummy.DummyCache"
-
 _CACHE_OF_ONE_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
 
 #: Seconds that a clock may be off.
@@ -53,15 +50,9 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
     problems = list(find_chooser_problems(whole))
     for name, setting in configurations(whole).items():
         problems += find_problems(setting, name=name)
-    problems += [problem for conf in _drafts() for problem in _user_field_problems(conf)]
+    problems += [problem for conf in draft_settings() for problem in _user_field_problems(conf)]
     problems += _foreign_client_problems(list(readable_settings()))
     return [_report(problem) for problem in problems]
-
-
-def _drafts() -> list[Auth0Settings]:
-    """Return every configuration, as far as it can be read."""
-    found = configurations(getattr(settings, "AUTH0", None))
-    return [build_settings(setting, name) for name, setting in found.items() if isinstance(setting, Mapping)]
 
 
 def _report(problem: Problem) -> CheckMessage:
@@ -117,23 +108,21 @@ def _middleware_messages() -> Iterator[CheckMessage]:
         before = [index for index, name in enumerate(names) if _is_a(name, needed)]
         if not before or before[0] > ours[0]:
             yield Error(f"{_MIDDLEWARE} must stand after {needed} in MIDDLEWARE.", id="auth0_flow.E021")
-    required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
-    if required in names and names.index(required) < ours[0]:
-        yield Error(f"{_MIDDLEWARE} must stand before {required} in MIDDLEWARE.", id="auth0_flow.E021")
+    if _LOGIN_REQUIRED in names and names.index(_LOGIN_REQUIRED) < ours[0]:
+        yield Error(f"{_MIDDLEWARE} must stand before {_LOGIN_REQUIRED} in MIDDLEWARE.", id="auth0_flow.E021")
 
 
 def _backend_messages() -> Iterator[CheckMessage]:
-    if not any(_is_a(name, "django_auth0_flow.backends.Auth0Backend") for name in settings.AUTHENTICATION_BACKENDS):
+    names = settings.AUTHENTICATION_BACKENDS
+    if not any(_is_a(name, _BACKEND) for name in names):
         yield Error(
             "AUTHENTICATION_BACKENDS has no Auth0Backend.",
-            hint='Add "django_auth0_flow.backends.Auth0Backend" or your subclass of it.',
+            hint=f'Add "{_BACKEND}" or your subclass of it.',
             id="auth0_flow.E022",
         )
-    has_passwords = any(conf.password_realm for conf in _drafts())
-    named = any(
-        _is_a(name, "django_auth0_flow.backends.Auth0PasswordBackend") for name in settings.AUTHENTICATION_BACKENDS
-    )
-    if named and not has_passwords:
+    if any(_is_a(name, _PASSWORD_BACKEND) for name in names) and not any(
+        conf.password_realm for conf in draft_settings()
+    ):
         yield CheckWarning(
             "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs no one in.",
             hint="AUTH0['PASSWORD_REALM'] names a database connection; True is the tenant's Default Directory.",
@@ -235,7 +224,7 @@ def _callback_of(conf: Auth0Settings) -> str:
 def _deployment_messages() -> Iterator[CheckMessage]:
     if settings.DEBUG:
         return
-    for conf in _drafts():
+    for conf in draft_settings():
         if conf.issuer.startswith("http://"):
             yield CheckWarning(
                 f"The issuer of AUTH0 configuration {conf.name!r} is plain http, which is for development.",
@@ -316,5 +305,5 @@ def _is_session_engine(wanted: str) -> bool:
         store = import_module(settings.SESSION_ENGINE).SessionStore
     except (ImportError, AttributeError):
         return False
-    base = import_module(f"{_ENGINES}.{wanted}").SessionStore
+    base = import_module(f"django.contrib.sessions.backends.{wanted}").SessionStore
     return isinstance(store, type) and issubclass(store, base)

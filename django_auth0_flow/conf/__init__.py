@@ -11,6 +11,7 @@ from django_auth0_flow.conf.registry import (
     configuration_for,
     configuration_names,
     configurations,
+    draft_settings,
     find_chooser_problems,
     get_client,
     get_settings,
@@ -20,20 +21,20 @@ from django_auth0_flow.conf.registry import (
     remove_client_builder,
     unlinked_issuers,
 )
-from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, build_settings
+from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings
 
 __all__ = [
     "CHOOSER",
     "DEFAULT",
     "Auth0Settings",
     "build_client",
-    "build_settings",
     "build_shared_client",
     "chosen_configuration",
     "clear_caches",
     "configuration_for",
     "configuration_names",
     "configurations",
+    "draft_settings",
     "find_chooser_problems",
     "find_problems",
     "get_client",

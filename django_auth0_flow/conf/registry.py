@@ -18,7 +18,14 @@ from django.http import HttpRequest
 from django_auth0_flow.conf.clients import build_shared_client
 from django_auth0_flow.conf.parsing import parse_settings
 from django_auth0_flow.conf.problems import Problem, path_problem
-from django_auth0_flow.conf.settings import DEFAULT, SETTINGS, Auth0Settings, imported, is_callable_or_path
+from django_auth0_flow.conf.settings import (
+    DEFAULT,
+    SETTINGS,
+    Auth0Settings,
+    build_settings,
+    imported,
+    is_callable_or_path,
+)
 from django_auth0_flow.protocol.client import Client
 
 #: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
@@ -135,10 +142,17 @@ def configuration_names() -> list[str]:
 
 
 def readable_settings() -> Iterator[Auth0Settings]:
-    """Yield every configuration that can be read."""
-    for name in configuration_names():
+    """Yield every configuration that has no errors."""
+    for name in _configured():
         with suppress(ImproperlyConfigured):
             yield get_settings(name)
+
+
+def draft_settings() -> Iterator[Auth0Settings]:
+    """Yield every configuration, those with errors as far as they can be read."""
+    for name, setting in _configured().items():
+        if isinstance(setting, Mapping):
+            yield build_settings(setting, name)
 
 
 def names_of_client(name: str) -> list[str]:
