@@ -36,6 +36,11 @@ _FLAGS = frozenset("is_superuser is_staff is_active".split())
 #: Claims that are one text with spaces between. RFC 6749 §3.3; the latter is Microsoft's and Okta's.
 _TEXT_CLAIMS = ("scope", "scp")
 
+_RIGHTS = (
+    "Rights come by STAFF_GROUPS, SUPERUSER_GROUPS and GROUPS, which take them away as well; who may log in is decided by "
+    "Auth0Backend.is_allowed."
+)
+
 
 def _response_problems(conf: Auth0Settings) -> Iterator[Problem]:
     kinds = conf.response_kinds
@@ -131,12 +136,6 @@ def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
 def not_from_claims(words: str) -> Problem:
     """Return the problem of a user field that gives rights, or identifies the user, and would be filled from a claim."""
     return Problem("E052", "USER_FIELDS", f"must not fill {words}: it is no part of a profile.", _RIGHTS)
-
-
-_RIGHTS = (
-    "Rights come by STAFF_GROUPS, SUPERUSER_GROUPS and GROUPS, which take them away as well; who may log in is decided by "
-    "Auth0Backend.is_allowed."
-)
 
 
 def _user_problems(conf: Auth0Settings) -> Iterator[Problem]:

@@ -135,9 +135,7 @@ class Auth0Settings:
     domain: Text = setting(
         "", "the tenant's host, bare: `example.eu.auth0.com` or your custom domain", shown="required (or `ISSUER`)"
     )
-    issuer: Text = setting(
-        "", "instead of `DOMAIN`: the exact issuer URL of any OpenID provider; plain http on loopback only"
-    )
+    issuer: Text = setting("", "instead of `DOMAIN`: any OpenID provider's exact issuer URL; http on loopback only")
     client_id: Text = setting("", "the application's Client ID", shown="required")
     client_secret: Text = setting("", "needed unless `CLIENT_AUTH` goes without", secret=True)
     client_auth: Text = setting(
@@ -145,9 +143,7 @@ class Auth0Settings:
         "`client_secret_basic`, `none`, `private_key_jwt` (implied by `CLIENT_ASSERTION_KEYS`), `tls_client_auth` (by "
         "`CLIENT_CERTIFICATE` without a secret), `self_signed_tls_client_auth`",
     )
-    audience: Text = setting(
-        "", "the API's Identifier; without it the access token is opaque and only good for `/userinfo`"
-    )
+    audience: Text = setting("", "the API's Identifier; without it the access token is opaque, for `/userinfo` only")
     scope: Text = setting("openid profile email", "add `offline_access` for refresh tokens, and the API's permissions")
     api_origins: Texts = setting(
         (),
@@ -155,16 +151,12 @@ class Auth0Settings:
         shown="the audience's origin",
     )
     refresh_margin: WholeSeconds = setting(
-        60, "how long before its expiry a token is refreshed (at most a third of its life)"
+        60, "how long before its expiry a token is refreshed; at most a third of its life"
     )
-    refresh_wait: WholeSeconds = setting(
-        15, "how long a request waits for another worker's refresh before it answers 503"
-    )
+    refresh_wait: WholeSeconds = setting(15, "how long to wait for another worker's refresh before answering 503")
     leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
     http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
-    base_url: Text = setting(
-        "", "`https://www.example.com`: the callback URL is built on it, not on the request's host"
-    )
+    base_url: Text = setting("", "`https://www.example.com`: build the callback URL on this, not on the request's host")
     authorization_params: TextDict = setting(
         {},
         "further parameters of every authorization request; `max_age` and `acr_values` are demands: every login is "
@@ -195,23 +187,17 @@ class Auth0Settings:
     allowed_organizations: Texts = setting(
         (), 'organizations (ids, names, `"*"`) that may log in although the login did not ask for one'
     )
-    userinfo: Flag = setting(
-        False, "add what `/userinfo` says to the ID token's claims, which win: one HTTP call per login"
-    )
+    userinfo: Flag = setting(False, "add what `/userinfo` says to the ID token's claims, which win: one more HTTP call")
     encryption_keys: Texts = setting(
         (), "keys that seal tokens, newest first; without any, `SECRET_KEY` and its fallbacks do", secret=True
     )
-    id_token_algorithm: Text = setting(
-        "RS256", "`PS256`, or `HS256` with the client secret; must equal the application's setting"
-    )
+    id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
     federated_logout: Flag = setting(False, "log out of the identity provider too")
-    organization: Organization = setting(
-        "", "organization of every login: id, name, or a callable that takes the request"
-    )
+    organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
     response_type: Text = setting("code", "`id_token`, `code id_token`, `id_token token`")
     response_mode: Text = setting("query", "`query`, `form_post`, `fragment`", shown="by type")
     recheck_seconds: WholeSeconds = setting(
-        0, "ask the tenant silently whether its session still lives, this often; `0`: never"
+        0, "ask the tenant silently this often whether its session lives; `0`: never"
     )
     passwordless: Texts = setting((), "logins without a password: any of `email-code`, `email-link`, `sms`")
     password_realm: Realm = setting(
@@ -268,12 +254,12 @@ SETTINGS: Mapping[str, SettingType] = {
 }
 
 
-def build_settings(setting: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Settings:
+def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Settings:
     """Return a configuration without judging it: unknown keys and values of a wrong type are left out."""
-    values = {key: _frozen(value) for key, value in setting.items() if key in SETTINGS and SETTINGS[key].accepts(value)}
+    values = {key: _frozen(value) for key, value in mapping.items() if key in SETTINGS and SETTINGS[key].accepts(value)}
     given = frozenset(key for key, value in values.items() if value != "")
     conf = Auth0Settings(name=name, given=given, **{key.lower(): value for key, value in values.items()})
-    found: dict[str, Any] = {
+    implied: dict[str, Any] = {
         "clock": imported(conf.clock),
         "organization": imported(conf.organization),
         "password_realm": conf.password_realm or "",
@@ -281,14 +267,14 @@ def build_settings(setting: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
     if "RESPONSE_MODE" not in values:
-        found["response_mode"] = default_response_mode(conf.response_kinds)
+        implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:
-        found["client_auth"] = "private_key_jwt"
+        implied["client_auth"] = "private_key_jwt"
     elif "CLIENT_AUTH" not in values and conf.client_certificate and not conf.client_secret:
-        found["client_auth"] = "tls_client_auth"
+        implied["client_auth"] = "tls_client_auth"
     if "API_ORIGINS" not in values and (origin := token_origin(conf.api_audience)):
-        found["api_origins"] = (origin,)
-    return replace(conf, **found)
+        implied["api_origins"] = (origin,)
+    return replace(conf, **implied)
 
 
 def imported(value: Any) -> Any:
