@@ -51,9 +51,9 @@ def _api_problems(conf: Auth0Settings) -> Iterator[Problem]:
                 "An Identifier may say http; the API itself is called at API_ORIGINS: ['https://api.example.com'].",
             )
         elif not origin and conf.audience:
-            words = "is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere."
+            text = "is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere."
             hint = "Add API_ORIGINS: ['https://api.example.com']."
-            yield Problem("W002", key, words, hint)
+            yield Problem("W002", key, text, hint)
     if conf.resource and not _is_uri(conf.resource):
         hint = "https://api.example.com (RFC 8707)"
         yield Problem("E045", "RESOURCE", "must be an absolute URI without a fragment.", hint)
@@ -67,12 +67,12 @@ def _is_uri(text: str) -> bool:
     return bool(parts.scheme) and not parts.fragment and text.isprintable() and " " not in text
 
 
-def client_as_audience(key: str, words: str) -> Problem:
+def client_as_audience(key: str, text: str) -> Problem:
     """Return the problem of an audience that is a client id: ID tokens are issued for it."""
     return Problem(
         "E050",
         key,
-        f"{words}: every ID token would have the audience of an access token.",
+        f"{text}: every ID token would have the audience of an access token.",
         "It is the API's Identifier, Auth0 Dashboard: Applications > APIs > (API) > Settings. Leave it out without an API.",
     )
 
@@ -85,9 +85,9 @@ def _audience_problems(conf: Auth0Settings) -> Iterator[Problem]:
         if conf.client_id and sent == conf.client_id:
             yield client_as_audience("AUTHORIZATION_PARAMS", f"sets {name} to the CLIENT_ID")
         if sent is not None and sent != own:
-            words = f"sets {name}: tokens are then for an API that this site does not know of."
+            text = f"sets {name}: tokens are then for an API that this site does not know of."
             hint = f"Set {name.upper()} instead: it goes with every request too."
-            yield Problem("W031", "AUTHORIZATION_PARAMS", words, hint)
+            yield Problem("W031", "AUTHORIZATION_PARAMS", text, hint)
 
 
 ADDRESS_RULES = (_issuer_problems, _origin_problems, _api_problems, _audience_problems)

@@ -62,9 +62,9 @@ def _id_token_problems(conf: Auth0Settings) -> Iterator[Problem]:
     elif algorithm == "HS256" and not conf.client_secret:
         yield Problem("E012", "ID_TOKEN_ALGORITHM", "HS256 needs CLIENT_SECRET, the key of the signature.")
     if algorithm == "HS256" and conf.client_auth == "private_key_jwt":
-        words = "is HS256, whose key is the client secret that private_key_jwt does without."
+        text = "is HS256, whose key is the client secret that private_key_jwt does without."
         hint = "Auth0 does not offer the two together: use RS256."
-        yield Problem("W021", "ID_TOKEN_ALGORITHM", words, hint)
+        yield Problem("W021", "ID_TOKEN_ALGORITHM", text, hint)
 
 
 def _key_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -78,9 +78,9 @@ def _key_problems(conf: Auth0Settings) -> Iterator[Problem]:
                 "E040", "CLIENT_ASSERTION_KEYS", f"has an entry {position} that can't be used: {error}.", hint
             )
     if conf.signed_requests and not keys:
-        words = "needs CLIENT_ASSERTION_KEYS: the newest of them signs the requests."
+        text = "needs CLIENT_ASSERTION_KEYS: the newest of them signs the requests."
         hint = "With another CLIENT_AUTH than private_key_jwt, name it: keys alone imply that one."
-        yield Problem("E042", "SIGNED_REQUESTS", words, hint)
+        yield Problem("E042", "SIGNED_REQUESTS", text, hint)
     if len(keys) > 2:
         hint = "Auth0 knows at most two per application; a newest key that it refuses is followed by the next one only."
         yield Problem("W022", "CLIENT_ASSERTION_KEYS", "has more than two keys.", hint)
@@ -99,9 +99,9 @@ def _certificate_problems(conf: Auth0Settings) -> Iterator[Problem]:
         # A password of "" keeps OpenSSL from asking for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=lambda: "")
     except (OSError, ValueError):
-        words = "can't be used: files are missing, encrypted, no PEM, or don't fit together."
+        text = "can't be used: files are missing, encrypted, no PEM, or don't fit together."
         hint = 'One file with certificate and key, or {"cert": path, "key": path}.'
-        yield Problem("E043", "CLIENT_CERTIFICATE", words, hint)
+        yield Problem("E043", "CLIENT_CERTIFICATE", text, hint)
 
 
 def _duration_problems(conf: Auth0Settings) -> Iterator[Problem]:

@@ -45,22 +45,22 @@ _RIGHTS = (
 def _response_problems(conf: Auth0Settings) -> Iterator[Problem]:
     kinds = conf.response_kinds
     if kinds == {"token"}:
-        words = "'token' can't log anyone in: it brings no ID token."
+        text = "'token' can't log anyone in: it brings no ID token."
         hint = "Choose 'id_token', and mark views that need the access token: @auth0_login_required(access_token=True)."
-        yield Problem("E030", "RESPONSE_TYPE", words, hint)
+        yield Problem("E030", "RESPONSE_TYPE", text, hint)
         return
     if kinds not in map(kinds_of, RESPONSE_TYPES):
         yield Problem("E030", "RESPONSE_TYPE", f"must be one of {', '.join(map(repr, RESPONSE_TYPES))}.")
         return
     modes = response_modes(kinds)
     if conf.response_mode not in modes:
-        words = f"must be one of {', '.join(map(repr, modes))} for this RESPONSE_TYPE."
+        text = f"must be one of {', '.join(map(repr, modes))} for this RESPONSE_TYPE."
         hint = "Tokens never travel in a query, and a code needs no script to carry it."
-        yield Problem("E031", "RESPONSE_MODE", words, hint)
+        yield Problem("E031", "RESPONSE_MODE", text, hint)
     if "token" in kinds:
-        words = "lets an access token travel through the browser's address bar."
+        text = "lets an access token travel through the browser's address bar."
         hint = "RFC 9700 §2.1.2 advises against it: access tokens from /authorize leak and can be replayed. Use 'code'."
-        yield Problem("W011", "RESPONSE_TYPE", words, hint)
+        yield Problem("W011", "RESPONSE_TYPE", text, hint)
     elif kinds == {"id_token"} and (conf.audience or (conf.api_origins and "API_ORIGINS" in conf.given)):
         yield Problem(
             "W012",
@@ -70,9 +70,9 @@ def _response_problems(conf: Auth0Settings) -> Iterator[Problem]:
             "fetch a short-lived one through the browser.",
         )
     if "code" not in kinds and "offline_access" in conf.scope.split():
-        words = "asks for offline_access, but Auth0 gives no refresh token without a code."
+        text = "asks for offline_access, but Auth0 gives no refresh token without a code."
         hint = "Use RESPONSE_TYPE 'code', or leave offline_access out."
-        yield Problem("W013", "SCOPE", words, hint)
+        yield Problem("W013", "SCOPE", text, hint)
 
 
 def _choice_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -90,12 +90,12 @@ def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("E026", "PASSWORDLESS", f"has the unknown {', '.join(map(repr, unknown))}.", hint)
     if conf.trusted_proxy_count is not None and not 0 <= conf.trusted_proxy_count <= 20:
         hint = "Each of them must add to X-Forwarded-For the address that it was called from."
-        words = "must be the number of your own proxies in front of Django, 0 to 20."
-        yield Problem("E027", "TRUSTED_PROXY_COUNT", words, hint)
+        text = "must be the number of your own proxies in front of Django, 0 to 20."
+        yield Problem("E027", "TRUSTED_PROXY_COUNT", text, hint)
     if conf.has_embedded_logins and conf.organization:
-        words = "is set, and logins on this site can't belong to one."
+        text = "is set, and logins on this site can't belong to one."
         hint = "Auth0 knows organizations at its own login page only: PASSWORDLESS and PASSWORD_REALM logins have none."
-        yield Problem("W010", "ORGANIZATION", words, hint)
+        yield Problem("W010", "ORGANIZATION", text, hint)
     if conf.has_embedded_logins and conf.authorization_params.get("acr_values", "").split():
         yield Problem(
             "W026",
@@ -133,9 +133,9 @@ def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
         )
 
 
-def not_from_claims(words: str) -> Problem:
+def not_from_claims(text: str) -> Problem:
     """Return the problem of a user field that gives rights, or identifies the user, and would be filled from a claim."""
-    return Problem("E052", "USER_FIELDS", f"must not fill {words}: it is no part of a profile.", _RIGHTS)
+    return Problem("E052", "USER_FIELDS", f"must not fill {text}: it is no part of a profile.", _RIGHTS)
 
 
 def _user_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -143,8 +143,8 @@ def _user_problems(conf: Auth0Settings) -> Iterator[Problem]:
         if name in _NOT_FROM_CLAIMS:
             yield not_from_claims(repr(name))
         elif name in _FLAGS:
-            words = f"fills {name!r}: anyone who can change that claim gives rights here."
-            yield Problem("W037", "USER_FIELDS", words, _RIGHTS)
+            text = f"fills {name!r}: anyone who can change that claim gives rights here."
+            yield Problem("W037", "USER_FIELDS", text, _RIGHTS)
 
 
 def _group_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -152,12 +152,12 @@ def _group_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if named and not conf.groups_claim:
         yield Problem("E018", "", "maps groups but has no GROUPS_CLAIM.", "For example https://app.example.com/roles")
     if conf.groups_claim in _TEXT_CLAIMS and not separator:
-        words = f"is {conf.groups_claim!r}, one text with spaces between, and text is one group."
-        yield Problem("W036", "GROUPS_CLAIM", words, "Set GROUPS_SEPARATOR to ' ' to have it split.")
+        text = f"is {conf.groups_claim!r}, one text with spaces between, and text is one group."
+        yield Problem("W036", "GROUPS_CLAIM", text, "Set GROUPS_SEPARATOR to ' ' to have it split.")
     if cut := sorted(name for name in named if separator and separator in name):
-        words = f"stands in {', '.join(map(repr, cut))}, which no text then gives."
+        text = f"stands in {', '.join(map(repr, cut))}, which no text then gives."
         hint = "Choose a separator that is in no group's name, or let the tenant send a list."
-        yield Problem("W036", "GROUPS_SEPARATOR", words, hint)
+        yield Problem("W036", "GROUPS_SEPARATOR", text, hint)
 
 
 LOGIN_RULES = (

@@ -13,7 +13,7 @@ class Problem:
 
     id: str
     key: str
-    words: str
+    text: str
     hint: str = ""
     where: str = "AUTH0"
 
@@ -23,7 +23,7 @@ class Problem:
 
     @property
     def message(self) -> str:
-        return f"{self.where}{f'[{self.key!r}]' if self.key else ''} {self.words}"
+        return f"{self.where}{f'[{self.key!r}]' if self.key else ''} {self.text}"
 
 
 def path_problem(key: str, value: object) -> Problem | None:

@@ -52,13 +52,13 @@ def find_chooser_problems(setting: object) -> Iterator[Problem]:
     named = configurations(setting)
     if CHOOSER not in setting:
         if DEFAULT not in named:
-            words = f"has no configuration called {DEFAULT!r}; it has {', '.join(map(repr, named))}."
-            yield Problem("E033", "", words, f"Rename one of them, or choose by request with AUTH0[{CHOOSER!r}].")
+            text = f"has no configuration called {DEFAULT!r}; it has {', '.join(map(repr, named))}."
+            yield Problem("E033", "", text, f"Rename one of them, or choose by request with AUTH0[{CHOOSER!r}].")
     elif DEFAULT in named.keys() - setting:
         pass  # a plain configuration: its unknown keys are reported with it
     elif not is_callable_or_path(setting[CHOOSER]):
-        words = "must be a callable or its dotted path."
-        yield Problem("E032", CHOOSER, words, "It takes the request and returns a name.")
+        text = "must be a callable or its dotted path."
+        yield Problem("E032", CHOOSER, text, "It takes the request and returns a name.")
     elif (found := path_problem(CHOOSER, setting[CHOOSER])) is not None:
         yield found
 

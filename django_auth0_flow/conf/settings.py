@@ -214,7 +214,7 @@ class Auth0Settings:
     client_certificate: Certificate = setting("", "client certificate for mTLS")
     dpop: Flag = setting(False, "bind tokens to a key of this login (RFC 9449)")
     resource: Text = setting("", "the `resource` parameter (RFC 8707) beside or instead of `AUDIENCE`")
-    release_connections: Flag = setting(False, "for a pool of database connections: give ours back during tenant calls")
+    release_connections: Flag = setting(False, "for a pool of database connections: hold none during tenant calls")
     clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
 
     @property

@@ -111,7 +111,7 @@ def _same_place(url: str, back: str) -> bool:
 
 
 class _Page(HTMLParser):
-    """The words of a page that a person sees, and its first form."""
+    """The text of a page that a person sees, and its first form."""
 
     def __init__(self) -> None:
         super().__init__()

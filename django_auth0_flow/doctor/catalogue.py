@@ -1,7 +1,7 @@
 """The set-up mistakes: what each one is in plain words, and where in the Auth0 Dashboard to fix it.
 
-Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. Words are ours,
-never text from outside.
+Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. The texts
+hold nothing from outside.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What an error of the tenant at a login says about its set-up, and where in the Auth0 Dashboard to fix it.
 
 For the people who run the site: it goes to the log, and with ``DEBUG`` onto the page. Visitors only learn the code.
-``auth0_doctor`` has the same words and finds more.
+``auth0_doctor`` uses the same texts and finds more.
 """
 
 from __future__ import annotations
