@@ -23,7 +23,7 @@ def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
 
 def _problems(setting: object, name: str) -> Iterator[Problem]:
     if not isinstance(setting, Mapping):
-        hint = 'AUTH0 = {"DOMAIN": …, "CLIENT_ID": …, "CLIENT_SECRET": …}; all keys are in the documentation, Settings.'
+        hint = 'AUTH0 = {"DOMAIN": …, "CLIENT_ID": …, "CLIENT_SECRET": …}; all keys: django_auth0_flow/docs/settings.md'
         yield Problem("E001", "", "must be a dict.", hint)
         return
     for key, value in setting.items():

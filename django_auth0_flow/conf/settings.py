@@ -194,7 +194,9 @@ class Auth0Settings:
     id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
     federated_logout: Flag = setting(False, "log out of the identity provider too")
     organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
-    response_type: Text = setting("code", "`id_token`, `code id_token`, `id_token token`")
+    response_type: Text = setting(
+        "code", "`id_token`, `code id_token`, `id_token token`; see [logins](logins.md#implicit-and-hybrid)"
+    )
     response_mode: Text = setting("query", "`query`, `form_post`, `fragment`", shown="by type")
     recheck_seconds: WholeSeconds = setting(
         0, "ask the tenant silently this often whether its session lives; `0`: never"
@@ -214,7 +216,9 @@ class Auth0Settings:
     client_certificate: Certificate = setting("", "client certificate for mTLS")
     dpop: Flag = setting(False, "bind tokens to a key of this login (RFC 9449)")
     resource: Text = setting("", "the `resource` parameter (RFC 8707) beside or instead of `AUDIENCE`")
-    release_connections: Flag = setting(False, "for a pool of database connections: hold none during tenant calls")
+    release_connections: Flag = setting(
+        False, "with a pool of database connections: see [deployment](deployment.md#databases)"
+    )
     clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
 
     @property

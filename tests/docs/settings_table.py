@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from django_auth0_flow.conf.settings import SETTINGS, Auth0Settings
-
-ROOT = Path(__file__).resolve().parents[2]
-MARKER = "<!-- settings table -->\n"
+from tests.docs.pages import PAGES, table
 
 
 def render() -> str:
@@ -33,18 +30,8 @@ def _literal(default: Any) -> str:
     return repr(default) if isinstance(default, (bool, float)) else json.dumps(default)
 
 
-def find_page() -> Path:
-    """Return the page that has the table."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "django_auth0_flow" / "docs").glob("*.md"))]
-    (page,) = [page for page in pages if MARKER in page.read_text(encoding="utf-8")]
-    return page
-
-
-def committed() -> str:
-    """Return the table as it stands in the documentation."""
-    return find_page().read_text(encoding="utf-8").partition(MARKER)[2].partition("\n\n")[0]
-
-
 if __name__ == "__main__":
-    page = find_page()
-    page.write_text(page.read_text(encoding="utf-8").replace(committed(), render()), encoding="utf-8")
+    before, after = table("settings table"), render()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(before, after), encoding="utf-8")

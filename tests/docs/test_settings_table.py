@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django_auth0_flow.conf.settings import SETTINGS
-from tests.docs.settings_table import committed, render
+from tests.docs.pages import table
+from tests.docs.settings_table import render
 
 
 def test_the_table_is_made_of_the_declarations() -> None:
-    assert committed() == render(), "python -m tests.docs.settings_table writes it anew"
+    assert table("settings table") == render(), "python -m tests.docs.settings_table writes it anew"
 
 
 def test_every_setting_has_its_row_and_a_meaning() -> None:
