@@ -26,7 +26,7 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.storage.session_facts import FACTS_KEY, noted
-from django_auth0_flow.tokens.single_flight import end_row
+from django_auth0_flow.tokens.lease import end_row
 from django_auth0_flow.users.mapping import identity_of
 
 logger = logging.getLogger(__name__)

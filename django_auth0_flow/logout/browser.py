@@ -19,7 +19,7 @@ from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, uns
 from django_auth0_flow.storage.session_facts import noted_login, remember_silent_login
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 from django_auth0_flow.tokens.fetch import revoke_quietly
-from django_auth0_flow.tokens.single_flight import end_row
+from django_auth0_flow.tokens.lease import end_row
 
 logger = logging.getLogger(__name__)
 
