@@ -27,7 +27,6 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
-from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.source import StoredTokenSource
@@ -175,8 +174,7 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
     code = (source.ended if source is not None else "") or "login_session_ended"
     setattr(request, _ENDED, code)
     if source is not None and source.refused:
-        # Deleted already, unless the view's transaction was rolled back.
-        LoginSession.objects.filter(pk=source.pk).delete()
+        source.row.end(code)  # has ended already, unless the view's transaction was rolled back
     elif request.session.session_key and not request.session.exists(request.session.session_key):
         setattr(request, _SESSION_GONE, True)
         become_nobody(request)

@@ -26,7 +26,6 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.storage.session_facts import FACTS_KEY, noted
-from django_auth0_flow.tokens.lease import end_row
 from django_auth0_flow.users.mapping import identity_of
 
 logger = logging.getLogger(__name__)
@@ -144,4 +143,4 @@ def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: An
 def _replace(facts: Mapping[str, Any]) -> None:
     row = LoginSession.objects.filter(pk=facts["id"]).first()
     if row is not None:
-        end_row(row, "replaced", any_version=True)
+        row.end("replaced")

@@ -30,10 +30,9 @@ from django_auth0_flow.protocol.errors import (
     TransportError,
 )
 from django_auth0_flow.protocol.grant import Grant
-from django_auth0_flow.signals import login_session_ended, send, tokens_refreshed
-from django_auth0_flow.storage.django_sessions import try_to_delete_session
+from django_auth0_flow.signals import send, tokens_refreshed
 from django_auth0_flow.tokens.connection_pool import give_back_connection
-from django_auth0_flow.tokens.fetch import fetch_grant, network_seconds, revoke_quietly
+from django_auth0_flow.tokens.fetch import fetch_grant, network_seconds, revoke
 from django_auth0_flow.tokens.stored import (
     MAX_RETRY_SECONDS,
     Wanted,
@@ -191,7 +190,7 @@ class LeasedRefresh:
             return row
         except LoginRequired:
             logger.info("late_refresh_discarded login_session=%s", row.pk)
-            yield Network(partial(revoke_quietly, row.configuration, grant.tokens.refresh_token))
+            yield Network(partial(revoke, row.configuration, grant.tokens.refresh_token))
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
@@ -200,9 +199,9 @@ class LeasedRefresh:
         if found.version != row.version:
             yield Database(partial(found.release, lease))
             return found
-        yield Database(partial(end_row, row, reason))
         # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
-        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
+        if not (yield Database(partial(row.end, reason, session=True))):
+            yield Database(partial(row.end, reason))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
@@ -220,16 +219,3 @@ class LeasedRefresh:
         if self.may_disconnect:
             yield Database(partial(give_back_connection, row.configuration))
         return (yield action)
-
-
-def end_row(row: LoginSession, reason: str, *, any_version: bool = False) -> bool:
-    """Delete a login session as last read (or as it now is); False if it changed or went meanwhile.
-
-    Sends ``login_session_ended``.
-    """
-    rows = LoginSession.objects.filter(pk=row.pk)
-    deleted, _ = (rows if any_version else rows.filter(version=row.version)).delete()
-    if deleted:
-        logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
-        send(login_session_ended, LoginSession, login_session=row, reason=reason)
-    return bool(deleted)

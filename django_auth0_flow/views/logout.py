@@ -26,10 +26,10 @@ class LogoutView(Auth0View):
         return rendering.page(request, "logout.html", {"next": site_urls.safe_next(request, request.GET.get("next"))})
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        done = browser.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
-        if not done.url:
+        url = browser.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
+        if not url:
             return rendering.page(request, "logged_out.html", {"tenant_left": True})
-        return rendering.finish_answer(HttpResponseRedirect(done.url))
+        return rendering.finish_answer(HttpResponseRedirect(url))
 
 
 class LoggedOutView(Auth0View):
