@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
 from django_auth0_flow.embedded.error_codes import note_setup_mistake, password_code
 from django_auth0_flow.embedded.grants import embedded_logins
-from django_auth0_flow.login.admission import FreshLogin, attach_login, check_organization_allowed, with_userinfo
+from django_auth0_flow.login.admission import Login, attach_login, check_organization_allowed, with_userinfo
 from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
@@ -276,8 +276,8 @@ class Auth0PasswordBackend(ModelBackend):
         if user is None:
             self._note_refusal(request, Auth0Error(code="user_not_allowed"))
             return None
-        before = noted(request) if request is not None and session is not None else None
-        attach_login(user, FreshLogin(granted.tokens, claims, configuration, before=before))
+        before = noted(request) if request is not None and session is not None else {}
+        attach_login(user, Login(configuration, granted.tokens, claims, before=before))
         return user
 
     def _note_refusal(self, request: HttpRequest | None, error: Auth0Error) -> None:
