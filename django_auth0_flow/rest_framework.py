@@ -21,9 +21,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
-from django_auth0_flow.access.requirements import Requirement, as_configurations, as_names
+from django_auth0_flow.access.requirements import as_configurations, as_names
 from django_auth0_flow.backends import may_come_in
-from django_auth0_flow.login.begin import organization_for
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
 from django_auth0_flow.session import Auth0Session
@@ -214,9 +213,7 @@ class _HasNames(OperationHolderMixin, BasePermission):
             if not request._request.user.is_authenticated:
                 request.user = request._request.user  # a login that was found to be over is nobody's, here too
             return False
-        # ORGANIZATION holds for logins made elsewhere too, as under ``auth0_login_required``.
-        bound = Requirement(organization=organization_for(request._request, login.configuration))
-        if bound.failed_test(login) is not None or not self.names <= self.granted_to(login):
+        if not self.names <= self.granted_to(login):
             return False
         request._request.auth0 = login  # type: ignore[attr-defined]  # the middleware's
         return True

@@ -1,15 +1,16 @@
 """Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
 
 Somebody is logged in when Django's session authenticates this very user now, the user is active, and the session names a
-login session whose row exists, belongs to this user, was made with a configuration that is accepted here, and whose grant
-the tenant has not ended as far as we know. A login that is found to be over is ended at once, Django's session with it;
-a tenant that is down, slow or answers junk ends nothing.
+login session whose row exists, belongs to this user, was made with a configuration that is accepted here and to the
+organization that ``ORGANIZATION`` demands, and whose grant the tenant has not ended as far as we know. A login that is
+found to be over is ended at once, Django's session with it; a tenant that is down, slow or answers junk ends nothing.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,8 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
-from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
+from django_auth0_flow.protocol.validation import check_organization
 from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.source import StoredTokenSource
 
@@ -36,6 +38,8 @@ _SOURCES = "_auth0_sources"
 _ENDED = "_auth0_ended"
 
 _SESSION_GONE = "_auth0_session_gone"
+
+_choosing_organization: ContextVar[bool] = ContextVar("choosing_organization", default=False)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,13 @@ class CurrentLogin:
     configuration: Auth0Settings
 
 
-def current_login(request: HttpRequest, configurations: Collection[str]) -> CurrentLogin | None:
+def current_login(
+    request: HttpRequest, configurations: Collection[str], *, any_organization: bool = False
+) -> CurrentLogin | None:
     """Return the login of this request if it was made with one of these configurations, else None.
 
-    The row costs one query per request; asking again costs none.
+    ``any_organization``: for a view with a demand of its own, which goes before ``ORGANIZATION``. The row costs one query
+    per request; asking again costs none.
     """
     facts = noted_login(request)
     if not facts or (user := _authenticated_user(request)) is None:
@@ -65,9 +72,34 @@ def current_login(request: HttpRequest, configurations: Collection[str]) -> Curr
     if row.configuration not in configurations:
         return None
     try:
-        return CurrentLogin(facts, source, get_settings(row.configuration))
+        conf = get_settings(row.configuration)
     except ImproperlyConfigured:
         return None  # a login of a configuration that was taken out of the settings is no login any more
+    try:
+        if not any_organization and (organization := organization_for(request, conf)):
+            check_organization(source.grant.claims, organization)  # made at another host perhaps, or before it was set
+    except TokenValidationError:
+        return None
+    except LoginRequired:
+        _end(request, facts, source)
+        return None
+    return CurrentLogin(facts, source, conf)
+
+
+def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
+    """Return the organization that ``ORGANIZATION`` demands for this request, "" for none.
+
+    A callable may look at ``request.auth0``: what it sees there is the login, whatever its organization.
+    """
+    if isinstance(conf.organization, str):
+        return conf.organization
+    if _choosing_organization.get():
+        return ""
+    token = _choosing_organization.set(True)
+    try:
+        return conf.organization(request) or ""
+    finally:
+        _choosing_organization.reset(token)
 
 
 def accepted_configurations(request: HttpRequest, names: Collection[str] = ()) -> tuple[str, ...]:
