@@ -189,8 +189,13 @@ class LoginSession(models.Model):
             lease="", lease_expires_at=None, retry_at=retry_at, refresh_failure=failure
         )
 
-    def save_grant(self, grant: Grant, *, refreshed_at: float | None) -> bool:
-        """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone."""
+    def save_grant(
+        self, grant: Grant, *, refreshed_at: float | None, retry_at: float | None = None, failure: str = ""
+    ) -> bool:
+        """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone.
+
+        ``retry_at`` and ``failure`` as for ``release``.
+        """
         copy = replace_grant(self, grant)
         changed = (
             type(self)
@@ -202,8 +207,8 @@ class LoginSession(models.Model):
                 version=F("version") + 1,
                 lease="",
                 lease_expires_at=None,
-                retry_at=None,
-                refresh_failure="",
+                retry_at=retry_at,
+                refresh_failure=failure,
             )
         )
         if changed == 1:

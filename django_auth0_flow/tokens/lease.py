@@ -67,7 +67,7 @@ class LeasedRefresh:
     def __init__(self, pk: uuid.UUID) -> None:
         self.pk = pk
         self.may_disconnect = False
-        self.rotation: tuple[tuple[LoginSession, ...], Grant, float] | None = None
+        self.rotation: tuple[tuple[LoginSession, ...], Grant, float | None] | None = None
 
     def load(self) -> LoginSession:
         return load(self.pk)
@@ -139,7 +139,7 @@ class LeasedRefresh:
                 "The tenant refuses this application.", code="client_rejected", status=error.status
             )
             return (yield from self._later(wanted, row, lease, refused))
-        row = yield from self._save(row, grant, time.monotonic() - started)
+        row = yield from self._save(row, grant, refreshed_at=now_for(row), duration=time.monotonic() - started)
         if trouble is not None:
             raise trouble
         return row
@@ -150,8 +150,10 @@ class LeasedRefresh:
             return replace(row.grant, rejected_at=now_for(row))
         return row.grant
 
-    def _save(self, row: LoginSession, grant: Grant, duration: float) -> Procedure[LoginSession]:
-        refreshed_at = now_for(row)
+    def _save(
+        self, row: LoginSession, grant: Grant, *, refreshed_at: float | None, duration: float | None, **failed: Any
+    ) -> Procedure[LoginSession]:
+        """Store what the tenant has rotated to. ``duration``: of a refresh that succeeded, for the log and receivers."""
         # A rollback may take this save along, or earlier ones as well: which of these rows is left then, nobody knows yet.
         before = (*(self.rotation[0] if self.rotation else ()), copy.copy(row))
         alias = router.db_for_write(LoginSession)
@@ -165,7 +167,7 @@ class LeasedRefresh:
         saved = False
         for pause in (0.05, 0.2, None):
             try:
-                saved = yield Database(partial(row.save_grant, grant, refreshed_at=refreshed_at))
+                saved = yield Database(partial(row.save_grant, grant, refreshed_at=refreshed_at, **failed))
                 break
             except DATABASE_TROUBLE as error:
                 logger.error("rotation_not_saved login_session=%s error=%s", row.pk, type(error).__name__)
@@ -179,8 +181,9 @@ class LeasedRefresh:
             return (yield from self._overtaken(row, grant))
         if (yield Database(in_transaction)):
             self.rotation = (before, grant, refreshed_at)
-        logger.info("tokens_refreshed login_session=%s duration_ms=%d", row.pk, duration * 1000)
-        yield Database(partial(send, tokens_refreshed, LoginSession, login_session=row, duration=duration))
+        if duration is not None:
+            logger.info("tokens_refreshed login_session=%s duration_ms=%d", row.pk, duration * 1000)
+            yield Database(partial(send, tokens_refreshed, LoginSession, login_session=row, duration=duration))
         return row
 
     def _overtaken(self, row: LoginSession, grant: Grant) -> Procedure[LoginSession]:
@@ -205,9 +208,18 @@ class LeasedRefresh:
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
-        """A transient failure: nobody tries again for a moment, the token is used as long as it lives."""
+        """A transient failure: nobody tries again for a moment, the token is used as long as it lives.
+
+        A refresh token that came with an answer of no other use is kept: the stored one may be spent.
+        """
         pause = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_SECONDS)
-        yield Database(partial(row.release, lease, retry_at=now_for(row) + pause, failure=error.code))
+        failed: dict[str, Any] = {"retry_at": now_for(row) + pause, "failure": error.code}
+        rotated, error.refresh_token = error.refresh_token, None
+        if rotated and not wanted.target.connection:
+            grant = self._with_rejection(wanted, row).with_refresh_token(rotated)
+            row = yield from self._save(row, grant, refreshed_at=row.refreshed_at, duration=None, **failed)
+        else:
+            yield Database(partial(row.release, lease, **failed))
         logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
         if is_usable(row, wanted):
             return row
