@@ -61,6 +61,11 @@ class Auth0Session:
         )
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The configurations that a view or its decorator has named, if any has."""
+        return self._names
+
+    @property
     def accepted(self) -> tuple[str, ...]:
         """The names of the configurations whose logins count here."""
         return accepted_configurations(self._request, self._names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +20,8 @@ from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, Transpo
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.storage.session_facts import FACTS_KEY, noted_login
 
+logger = logging.getLogger(__name__)
+
 
 def check_login(
     request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
@@ -31,6 +34,10 @@ def check_login(
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
+    if configurations and login.named and set(configurations).isdisjoint(login.named):
+        # Each of two decorators would undo the login of the other, for ever.
+        logger.error("configurations_exclude_each_other %s %s", ",".join(login.named), ",".join(configurations))
+        return error_responses.forbidden(request, "configurations", next_url=rendering.return_url(request))
     requirement = requirement.for_request(request)
     own_organization = bool(requirement.organization)
     # What is left open is as a decorator around this one demands it, or as the request does.

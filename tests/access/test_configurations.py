@@ -13,7 +13,7 @@ from django.test import Client
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.person import Person
-from tests.walk import FETCH
+from tests.walk import FETCH, code_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
 SITE = "https://testserver"
@@ -111,6 +111,18 @@ def test_X6_who_comes_with_another_login_logs_in_with_the_views_own(
 def test_the_views_own_login_is_what_request_auth0_shows(person: Person, path: str, name: str) -> None:
     log_in(person, name)
     assert person.visit(path).content.decode().endswith(f" {name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decorators_that_exclude_each_other_end_in_a_403_and_in_no_circle(
+    person: Person, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_in(person, name)
+    answer = person.visit("/of-each/")
+    assert (answer.status_code, code_shown(answer)) == (403, "configurations")
+    assert "two different logins at once" in person.text
+    assert len(person.asked()) == (name != "default")
+    assert "configurations_exclude_each_other default partners" in caplog.text
 
 
 @pytest.mark.parametrize(("path", "first"), [("/of-both/", "default"), ("/of-both-list/", "partners")])
