@@ -41,7 +41,7 @@ def auth0_login_required(view: Any = None, **demands: Unpack[LoginDemands]) -> A
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         def check(request: HttpRequest) -> HttpResponse | None:
-            return check_login(request, requirement, configurations=names, may_be_nobody=silent)
+            return check_login(request, requirement, configurations=names, may_be_anonymous=silent)
 
         return _protect(view, check, mark=names)
 

@@ -162,7 +162,7 @@ class LoginSession(models.Model):
             """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
 
     def claim(self, lease: str, seconds: float) -> bool:
-        """Win the right to refresh for ``seconds``, unless somebody alive holds it. One UPDATE."""
+        """Win the right to refresh for ``seconds``, unless a worker that is alive holds it. One UPDATE."""
         free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
         changed = (
             type(self)
@@ -192,7 +192,7 @@ class LoginSession(models.Model):
     def save_grant(
         self, grant: Grant, *, refreshed_at: float | None, retry_at: float | None = None, failure: str = ""
     ) -> bool:
-        """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone.
+        """Store refreshed tokens if no one else has since this copy was loaded; False if so, or if the row is gone.
 
         ``retry_at`` and ``failure`` as for ``release``.
         """

@@ -130,7 +130,7 @@ def configuration_to_log_in_with(request: HttpRequest, accepted: Collection[str]
 
 
 def login_refusal(request: HttpRequest) -> LoginRequired:
-    """Return why nobody is logged in here: the login has ended, if this request has found one that did."""
+    """Return why no one is logged in here: the login has ended, if this request has found one that did."""
     if code := getattr(request, _ENDED, ""):
         return LoginRequired("The login has ended.", code=code)
     return LoginRequired("Nobody is logged in.")
@@ -158,14 +158,14 @@ def sources_of(request: HttpRequest) -> dict[str, StoredTokenSource]:
     return found
 
 
-def become_nobody(request: HttpRequest) -> None:
+def become_anonymous(request: HttpRequest) -> None:
     """Let the rest of this request run as for an anonymous visitor; the session stays as it is."""
-    nobody = AnonymousUser()
+    anonymous = AnonymousUser()
 
     async def auser() -> AnonymousUser:
-        return nobody
+        return anonymous
 
-    request.user = nobody
+    request.user = anonymous
     request.auser = auser  # as AuthenticationMiddleware sets it
 
 
@@ -209,7 +209,7 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
         source.row.end(code)  # has ended already, unless the view's transaction was rolled back
     elif request.session.session_key and not request.session.exists(request.session.session_key):
         setattr(request, _SESSION_GONE, True)
-        become_nobody(request)
+        become_anonymous(request)
         return
     logout(request)
     keep_loop_guard(request, facts)

@@ -55,7 +55,7 @@ class LoginDemands(TypedDict, total=False):
     connection: str | None
     #: The login must have one, or a refresh token to get one with; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
     access_token: bool
-    #: A visitor whom the tenant knows is logged in without a page, any other is let through as nobody. A visitor who is
+    #: A visitor whom the tenant knows is logged in without a page, any other is let through, anonymous. A visitor who is
     #: logged in must satisfy the tests all the same.
     silent: bool
     #: The name, or names, of the configurations whose logins count; by default the one that the request would log in with

@@ -82,7 +82,7 @@ def max_age_demanded(conf: Auth0Settings, *asked: Mapping[str, str]) -> int | No
 
 
 def parameters_demanded(conf: Auth0Settings, *, view: Mapping[str, str], visitor: Mapping[str, str]) -> dict[str, str]:
-    """Return the request parameters by which nobody asks for less than ``AUTHORIZATION_PARAMS`` does.
+    """Return the request parameters by which no request asks for less than ``AUTHORIZATION_PARAMS`` does.
 
     A view's own ``acr_values`` go first, the site's stay; a visitor's change nothing there.
     """

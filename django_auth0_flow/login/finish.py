@@ -56,7 +56,7 @@ def finish_login(request: HttpRequest, login: Login, *, login_id: uuid.UUID | No
 
 
 def store_login(request: HttpRequest, user: Any, login: Login, *, login_id: uuid.UUID | None = None) -> None:
-    """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``.
+    """Store the tokens of a user who was logged in just now: once per login, whatever called ``login()``.
 
     Raises LoginRequired if the tenant has ended the login since it began.
     """
@@ -98,7 +98,7 @@ def store_login(request: HttpRequest, user: Any, login: Login, *, login_id: uuid
 def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:
     """End a login at once that a logout token named before its row was there to be found. Raises LoginRequired.
 
-    Within a transaction nobody else sees the row yet: there it is looked at once more, after the commit.
+    Within a transaction no one else sees the row yet: there it is looked at once more, after the commit.
     """
     client_id = get_settings(row.configuration).client_id
     is_over = partial(SpentLogoutToken.objects.has_ended, client_id, login.claims, began_at=login.began_at)

@@ -65,7 +65,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> str:
 
 
 def end_local_login(request: HttpRequest, reason: str) -> None:
-    """Log this browser out here only, because the tenant says that the login is over; nobody is sent anywhere."""
+    """Log this browser out here only, because the tenant says that the login is over; the browser is sent nowhere."""
     facts = noted_login(request)
     rows = list(LoginSession.objects.select_related("identity").filter(pk=facts["id"])) if facts else []
     logout(request)

@@ -1,6 +1,6 @@
 """Clearing away what is dead: login sessions whose Django session is gone, logout tokens that have expired.
 
-In batches by primary key, each statement a transaction of its own: memory is bounded and nobody waits for a lock.
+In batches by primary key, each statement a transaction of its own: memory is bounded and no request waits for a lock.
 """
 
 from __future__ import annotations

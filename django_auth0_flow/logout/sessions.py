@@ -36,8 +36,8 @@ def end_sessions(
 ) -> Ended:
     """End the login session with the tenant's ``sid``, or without one every login session of ``subject``.
 
-    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: whoever is
-    stopped in between leaves nobody logged in, and a request that has just moved to a new session key finds its row gone
+    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: being
+    stopped in between leaves no one logged in, and a request that has just moved to a new session key finds its row gone
     and ends itself (``middleware.after_response``). A row whose session can't be deleted now stays (``Ended.left``), so
     that calling again finds it. Calling again is harmless.
 

@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at a row whose lease another process holds.
 POLL_SECONDS = 0.1
 
-#: Seconds that nobody tries again after a transient failure.
+#: Seconds without another try after a transient failure.
 RETRY_SECONDS = 1
 
 DATABASE_TROUBLE = (OperationalError, InterfaceError)
@@ -154,7 +154,7 @@ class LeasedRefresh:
         self, row: LoginSession, grant: Grant, *, refreshed_at: float | None, duration: float | None, **failed: Any
     ) -> Procedure[LoginSession]:
         """Store what the tenant has rotated to. ``duration``: of a refresh that succeeded, for the log and receivers."""
-        # A rollback may take this save along, or earlier ones as well: which of these rows is left then, nobody knows yet.
+        # A rollback may take this save along, or earlier ones as well: which of these rows is left then, is not known yet.
         before = (*(self.rotation[0] if self.rotation else ()), copy.copy(row))
         alias = router.db_for_write(LoginSession)
 
@@ -208,7 +208,7 @@ class LeasedRefresh:
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
-        """A transient failure: nobody tries again for a moment, the token is used as long as it lives.
+        """A transient failure: there is no other try for a moment, the token is used as long as it lives.
 
         A refresh token that came with an answer of no other use is kept: the stored one may be spent.
         """

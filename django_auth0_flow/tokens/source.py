@@ -1,4 +1,4 @@
-"""A login session's access tokens for whoever asks: a view, an async view, a task, code inside a transaction.
+"""A login session's access tokens for all who ask: a view, an async view, a task, code inside a transaction.
 
 One refresh serves them all: ``single_flight`` sees to it in this process, ``lease`` between processes.
 """
@@ -45,7 +45,7 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # whoever waits gets it; nobody waiting is no news for the event loop's log
+        task.exception()  # those who wait get it; without any it is no news for the event loop's log
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class StoredTokenSource:
         return await asyncio.shield(task)
 
     def refresh_early(self) -> None:
-        """As ``access_token`` before a view runs, when nobody reads from the database connection yet."""
+        """As ``access_token`` before a view runs, when nothing reads from the database connection yet."""
         self._flight.lease.may_disconnect = True
         try:
             self.access_token()
@@ -222,7 +222,7 @@ class StoredTokenSource:
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
         except DATABASE_TROUBLE as error:
             logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
-            # The old refresh token may be good for some seconds more: nobody is to wait for this lease.
+            # The old refresh token may be good for some seconds more: no one is to wait for this lease.
             with suppress(*DATABASE_TROUBLE):
                 for row in rows:
                     row.release(row.lease)

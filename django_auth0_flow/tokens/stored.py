@@ -17,7 +17,7 @@ from django_auth0_flow.storage.sealing import UnsealError
 
 logger = logging.getLogger(__name__)
 
-#: The most seconds that nobody tries again after a transient failure, whatever the tenant's Retry-After says.
+#: The most seconds without another try after a transient failure, whatever the tenant's Retry-After says.
 MAX_RETRY_SECONDS = 120
 
 #: A login whose token was refreshed because an API rejected it is not refreshed for that again within these seconds.
@@ -101,6 +101,6 @@ def is_usable(row: LoginSession, wanted: Wanted) -> bool:
 
 
 def seconds_to_pause(row: LoginSession) -> float:
-    """Return the seconds for which nobody asks again after a failure; clocks that step back don't prolong them."""
+    """Return the seconds to wait after a failure before the next try; clocks that step back don't prolong them."""
     wait = (row.retry_at or 0) - now_for(row)
     return wait if 0 < wait <= MAX_RETRY_SECONDS else 0

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_auth0_flow import error_responses
-from django_auth0_flow.access.current_login import become_nobody, is_session_gone, login_refusal, organization_for
+from django_auth0_flow.access.current_login import become_anonymous, is_session_gone, login_refusal, organization_for
 from django_auth0_flow.access.requirements import Requirement
 from django_auth0_flow.login import silent
 from django_auth0_flow.login.admission import check_organization_allowed
@@ -24,12 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 def check_login(
-    request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
+    request: HttpRequest,
+    requirement: Requirement,
+    *,
+    configurations: Sequence[str] = (),
+    may_be_anonymous: bool = False,
 ) -> HttpResponse | None:
     """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
 
-    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_nobody``: a visitor who
-    is not logged in is let through, after a look for the tenant's session.
+    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_anonymous``: a visitor
+    who is not logged in is let through, after a look for the tenant's session.
     """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
@@ -45,8 +49,8 @@ def check_login(
     if login.is_logged_in:
         return _test_login(request, login, requirement)
     is_tested = bool(requirement.fingerprint or organization_for(request, login.configuration))
-    if may_be_nobody:
-        return _let_nobody_through(request, login, requirement, is_tested=is_tested)
+    if may_be_anonymous:
+        return _let_anonymous_through(request, login, requirement, is_tested=is_tested)
     refusal = login_refusal(request)
     may_begin = rendering.is_navigation(request) and not error_responses.is_looping(request, login)
     # From here: ORGANIZATION may say something else at the login's own address.
@@ -55,17 +59,17 @@ def check_login(
     return error_responses.login_required(request, refusal)
 
 
-def _let_nobody_through(
+def _let_anonymous_through(
     request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
 ) -> HttpResponse | None:
-    """Answer by a look for the tenant's session, or let the visitor through, as nobody.
+    """Answer by a look for the tenant's session, or let the visitor through, anonymous.
 
-    Whoever is logged in to this site by other means keeps that login: the tenant's would take its place. On a view with
-    tests, which that login can't satisfy, and with a login of a configuration that does not count here, it is nobody's.
+    A visitor who is logged in to this site by other means keeps that login: the tenant's would take its place. The visitor
+    is anonymous on a view with tests, which that login can't satisfy, and with a login that does not count here.
     """
     if request.user.is_authenticated:
         if is_tested or noted_login(request):
-            become_nobody(request)
+            become_anonymous(request)
         return None
     if is_session_gone(request):
         return None
