@@ -59,4 +59,4 @@ def judge_origin(response: AuthorizationResponse, transaction: Transaction) -> N
     # An ID token that came along is validated, and names its issuer: providers then leave ``iss`` out.
     names_issuer = "id_token" in kinds_of(transaction.response_type) and response.id_token is not None
     needed = issuer.metadata().authorization_response_iss_parameter_supported and not names_issuer
-    judge_response(response, state=response.state, issuer=issuer.url, iss_required=needed)
+    judge_response(response, issuer=issuer.url, iss_required=needed)
