@@ -196,7 +196,8 @@ class LoginSession(models.Model):
 
         ``retry_at`` and ``failure`` as for ``release``.
         """
-        copy = replace_grant(self, grant)
+        copy = LoginSession(id=self.id, configuration=self.configuration)
+        copy.grant = grant
         changed = (
             type(self)
             .objects.filter(pk=self.pk, version=self.version)
@@ -239,10 +240,3 @@ class LoginSession(models.Model):
         logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
         send(login_session_ended, type(self), login_session=self, reason=reason)
         return True
-
-
-def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
-    """Return an unsaved copy of ``row`` that holds ``grant``."""
-    copy = LoginSession(id=row.id, configuration=row.configuration)
-    copy.grant = grant
-    return copy

@@ -54,11 +54,8 @@ class Auth0Session:
 
     def for_view(self, configurations: Collection[str], *, any_organization: bool) -> Auth0Session:
         """Return this visitor's login as a view under our decorator sees it; what the view leaves open stays as it is."""
-        return Auth0Session(
-            self._request,
-            configurations or self._names,
-            any_organization=any_organization or self._any_organization,
-        )
+        any_organization = any_organization or self._any_organization
+        return Auth0Session(self._request, configurations or self._names, any_organization=any_organization)
 
     @property
     def named(self) -> tuple[str, ...]:
