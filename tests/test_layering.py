@@ -55,7 +55,6 @@ LINES, FUNCTION_LINES = 320, 50
 LONG_MODULES = {
     "doctor.catalogue": 400,
     "embedded.waiting": 340,
-    "tokens.single_flight": 390,
 }
 #: What the core may use besides the standard library; urllib3 belongs to requests.
 CORE_MAY_USE = {"requests", "urllib3", "jwt", "cryptography"}

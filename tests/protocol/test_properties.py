@@ -149,7 +149,7 @@ def judge(token: object, function: str, key: SigningKey, *, quiet: bool = True) 
 def test_authorization_responses(parameters: dict[str, list[str]], iss_required: bool) -> None:
     try:
         response = parse_authorization_response(parameters)
-        judge_response(response, state=response.state, issuer=ISSUER, iss_required=iss_required)
+        judge_response(response, issuer=ISSUER, iss_required=iss_required)
         code = code_of(response)
     except (CallbackError, AuthorizationError):
         return
