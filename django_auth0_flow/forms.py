@@ -1,4 +1,4 @@
-"""The forms of logins without redirect. What people type is read kindly: full-width digits, spaces and hyphens are fine."""
+"""The forms of embedded logins. Full-width digits, spaces and hyphens in what people type are fine."""
 
 from __future__ import annotations
 

@@ -51,7 +51,6 @@ LINES, FUNCTION_LINES = 320, 50
 #: Longer for now, each with its own ceiling; the doctor's catalogue is a list.
 LONG_MODULES = {
     "doctor.catalogue": 400,
-    "embedded.waiting": 340,
     "protocol.client": 340,
     "protocol.validation": 360,
     "tokens.single_flight": 390,

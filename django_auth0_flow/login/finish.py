@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -36,18 +35,12 @@ MAX_DEMANDS = 8
 
 
 def finish_login(
-    request: HttpRequest,
-    tokens: TokenSet,
-    id_token_claims: Mapping[str, Any],
-    transaction: Transaction,
-    *,
-    login_id: uuid.UUID | None = None,
+    request: HttpRequest, tokens: TokenSet, id_token_claims: Mapping[str, Any], transaction: Transaction
 ) -> str:
     """Log the user of these validated claims in and return where to go.
 
-    The session key changes, the tokens go into a LoginSession (with the primary key ``login_id``, if it is still free), a
-    login session that this browser had before is replaced. Raises Auth0Error (``user_not_allowed``,
-    ``organization_not_allowed``, ``session_ended_at_tenant``).
+    The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
+    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``, ``session_ended_at_tenant``).
     """
     name = transaction.configuration
     conf = get_settings(name)
@@ -62,7 +55,7 @@ def finish_login(
     fresh = FreshLogin(tokens, claims, name, before=noted(request))
     login(request, user)
     requirement, began_at = transaction.requirement, transaction.started_at
-    store_login(request, user, fresh, requirement=requirement, login_id=login_id, began_at=began_at)
+    store_login(request, user, fresh, requirement=requirement, began_at=began_at)
     return landing_url(safe_next(request, transaction.next_url))
 
 
@@ -72,7 +65,6 @@ def store_login(
     fresh: FreshLogin,
     *,
     requirement: str = "",
-    login_id: uuid.UUID | None = None,
     began_at: float | None = None,
 ) -> None:
     """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``.
@@ -92,8 +84,6 @@ def store_login(
         sid_key=LoginSession.sid_key_for(fresh.claims["iss"], fresh.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
-    if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
-        row.pk = login_id
     row.session_key = request.session.session_key
     row.grant = Grant(fresh.tokens, fresh.claims)
     row.save(force_insert=True)

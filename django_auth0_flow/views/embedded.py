@@ -18,7 +18,8 @@ from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import note_setup_mistake
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import AlreadySubmitted
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login.admission import tenants_page_needed
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
@@ -105,7 +106,7 @@ class EmbeddedView(Auth0View):
         """Redirect, uncached."""
         return rendering.finish_answer(HttpResponseRedirect(url))
 
-    def go_to(self, name: str, waiting: Pending, **query: str) -> HttpResponse:
+    def go_to(self, name: str, waiting: WaitingLogin, **query: str) -> HttpResponse:
         """Redirect to the page where a waiting login goes on."""
         return self.go(rendering.page_path(name, waiting.configuration, waiting.next_url, login=waiting.id, **query))
 
@@ -150,16 +151,27 @@ class EmbeddedView(Auth0View):
         """Answer a script."""
         return rendering.finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
 
-    def gone(self, request: HttpRequest, proof: str = "", *, start_url: str = "") -> HttpResponse:
-        """Answer for a login that waits here no more: done by an equal submit, gone on elsewhere, or over."""
-        waiting_id = request.GET.get("login", "")
-        landing = site_urls.landing_url(self.next_url)
-        if proof and waiting_logins.share_login(request, waiting_id, proof, self.configuration):
-            return self.go(mfa_logins.shared_url(request, self.configuration, landing))
-        if successor := waiting_logins.find_successor(request, waiting_id, proof):
-            return self.go_to("mfa", successor)
+    def gone(self, request: HttpRequest, *, start_url: str = "") -> HttpResponse:
+        """Answer for a login that does not wait here any more: used by another request, or over."""
         if request.user.is_authenticated:
-            return self.go(landing)
+            return self.go(site_urls.landing_url(self.next_url))
+        if waiting_logins.is_claimed(request.GET.get("login", "")):
+            return self.already_submitted(request, start_url=start_url)
         error = mfa_logins.LoginExpired("This login is not under way any more.")
         again = start_url or rendering.login_path(self.configuration, self.next_url)
         return self.failure(request, error, next_url=self.next_url, counted=False, retry_url=again)
+
+    def already_submitted(self, request: HttpRequest, *, start_url: str = "") -> HttpResponse:
+        """Answer a login that another request submits, or has submitted: the visitor goes on, or logs in again."""
+        logger.info("%s configuration=%s", AlreadySubmitted.code, self.configuration)
+        # The first answer may have brought the cookie of a new session. Where the old one is gone, Django would delete it.
+        request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
+        if not rendering.is_navigation(request):
+            return self.json(request, AlreadySubmitted.code, status=409)
+        context = {
+            "code": AlreadySubmitted.code,
+            "words": words_for(AlreadySubmitted.code),
+            "next_url": site_urls.landing_url(self.next_url),
+            "start_url": start_url or rendering.login_path(self.configuration, self.next_url),
+        }
+        return rendering.page(request, "already_submitted.html", context, 409)

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import FINAL_CODES, mfa_code
-from django_auth0_flow.embedded.submit import AlreadyWaiting
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import AlreadySubmitted
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, EnrolForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
@@ -25,20 +25,20 @@ from django_auth0_flow.views.embedded import EmbeddedView
 _OVER = FINAL_CODES | {"client_rejected"}
 
 
-class MfaStepView(EmbeddedView):
+class SecondFactorView(EmbeddedView):
     """What the pages of a second factor share: the login that waits."""
 
-    def waiting(self, request: HttpRequest) -> Pending | None:
+    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
         """Return the login that waits for its second factor."""
         found = waiting_logins.find(request, request.GET.get("login", ""), "mfa")
         return found if found is not None and found.configuration == self.configuration else None
 
     def trouble(
-        self, request: HttpRequest, waiting: Pending, error: Auth0Error, form: forms.Form, **context: Any
+        self, request: HttpRequest, waiting: WaitingLogin, error: Auth0Error, form: forms.Form, **context: Any
     ) -> HttpResponse:
         """Answer an error on the way to a second factor."""
-        if isinstance(error, AlreadyWaiting):
-            return self.go_to("mfa", error.waiting)
+        if isinstance(error, AlreadySubmitted):
+            return self.already_submitted(request, start_url=self.start_again(waiting))
         if isinstance(error, TransportError):
             return self.failure(request, error, retry_url=request.get_full_path())
         code = mfa_code(error)
@@ -50,19 +50,19 @@ class MfaStepView(EmbeddedView):
         ways_on = {"start_url": self.start_again(waiting), "factors_url": self.factors_url(waiting)}
         return self.refuse(request, error, code, form, **{"is_over": code in _OVER, **ways_on, **context})
 
-    def start_again(self, waiting: Pending) -> str:
+    def start_again(self, waiting: WaitingLogin) -> str:
         """Return the address where the whole login begins again, ``next`` kept."""
         path, next_url = str(waiting.data["start_url"]), waiting.next_url
         if not path:
             return rendering.login_path(self.configuration, next_url)
         return path if "?" in path or not next_url else f"{path}?{urlencode({'next': next_url})}"
 
-    def factors_url(self, waiting: Pending) -> str:
+    def factors_url(self, waiting: WaitingLogin) -> str:
         """Return the address of the choice of factors."""
         return rendering.page_path("mfa", self.configuration, waiting.next_url, login=waiting.id, choose="1")
 
 
-class MfaView(MfaStepView):
+class MfaView(SecondFactorView):
     """``auth0:mfa``: choose a second factor. A user who has none is led to set one up."""
 
     template_name = "mfa.html"
@@ -81,7 +81,7 @@ class MfaView(MfaStepView):
         others = [factor for factor in factors if factor.kind not in ("otp", "recovery-code")]
         if apps and not others and "choose" not in request.GET:
             # Nothing to choose, and nothing is sent: straight to the code.
-            return self.go_to("mfa_code", waiting, step=mfa_logins.begin_challenge(request, waiting, apps[0]))
+            return self.go_to("mfa_code", waiting, challenge=mfa_logins.begin_challenge(request, waiting, apps[0]))
         return self.show(request, factors=factors, next=waiting.next_url)
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -94,17 +94,17 @@ class MfaView(MfaStepView):
             chosen = request.POST.get("factor", "")
             if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 4 and int(chosen) < len(factors)):
                 return self.go(self.factors_url(waiting))
-            step = mfa_logins.begin_challenge(request, waiting, factors[int(chosen)])
+            challenge = mfa_logins.begin_challenge(request, waiting, factors[int(chosen)])
         except OAuthError as error:
             if error.error == "association_required":
                 return self.go_to("mfa_enrol", waiting)
             return self.trouble(request, waiting, error, forms.Form(), factors=factors)
         except Auth0Error as error:
             return self.trouble(request, waiting, error, forms.Form(), factors=factors)
-        return self.go_to("mfa_code", waiting, step=step)
+        return self.go_to("mfa_code", waiting, challenge=challenge)
 
 
-class MfaEnrolView(MfaStepView):
+class MfaEnrolView(SecondFactorView):
     """``auth0:mfa_enrol``: set up the first second factor."""
 
     template_name = "mfa_enrol.html"
@@ -126,88 +126,91 @@ class MfaEnrolView(MfaStepView):
             return self.show_invalid(request, form, kinds=kinds)
         data = form.cleaned_data
         try:
-            step = mfa_logins.begin_enrolment(request, waiting, data["kind"], phone_number=data["phone_number"])
+            challenge = mfa_logins.begin_enrolment(request, waiting, data["kind"], phone_number=data["phone_number"])
         except Auth0Error as error:
             return self.trouble(request, waiting, error, form, kinds=kinds)
-        return self.go_to("mfa_code", waiting, step=step)
+        return self.go_to("mfa_code", waiting, challenge=challenge)
 
 
-class MfaCodeView(MfaStepView):
+class MfaCodeView(SecondFactorView):
     """``auth0:mfa_code``: answer a challenge with a code, or wait for the answer to a push notification."""
 
     template_name = "mfa_code.html"
+
+    @property
+    def challenge_id(self) -> str:
+        """Which challenge of the login this is about."""
+        return self.request.GET.get("challenge", "")
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         waiting = self.waiting(request)
         if waiting is None:
             return self.gone(request)
         try:
-            step = mfa_logins.find_step(waiting, request.GET.get("step", ""))
+            challenge = mfa_logins.find_challenge(waiting, self.challenge_id)
         except Auth0Error:
             return self.go(self.factors_url(waiting))
-        if not step["asks_for_code"]:
+        if not challenge["asks_for_code"]:
             # A reload asks again, since there is no script; another site's link or a prefetch does not.
             is_reload = request.method == "GET" and not rendering.is_prefetch(request)
             if not is_reload or request.headers.get("Sec-Fetch-Site") == "cross-site":
-                return self.wait(request, waiting, step)
-            return self.poll(request, waiting, step)
-        return self.show(request, self.form(step), **self.context(waiting, step))
+                return self.wait(request, waiting, challenge)
+            return self.poll(request, waiting, challenge)
+        return self.show(request, self.form(challenge), **self.context(waiting, challenge))
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting, step_id = self.waiting(request), request.GET.get("step", "")
-        form = CodeForm(request.POST)
+        waiting = self.waiting(request)
         if waiting is None:
-            proof = mfa_logins.mfa_proof(step_id, form.cleaned_data["code"]) if form.is_valid() else ""
-            return self.gone(request, proof)
+            return self.gone(request)
         try:
-            step = mfa_logins.find_step(waiting, step_id)
+            challenge = mfa_logins.find_challenge(waiting, self.challenge_id)
         except Auth0Error:
             return self.go(self.factors_url(waiting))
-        if not step["asks_for_code"]:
-            return self.poll(request, waiting, step)
-        form = self.form(step, request.POST)
+        if not challenge["asks_for_code"]:
+            return self.poll(request, waiting, challenge)
+        form = self.form(challenge, request.POST)
         if not form.is_valid():
-            return self.show_invalid(request, form, **self.context(waiting, step))
+            return self.show_invalid(request, form, **self.context(waiting, challenge))
         try:
-            url = mfa_logins.finish_mfa(request, waiting, step_id, form.cleaned_data["code"])
+            url = mfa_logins.finish_mfa(request, waiting, self.challenge_id, form.cleaned_data["code"])
         except Auth0Error as error:
-            return self.trouble(request, waiting, error, form, **self.context(waiting, step))
+            return self.trouble(request, waiting, error, form, **self.context(waiting, challenge))
         return self.go(url)
 
-    def poll(self, request: HttpRequest, waiting: Pending, step: Mapping[str, Any]) -> HttpResponse:
+    def poll(self, request: HttpRequest, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> HttpResponse:
         """Ask whether the notification was approved."""
         try:
-            url = mfa_logins.poll_push(request, waiting, request.GET.get("step", ""))
+            url = mfa_logins.poll_push(request, waiting, self.challenge_id)
         except Auth0Error as error:
-            return self.trouble(request, waiting, error, forms.Form(), **self.context(waiting, step))
-        return self.go(url) if url is not None else self.wait(request, waiting, step)
+            return self.trouble(request, waiting, error, forms.Form(), **self.context(waiting, challenge))
+        return self.go(url) if url is not None else self.wait(request, waiting, challenge)
 
-    def wait(self, request: HttpRequest, waiting: Pending, step: Mapping[str, Any]) -> HttpResponse:
+    def wait(self, request: HttpRequest, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> HttpResponse:
         """Show that the notification waits for its answer, and look again in a moment."""
         if not rendering.is_navigation(request):
             return self.json(request, "push_pending", status=202)
         if request.method == "POST":  # or pressing the button would seem to do nothing
             self.notice = words_for("push_unanswered")
-        response = self.show(request, **self.context(waiting, step))
-        seconds = step.get("interval", mfa_logins.PUSH_SECONDS) + 1
+        response = self.show(request, **self.context(waiting, challenge))
+        seconds = challenge.get("interval", mfa_logins.PUSH_SECONDS) + 1
         response["Refresh"] = f"{seconds}; url={request.get_full_path()}"
         return response
 
-    def form(self, step: Mapping[str, Any], data: Any = None) -> CodeForm:
+    def form(self, challenge: Mapping[str, Any], data: Any = None) -> CodeForm:
         """Return the form for this kind of code."""
-        return CodeForm(data, is_recovery=step["kind"] == "recovery-code")
+        return CodeForm(data, is_recovery=challenge["kind"] == "recovery-code")
 
-    def context(self, waiting: Pending, step: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the template needs of a step; the secret of an authenticator app while it is being set up."""
-        secret = step.get("secret", "")
-        uri = step.get("barcode_uri", "")
+    def context(self, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the template needs of a challenge; the secret of an authenticator app while it is being set up."""
+        secret = challenge.get("secret", "")
+        uri = challenge.get("barcode_uri", "")
         return {
-            "kind": step["kind"],
-            "name": step.get("name", ""),
-            "asks_for_code": step["asks_for_code"],
+            "kind": challenge["kind"],
+            "name": challenge.get("name", ""),
+            "asks_for_code": challenge["asks_for_code"],
             "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
             "barcode_uri": uri if uri.startswith("otpauth://") else "",
-            "is_enrolment": not step["factor"] and bool(secret or uri or step.get("recovery_codes")),
+            "is_enrolment": not challenge["factor"] and bool(secret or uri or challenge.get("recovery_codes")),
             "factors_url": self.factors_url(waiting),
             "next": waiting.next_url,
         }
