@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: After these the login under way is over: it has to be started again.
-FINAL_CODES = frozenset(["mfa_expired", "login_expired", "too_many_codes", "code_expired"])
+FINAL_CODES = frozenset(["mfa_expired", "too_many_codes", "code_expired"])
 
 
 def password_code(error: Auth0Error) -> str:

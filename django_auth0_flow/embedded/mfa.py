@@ -16,7 +16,7 @@ from django_auth0_flow.embedded.submit import AlreadySubmitted, submit_once
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.embedded import OOB_CHANNELS, Authenticator, Challenge, Granted
-from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TokenRequestError
+from django_auth0_flow.protocol.errors import MfaRequired, TokenRequestError
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +39,15 @@ PUSH_SECONDS = 5
 _MAX_CHALLENGES = 6
 
 
-class LoginExpired(Auth0Error):
-    """What waited here is gone: finished, too old, or of another browser."""
-
-    code = "login_expired"
-
-
 def begin_mfa(request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str) -> WaitingLogin:
     """Keep the ``mfa_token`` of a login that needs a second factor, in a session with a new key.
 
     ``start_url``: where that login began.
     """
-    challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")
     data = {
         "mfa_token": error.mfa_token,
-        "challenge": challenge,
-        "enroll": enroll,
+        "usable": _kinds(error.requirements, "challenge"),
+        "enrollable": _kinds(error.requirements, "enroll"),
         "start_url": start_url,
         "challenges": {},
     }
@@ -68,18 +61,18 @@ def mfa_factors(request: HttpRequest, waiting: WaitingLogin) -> tuple[WaitingLog
     Raises OAuthError or TransportError.
     """
     if "factors" not in waiting.data:
-        if waiting.data["enroll"] and not waiting.data["challenge"]:
+        if waiting.data["enrollable"] and not waiting.data["usable"]:
             found: list[Authenticator] = []
         else:
             found = embedded_logins(waiting.configuration, request).authenticators(waiting.data["mfa_token"])
-            found = found or [Authenticator("", kind) for kind in waiting.data["challenge"]]
+            found = found or [Authenticator("", kind) for kind in waiting.data["usable"]]
         waiting = waiting_logins.update(request, waiting, factors=[asdict(factor) for factor in found])
     return waiting, [Authenticator(**factor) for factor in waiting.data["factors"]]
 
 
 def enrollable_kinds(waiting: WaitingLogin) -> list[str]:
     """Return the kinds of factor that the user may enrol, as far as the tenant says."""
-    return [kind for kind in waiting.data["enroll"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
+    return [kind for kind in waiting.data["enrollable"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
 
 
 def begin_challenge(request: HttpRequest, waiting: WaitingLogin, factor: Authenticator) -> str:
@@ -115,21 +108,13 @@ def begin_enrolment(request: HttpRequest, waiting: WaitingLogin, kind: str, *, p
     )
 
 
-def find_challenge(waiting: WaitingLogin, challenge_id: str) -> dict[str, Any]:
-    """Return a challenge of a second factor. Raises LoginExpired when it is unknown."""
-    challenge = waiting.data["challenges"].get(challenge_id)
-    if not isinstance(challenge, dict):
-        raise LoginExpired("This challenge is not under way.")
-    return challenge
-
-
 def finish_mfa(request: HttpRequest, waiting: WaitingLogin, challenge_id: str, code: str) -> str:
-    """Answer a challenge: with a code, or for a push notification with "" once it was approved. Return where to go.
+    """Answer a challenge that is there: with a code, or "" for a push notification. Return where to go.
 
     A recovery code to write down is shown first. Raises as ``finish_passwordless``; ``authorization_pending`` and
     ``slow_down`` are TokenRequestError.
     """
-    challenge = find_challenge(waiting, challenge_id)
+    challenge = waiting.data["challenges"][challenge_id]
     logins, token = embedded_logins(waiting.configuration, request), waiting.data["mfa_token"]
 
     def ask_tenant() -> Granted:
@@ -153,7 +138,7 @@ def poll_push(request: HttpRequest, waiting: WaitingLogin, challenge_id: str) ->
 
     Asks no more often than the tenant allows, however often the page is reloaded. Raises as ``finish_mfa``.
     """
-    challenge = find_challenge(waiting, challenge_id)
+    challenge = waiting.data["challenges"][challenge_id]
     now = get_settings(waiting.configuration).clock()
     if now < challenge.get("poll_at", 0):
         return None

@@ -18,33 +18,31 @@ from django_auth0_flow.forms import CodeForm, EnrolForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
+from django_auth0_flow.protocol.embedded import Authenticator
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError, TransportError
-from django_auth0_flow.views.embedded import EmbeddedView
+from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
 
 #: After these the tenant takes nothing more for this login.
 _OVER = FINAL_CODES | {"client_rejected"}
 
 
 class SecondFactorView(EmbeddedView):
-    """What the pages of a second factor share: the login that waits."""
+    """What the pages of a second factor share: the login that waits for it."""
 
-    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
-        """Return the login that waits for its second factor."""
-        found = waiting_logins.find(request, request.GET.get("login", ""), "mfa")
-        return found if found is not None and found.configuration == self.configuration else None
+    waits_for = ("mfa",)
 
     def trouble(
         self, request: HttpRequest, waiting: WaitingLogin, error: Auth0Error, form: forms.Form, **context: Any
     ) -> HttpResponse:
         """Answer an error on the way to a second factor."""
         if isinstance(error, AlreadySubmitted):
-            return self.already_submitted(request, start_url=self.start_again(waiting))
+            return self.already_submitted(request, self.start_again(waiting))
         if isinstance(error, TransportError):
             return self.failure(request, error, retry_url=request.get_full_path())
         code = mfa_code(error)
         if code in _OVER:
             waiting_logins.remove(request, waiting)
-        if code in ("mfa_expired", "login_expired") or not isinstance(error, OAuthError):
+        if code == "mfa_expired" or not isinstance(error, OAuthError):
             failure = error if code == error.code else Auth0Error("The second factor is over.", code=code)
             return self.failure(request, failure, next_url=waiting.next_url, retry_url=self.start_again(waiting))
         ways_on = {"start_url": self.start_again(waiting), "factors_url": self.factors_url(waiting)}
@@ -52,7 +50,7 @@ class SecondFactorView(EmbeddedView):
 
     def start_again(self, waiting: WaitingLogin) -> str:
         """Return the address where the whole login begins again, ``next`` kept."""
-        path, next_url = str(waiting.data["start_url"]), waiting.next_url
+        path, next_url = waiting.data["start_url"], waiting.next_url
         if not path:
             return rendering.login_path(self.configuration, next_url)
         return path if "?" in path or not next_url else f"{path}?{urlencode({'next': next_url})}"
@@ -67,10 +65,8 @@ class MfaView(SecondFactorView):
 
     template_name = "mfa.html"
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         try:
             waiting, factors = mfa_logins.mfa_factors(request, waiting)
         except Auth0Error as error:
@@ -84,22 +80,18 @@ class MfaView(SecondFactorView):
             return self.go_to("mfa_code", waiting, challenge=mfa_logins.begin_challenge(request, waiting, apps[0]))
         return self.show(request, factors=factors, next=waiting.next_url)
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
-        factors: list[Any] = []
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
+        factors: list[Authenticator] = []
         try:
             waiting, factors = mfa_logins.mfa_factors(request, waiting)
-            chosen = request.POST.get("factor", "")
-            if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 4 and int(chosen) < len(factors)):
+            chosen = {str(number): factor for number, factor in enumerate(factors)}.get(request.POST.get("factor", ""))
+            if chosen is None:
                 return self.go(self.factors_url(waiting))
-            challenge = mfa_logins.begin_challenge(request, waiting, factors[int(chosen)])
-        except OAuthError as error:
-            if error.error == "association_required":
-                return self.go_to("mfa_enrol", waiting)
-            return self.trouble(request, waiting, error, forms.Form(), factors=factors)
+            challenge = mfa_logins.begin_challenge(request, waiting, chosen)
         except Auth0Error as error:
+            if error.code == "association_required":
+                return self.go_to("mfa_enrol", waiting)
             return self.trouble(request, waiting, error, forms.Form(), factors=factors)
         return self.go_to("mfa_code", waiting, challenge=challenge)
 
@@ -109,17 +101,13 @@ class MfaEnrolView(SecondFactorView):
 
     template_name = "mfa_enrol.html"
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         kinds = mfa_logins.enrollable_kinds(waiting)
         return self.show(request, EnrolForm(kinds=kinds), kinds=kinds, next=waiting.next_url)
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         kinds = mfa_logins.enrollable_kinds(waiting)
         form = EnrolForm(request.POST, kinds=kinds)
         if not form.is_valid():
@@ -142,13 +130,10 @@ class MfaCodeView(SecondFactorView):
         """Which challenge of the login this is about."""
         return self.request.GET.get("challenge", "")
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
-        try:
-            challenge = mfa_logins.find_challenge(waiting, self.challenge_id)
-        except Auth0Error:
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
+        challenge = waiting.data["challenges"].get(self.challenge_id)
+        if challenge is None:
             return self.go(self.factors_url(waiting))
         if not challenge["asks_for_code"]:
             # A reload asks again, since there is no script; another site's link or a prefetch does not.
@@ -158,13 +143,10 @@ class MfaCodeView(SecondFactorView):
             return self.poll(request, waiting, challenge)
         return self.show(request, self.form(challenge), **self.context(waiting, challenge))
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request)
-        try:
-            challenge = mfa_logins.find_challenge(waiting, self.challenge_id)
-        except Auth0Error:
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
+        challenge = waiting.data["challenges"].get(self.challenge_id)
+        if challenge is None:
             return self.go(self.factors_url(waiting))
         if not challenge["asks_for_code"]:
             return self.poll(request, waiting, challenge)
@@ -220,16 +202,17 @@ class RecoveryCodesView(EmbeddedView):
     """``auth0:mfa_recovery_codes``: codes to write down, shown until the visitor says so, ten minutes at most."""
 
     template_name = "mfa_recovery_codes.html"
+    waits_for = ("recovery",)
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        shown = waiting_logins.find(request, request.GET.get("login", ""), "recovery")
-        if shown is None or not request.user.is_authenticated:
-            return self.gone(request)
-        return self.show(request, codes=shown.data["codes"])
+    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
+        """Return what holds the codes, to the visitor who is still logged in."""
+        return super().waiting(request) if request.user.is_authenticated else None
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        shown = waiting_logins.find(request, request.GET.get("login", ""), "recovery")
-        if shown is None or not request.user.is_authenticated:
-            return self.gone(request)
-        waiting_logins.remove(request, shown)
-        return self.go(site_urls.landing_url(site_urls.safe_next(request, shown.next_url)))
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
+        return self.show(request, codes=waiting.data["codes"])
+
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
+        waiting_logins.remove(request, waiting)
+        return self.go(site_urls.landing_url(site_urls.safe_next(request, waiting.next_url)))

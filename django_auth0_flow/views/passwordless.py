@@ -10,14 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django_auth0_flow import error_responses
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import passwordless as passwordless_logins
-from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import FINAL_CODES, passwordless_code
 from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, PasswordlessForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, OAuthError, TransportError
-from django_auth0_flow.views.embedded import EmbeddedView
+from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
 
 
 class PasswordlessView(EmbeddedView):
@@ -73,17 +72,14 @@ class PasswordlessCodeView(PasswordlessView):
     """``auth0:passwordless_code``: the code, or the words that a link is on its way."""
 
     template_name = "passwordless_code.html"
+    waits_for = ("code", "link")
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request, start_url=self.start_url)
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         return self.show(request, CodeForm(), **self.context(waiting))
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request, start_url=self.start_url)
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         if "again" in request.POST:
             data = waiting.data
             return self.send_message(request, data["kind"], data["address"], CodeForm(), again=True)
@@ -95,7 +91,7 @@ class PasswordlessCodeView(PasswordlessView):
         except MfaRequired as error:
             return error_responses.mfa_required(request, error, next_url=waiting.next_url, start_url=self.start_url)
         except AlreadySubmitted:
-            return self.already_submitted(request, start_url=self.start_url)
+            return self.already_submitted(request, self.start_url)
         except TransportError as error:
             return self.failure(request, error, retry_url=request.get_full_path())
         except Auth0Error as error:
@@ -110,11 +106,6 @@ class PasswordlessCodeView(PasswordlessView):
         if code in FINAL_CODES:
             waiting = passwordless_logins.end_passwordless(request, waiting)
         return self.refuse(request, error, code, form, **self.context(waiting))
-
-    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
-        """Return the login that waits for this code."""
-        found = waiting_logins.find(request, request.GET.get("login", ""), "code", "link")
-        return found if found is not None and found.configuration == self.configuration else None
 
     def context(self, waiting: WaitingLogin) -> dict[str, Any]:
         """Return what the template needs of a waiting login."""
