@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from django.http import HttpRequest
 
-from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
-from django_auth0_flow.login import finish, transactions
+from django_auth0_flow.login.admission import Login
+from django_auth0_flow.login.finish import finish_login
 from django_auth0_flow.protocol.embedded import Granted
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired
 from django_auth0_flow.tokens.connection_pool import give_back_connection
@@ -49,8 +48,5 @@ def finish_granted(request: HttpRequest, granted: Granted, configuration: str, n
 
     ``began_at``: before the tenant was asked, since it may have ended this login meanwhile.
     """
-    transaction = transactions.new_transaction(
-        configuration, redirect_uri="", scope=get_settings(configuration).scope, next_url=next_url
-    )
-    begun = replace(transaction, started_at=began_at)
-    return finish.finish_login(request, granted.tokens, granted.claims, begun)
+    login = Login(configuration, granted.tokens, granted.claims, next_url=next_url, began_at=began_at)
+    return finish_login(request, login)
