@@ -5,20 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings as django_settings
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model, logout
 from django.db.models import Count, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.conf import readable_settings
+from django_auth0_flow.logout.own_logins import moment
 from django_auth0_flow.logout.sessions import Ended, end_rows
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.storage.db_types import OpaqueField
@@ -43,7 +42,7 @@ class _LookAndEndAdmin(_ModelAdmin):
     shown: tuple[str, ...] = ()
     lookup = ""
     show_full_result_count = False
-    actions = ("end_logins",)
+    actions = ("end_logins", "log_out_everywhere")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """No: a login adds rows."""
@@ -90,6 +89,13 @@ class _LookAndEndAdmin(_ModelAdmin):
         self.log_end(request, queryset)
         self._end(request, queryset)
 
+    @admin.action(permissions=["delete"], description=_("Log out everywhere"))
+    def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """End every login of the people behind the selected rows, by whatever identity, and say what happened."""
+        user = f"{self.lookup}user"
+        people = set(queryset.values_list(user, flat=True))
+        self.end_logins(request, self.get_queryset(request).filter(**{f"{user}__in": people}))
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """End what hangs on the row, then delete it."""
         self.delete_queryset(request, self.model._default_manager.filter(pk=obj.pk))
@@ -101,15 +107,30 @@ class _LookAndEndAdmin(_ModelAdmin):
             self.model._default_manager.filter(pk__in=keys).delete()
 
     def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> Ended:
-        rows = list(self.login_sessions(queryset).select_related("identity"))
-        own_digest = LoginSession.digest_of(request.session.session_key)
-        own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
-        ended = end_rows(rows, reason="admin", seconds=REVOCATION_SECONDS)
-        if own:
-            logout(request)  # or Django would save a session that is gone
-        for level, text in outcome(ended):
-            self.message_user(request, text, level)
-        return ended
+        return _end_and_tell(self, request, self.login_sessions(queryset).select_related("identity"))
+
+
+@admin.action(permissions=["change"], description=_("Log out everywhere"))
+def log_out_everywhere(model_admin: _ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    """End every login of the selected users. For the admin of your users: ``actions = [log_out_everywhere]``."""
+    users = list(queryset)
+    for user in users:
+        model_admin.log_change(request, user, gettext("Ended the logins."))
+    _end_and_tell(
+        model_admin, request, LoginSession.objects.filter(identity__user__in=users).select_related("identity")
+    )
+
+
+def _end_and_tell(model_admin: _ModelAdmin, request: HttpRequest, login_sessions: QuerySet[LoginSession]) -> Ended:
+    rows = list(login_sessions)
+    own_digest = LoginSession.digest_of(request.session.session_key)
+    own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
+    ended = end_rows(rows, reason="admin", seconds=REVOCATION_SECONDS)
+    if own:
+        logout(request)  # or Django would save a session that is gone
+    for level, text in outcome(ended):
+        model_admin.message_user(request, text, level)
+    return ended
 
 
 def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
@@ -153,7 +174,10 @@ class LoginSessionAdmin(_LookAndEndAdmin):
     """Who is logged in, since when, and how the last refresh went."""
 
     lookup = "identity__"
-    list_display = ("user", "identity", "configuration", "created_at", "expires_at", "refreshed", "refresh_failure")
+    list_display = (
+        *("user", "identity", "configuration", "device", "created_at", "used"),
+        *("expires_at", "refreshed", "refresh_failure"),
+    )
     list_display_links = ("user", "identity")
     list_filter = ("configuration", "identity__issuer", "refresh_failure")
     list_select_related = ("identity__user",)
@@ -196,12 +220,22 @@ class LoginSessionAdmin(_LookAndEndAdmin):
     @admin.display(description=_("access token expires"), ordering="access_token_expires_at")
     def expires_at(self, row: LoginSession) -> datetime | None:
         """When the login's own access token expires."""
-        return _moment(row.access_token_expires_at)
+        return moment(row.access_token_expires_at)
+
+    @admin.display(description=_("browser"), ordering="browser")
+    def device(self, row: LoginSession) -> str:
+        """Browser and system in words, "" where they are not kept."""
+        return row.device if row.browser or row.system else ""
+
+    @admin.display(description=_("last used"), ordering="last_used_at")
+    def used(self, row: LoginSession) -> datetime | None:
+        """The hour in which the login was used last."""
+        return moment(row.last_used_at)
 
     @admin.display(description=_("last refreshed"), ordering="refreshed_at")
     def refreshed(self, row: LoginSession) -> datetime | None:
         """When tokens were refreshed last."""
-        return _moment(row.refreshed_at)
+        return moment(row.refreshed_at)
 
 
 @admin.register(Identity)
@@ -234,14 +268,3 @@ class IdentityAdmin(_LookAndEndAdmin):
     def logins(self, row: Any) -> int:
         """How many login sessions there are now."""
         return int(row.logins_now)
-
-
-def _moment(epoch: float | None) -> datetime | None:
-    """Return epoch seconds as the admin's other dates are: aware, or naive where ``USE_TZ`` is off."""
-    if epoch is None:
-        return None
-    try:
-        found = datetime.fromtimestamp(epoch, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return found if django_settings.USE_TZ else timezone.make_naive(found, timezone.get_default_timezone())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.conf import settings
 from django.db import models, router
 from django.db.models import F, Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.protocol.grant import Grant
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_HOUR = 3600
+
 Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
+
+
+def hour_of(epoch: float) -> float:
+    """Return when the hour of this moment began: the last use of a login is kept no finer."""
+    return epoch // _HOUR * _HOUR
 
 
 class _UpToDateQuerySet(models.QuerySet[Row_co]):
@@ -101,6 +109,9 @@ class LoginSession(models.Model):
     created_at = models.DateTimeField(_("logged in at"), auto_now_add=True)
     logged_in_at = models.FloatField(_("logged in at (epoch)"))
     refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
+    browser = models.CharField(_("browser"), max_length=40, blank=True, default="", db_default="")
+    system = models.CharField(_("operating system"), max_length=40, blank=True, default="", db_default="")
+    last_used_at = models.FloatField(_("last used at (epoch, to the hour)"), null=True, blank=True)
 
     objects = LoginSessionQuerySet.as_manager()
     _opened: tuple[str, Grant] | None = None
@@ -160,6 +171,23 @@ class LoginSession(models.Model):
         @property
         def api(self) -> ApiSession:
             """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
+
+    @property
+    def device(self) -> str:
+        """The browser and its system in words."""
+        names = {"browser": self.browser, "system": self.system}
+        if self.browser and self.system:
+            return gettext("%(browser)s on %(system)s") % names
+        if self.system:
+            return gettext("A browser on %(system)s") % names
+        return self.browser or gettext("Unknown browser")
+
+    def note_use(self, now: float) -> None:
+        """Store the hour of this use, in epoch seconds; at most one UPDATE an hour, whichever worker's clock it is."""
+        if self.last_used_at is None or abs(now - self.last_used_at) >= _HOUR:
+            self.last_used_at = hour_of(now)
+            rows = type(self).objects.filter(pk=self.pk).exclude(last_used_at=self.last_used_at)
+            rows.update(last_used_at=self.last_used_at)
 
     def claim(self, lease: str, seconds: float) -> bool:
         """Win the right to refresh for ``seconds``, unless a worker that is alive holds it. One UPDATE."""

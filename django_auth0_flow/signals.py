@@ -3,7 +3,7 @@
 - ``login_failed``: ``request``, ``error`` (an Auth0Error). Sender: the view class.
 - ``tokens_refreshed``: ``login_session``, ``duration`` (seconds). Sender: LoginSession.
 - ``login_session_ended``: ``login_session`` (no longer in the database), ``reason`` (``logout``, ``replaced``,
-  ``backchannel_logout``, ``invalid_grant``, ``session_gone``, …). Sender: LoginSession.
+  ``backchannel_logout``, ``ended_by_user``, ``invalid_grant``, ``session_gone``, …). Sender: LoginSession.
 - ``api_session_created``: ``session`` (an ApiSession, the ``requests.Session`` behind ``request.auth0.api``),
   ``configuration`` (its name). Mount an adapter with retries, set headers, install hooks. Sender: ApiSession.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from django_auth0_flow.views import backchannel, callback, login, logout, mfa, password, passwordless
+from django_auth0_flow.views import account, backchannel, callback, login, logout, mfa, password, passwordless
 
 app_name = "auth0"
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("logout/", logout.LogoutView.as_view(), name="logout"),
     path("logged-out/", logout.LoggedOutView.as_view(), name="logged_out"),
     path("backchannel-logout/", backchannel.BackchannelLogoutView.as_view(), name="backchannel_logout"),
+    path("account/", account.AccountView.as_view(), name="account"),
     path("passwordless/", passwordless.PasswordlessView.as_view(), name="passwordless"),
     path("passwordless/code/", passwordless.PasswordlessCodeView.as_view(), name="passwordless_code"),
     path("password/", password.PasswordView.as_view(), name="password"),

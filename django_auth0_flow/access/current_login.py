@@ -83,6 +83,7 @@ def current_login(
     except LoginRequired:
         _end(request, facts, source)
         return None
+    source.in_use = True
     return CurrentLogin(facts, source, conf)
 
 

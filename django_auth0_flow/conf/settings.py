@@ -219,6 +219,14 @@ class Auth0Settings:
     release_connections: Flag = setting(
         False, "with a pool of database connections: see [deployment](deployment.md#databases)"
     )
+    account_page: Flag = setting(
+        False, "answer at `auth0:account`, where people see and end their logins; see [own logins](account.md)"
+    )
+    login_details: Flag = setting(
+        True,
+        "for `ACCOUNT_PAGE`, keep with each login its browser and system in words (`Firefox`, `Windows`) and the hour of "
+        "its last use; never an address",
+    )
     clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
 
     @property
@@ -235,6 +243,11 @@ class Auth0Settings:
     def has_embedded_logins(self) -> bool:
         """Whether people can log in on the site's own pages."""
         return bool(self.passwordless or self.password_realm)
+
+    @property
+    def keeps_login_details(self) -> bool:
+        """Whether logins note their browser, their system and the hour of their last use."""
+        return self.account_page and self.login_details
 
     @property
     def response_kinds(self) -> frozenset[str]:

@@ -17,8 +17,9 @@ from django_auth0_flow.conf import get_settings
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.admission import Login, check_organization_allowed, detach_login, with_userinfo
 from django_auth0_flow.login.loops import FAILURES_KEY, rounds_so_far
+from django_auth0_flow.login.user_agent import browser_and_system
 from django_auth0_flow.logout.sessions import end_rows
-from django_auth0_flow.models import LoginSession
+from django_auth0_flow.models import LoginSession, hour_of
 from django_auth0_flow.pages.urls import landing_url, safe_next
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.protocol.grant import Grant
@@ -72,6 +73,9 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
+    if conf.keeps_login_details:
+        row.browser, row.system = browser_and_system(request.headers.get("User-Agent", ""))
+        row.last_used_at = hour_of(conf.clock())
     row.session_key = request.session.session_key
     row.grant = Grant(login.tokens, login.claims)
     row.save(force_insert=True)

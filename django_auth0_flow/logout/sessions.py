@@ -1,9 +1,10 @@
-"""Ending login sessions from outside their own request: those that the tenant has ended, or that the staff ends."""
+"""Ending login sessions from outside their own request: the tenant has ended them, or their user, the staff or the site."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -53,6 +54,16 @@ def end_sessions(
     else:
         raise ValueError("end_sessions needs a sid or a subject")
     return end_rows(rows.filter(configuration__in=names_of_client(configuration)), reason=reason)
+
+
+def end_logins(user: Any, *, keep: LoginSession | None = None, reason: str = "ended_by_site") -> Ended:
+    """End every login of ``user``, by whatever identity and configuration, but for ``keep``.
+
+    As ``end_sessions`` does. In a request, ``keep=request.auth0.login_session`` leaves this browser logged in: a logout is
+    what ends its own login.
+    """
+    rows = LoginSession.objects.for_user(user)
+    return end_rows(rows.exclude(pk=keep.pk) if keep is not None else rows, reason=reason)
 
 
 def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVOCATION_SECONDS) -> Ended:

@@ -29,7 +29,7 @@ from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.single_flight import SingleFlight
-from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, tokens_of
+from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, settings_of, tokens_of
 from django_auth0_flow.tokens.sync_async import arun, run
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ class StoredTokenSource:
         self.refusal: LoginRequired | None = None
         #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
         self.ended = ""
+        #: Whether a visitor was found to be logged in by this login session.
+        self.in_use = False
         self._api_sessions: list[ApiSession] = []
         self._default_api: ApiSession | None = None
 
@@ -207,8 +209,10 @@ class StoredTokenSource:
             self._flight.lease.may_disconnect = False
 
     def after_response(self) -> None:
-        """Store again what a rollback took along, and let go of connections to APIs."""
+        """Store again what a rollback took along, and the hour of this use; let go of connections to APIs."""
         self.save_lost_rotation()
+        if self.in_use and not self.ended:
+            self._note_use()
         for session in self._api_sessions:
             session.close()
 
@@ -226,6 +230,15 @@ class StoredTokenSource:
             with suppress(*DATABASE_TROUBLE):
                 for row in rows:
                     row.release(row.lease)
+
+    def _note_use(self) -> None:
+        conf = settings_of(self.row)
+        if not conf.keeps_login_details:
+            return
+        try:
+            self.row.note_use(conf.clock())
+        except DATABASE_TROUBLE as error:
+            logger.warning("last_use_not_stored login_session=%s error=%s", self.pk, type(error).__name__)
 
     def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
         """Return the token set in the row as last read, if there is one and it is fresh.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django_auth0_flow.views.account import AccountView
 from django_auth0_flow.views.backchannel import BackchannelLogoutView
 from django_auth0_flow.views.base import Auth0View
 from django_auth0_flow.views.callback import CallbackView
@@ -12,6 +13,7 @@ from django_auth0_flow.views.password import PasswordView
 from django_auth0_flow.views.passwordless import PasswordlessCodeView, PasswordlessView
 
 __all__ = [
+    "AccountView",
     "Auth0View",
     "BackchannelLogoutView",
     "CallbackView",

@@ -16,6 +16,14 @@ from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.views.base import Auth0View
 
 
+def log_out(request: HttpRequest, *, next_url: str = "") -> HttpResponse:
+    """Log this browser out here and send it to the tenant to log out there; a page if the tenant can't be reached."""
+    url = browser.end_login(request, next_url=next_url)
+    if not url:
+        return rendering.page(request, "logged_out.html", {"tenant_left": True})
+    return rendering.finish_answer(HttpResponseRedirect(url))
+
+
 @method_decorator(csrf_protect, name="dispatch")
 class LogoutView(Auth0View):
     """``auth0:logout``: POST logs out here and at the tenant; GET asks first."""
@@ -26,10 +34,7 @@ class LogoutView(Auth0View):
         return rendering.page(request, "logout.html", {"next": site_urls.safe_next(request, request.GET.get("next"))})
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        url = browser.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
-        if not url:
-            return rendering.page(request, "logged_out.html", {"tenant_left": True})
-        return rendering.finish_answer(HttpResponseRedirect(url))
+        return log_out(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
 
 
 class LoggedOutView(Auth0View):

@@ -1,0 +1,81 @@
+"""``auth0:account``: where people see their logins on this site, and end them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_protect
+
+from django_auth0_flow.access.requirements import Requirement
+from django_auth0_flow.conf import configuration_names, get_settings
+from django_auth0_flow.error_responses import login_of
+from django_auth0_flow.logout import own_logins
+from django_auth0_flow.logout.sessions import Ended, end_logins, end_rows
+from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.views.base import Auth0View
+from django_auth0_flow.views.logout import log_out
+from django_auth0_flow.views.protection import check_login
+
+#: Why a login ended, for log and signal.
+ENDED_BY_USER = "ended_by_user"
+
+#: In the session until the page is shown: how many logins were ended, and how many could not be.
+_OUTCOME = "_auth0_account"
+
+
+@method_decorator(csrf_protect, name="dispatch")
+class AccountView(Auth0View):
+    """``auth0:account``: a person's logins, whatever their configuration. POST ends one, all others or all."""
+
+    template_name = "account.html"
+    http_method_names = ["get", "head", "post", "options"]
+
+    def is_enabled(self) -> bool:
+        """``ACCOUNT_PAGE`` is on."""
+        return get_settings(self.configuration).account_page
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Let only visitors in who are logged in now."""
+        if not self.is_enabled():
+            raise Http404("This page is switched off.")
+        names = dict.fromkeys([self.configuration, *configuration_names()])
+        refusal = check_login(request, Requirement(), configurations=[*names])
+        return refusal if refusal is not None else super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        ended, left = request.session.pop(_OUTCOME, (0, 0))
+        return self.show(request, ended=ended, left=left)
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """End what ``end`` says: ``others``, ``all``, or the id of a login. This browser's own ends as a logout does."""
+        current, wanted = login_of(request).login_session, request.POST.get("end", "")
+        if wanted in ("others", "all"):
+            ended = end_logins(request.user, keep=current, reason=ENDED_BY_USER)
+            # Who is told that something is left must be logged in to try again.
+            return log_out(request) if wanted == "all" and not ended.left else self.show_outcome(request, ended)
+        row = own_logins.find_login(request.user, wanted)
+        if row is None:
+            return self.show(request, status=404, not_found=True)
+        if row.pk == current.pk:
+            return log_out(request)
+        return self.show_outcome(request, end_rows([row], reason=ENDED_BY_USER))
+
+    def show(self, request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
+        """Show the page."""
+        logins = own_logins.logins_of(request.user, login_of(request).login_session)
+        values = {
+            "logins": logins[: own_logins.MAX_SHOWN],
+            "has_more": len(logins) > own_logins.MAX_SHOWN,
+            "identities": own_logins.identities_of(request.user),
+            **context,
+        }
+        return rendering.page(request, self.template_name, values, status)
+
+    def show_outcome(self, request: HttpRequest, ended: Ended) -> HttpResponse:
+        """Lead back to the page, so that a reload ends nothing more."""
+        request.session[_OUTCOME] = (ended.login_sessions, ended.left)
+        return rendering.finish_answer(HttpResponseRedirect(site_urls.url_of("account", self.configuration)))
