@@ -6,8 +6,6 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
-from django.views.decorators.csrf import csrf_protect
 
 from django_auth0_flow.access.requirements import Requirement
 from django_auth0_flow.conf import configuration_names, get_settings
@@ -16,7 +14,7 @@ from django_auth0_flow.logout import own_logins
 from django_auth0_flow.logout.sessions import Ended, end_logins, end_rows
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
-from django_auth0_flow.views.base import Auth0View
+from django_auth0_flow.views.base import FormView
 from django_auth0_flow.views.logout import log_out
 from django_auth0_flow.views.protection import check_login
 
@@ -27,8 +25,7 @@ ENDED_BY_USER = "ended_by_user"
 _OUTCOME = "_auth0_account"
 
 
-@method_decorator(csrf_protect, name="dispatch")
-class AccountView(Auth0View):
+class AccountView(FormView):
     """``auth0:account``: a person's logins, whatever their configuration. POST ends one, all others or all."""
 
     template_name = "account.html"
@@ -63,6 +60,9 @@ class AccountView(Auth0View):
         if row.pk == current.pk:
             return log_out(request)
         return self.show_outcome(request, end_rows([row], reason=ENDED_BY_USER))
+
+    def form_expired(self, request: HttpRequest) -> HttpResponse:
+        return self.show(request, status=403, form_expired=True)
 
     def show(self, request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
         """Show the page."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
 from django.views.generic import View
 
 from django_auth0_flow import error_responses
@@ -63,3 +65,39 @@ class Auth0View(View):
             counted=counted,
             retry_url=retry_url,
         )
+
+
+def _any_view(request: HttpRequest) -> HttpResponse:
+    """Stand for the view in Django's CSRF check, which passes over views that are exempt as ours are."""
+    return HttpResponse()
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's check, whose refusal is an answer of ours: a form may have been open while another tab logged in."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        logger.warning("csrf_refused reason=%s", reason)
+        return HttpResponse(status=403)
+
+
+class FormView(Auth0View):
+    """A page with a form. Its CSRF token is checked here, where the answer to a bad one can lead on."""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view = super().as_view(**initkwargs)
+        view.csrf_exempt = True  # the check is made in dispatch
+        return view
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        check = _CsrfCheck(_any_view)
+        check.process_request(request)
+        if check.process_view(request, _any_view, args, kwargs) is not None:
+            response: HttpResponseBase = self.form_expired(request)
+        else:
+            response = super().dispatch(request, *args, **kwargs)
+        return check.process_response(request, response)
+
+    def form_expired(self, request: HttpRequest) -> HttpResponse:
+        """Answer a form whose CSRF token is not good (any more)."""
+        raise NotImplementedError  # each page has its own

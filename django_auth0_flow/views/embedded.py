@@ -11,7 +11,6 @@ from django import forms
 from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
@@ -26,7 +25,7 @@ from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
 from django_auth0_flow.signals import login_failed, send
-from django_auth0_flow.views.base import Auth0View
+from django_auth0_flow.views.base import FormView
 
 logger = logging.getLogger(__name__)
 
@@ -34,20 +33,7 @@ logger = logging.getLogger(__name__)
 _TENANT_SAYS = frozenset(["access_denied", "unauthorized"])
 
 
-def _any_view(request: HttpRequest) -> HttpResponse:
-    """Stand for the view in Django's CSRF check, which passes over views that are exempt as ours are."""
-    return HttpResponse()
-
-
-class _CsrfCheck(CsrfViewMiddleware):
-    """Django's check, whose refusal is an answer of ours: a form may have been open while another tab logged in."""
-
-    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        logger.warning("csrf_refused reason=%s", reason)
-        return HttpResponse(status=403)
-
-
-class EmbeddedView(Auth0View):
+class EmbeddedView(FormView):
     """What the pages share: a form, its refusal in plain words, and where the visitor goes on."""
 
     template_name = ""
@@ -55,12 +41,6 @@ class EmbeddedView(Auth0View):
     notice = ""
     #: The kinds of waiting login that this page is about, if it is about one.
     waits_for: tuple[str, ...] = ()
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        view = super().as_view(**initkwargs)
-        view.csrf_exempt = True  # the check is made in dispatch
-        return view
 
     def is_enabled(self) -> bool:
         """Tell whether the configuration switches this page on."""
@@ -84,21 +64,12 @@ class EmbeddedView(Auth0View):
 
     @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Check the CSRF token here, where the answer to a bad one can lead on.
-
-        Nothing of what follows shows its variables in an error report: they are passwords, codes and secrets.
-        """
+        """Show no variables of what follows in an error report: they are passwords, codes and secrets."""
         if not self.is_enabled():
             raise Http404("This login is switched off.")
         if tenants_page_needed(request, get_settings(self.configuration)):
             return self.go(rendering.login_path(self.configuration, self.next_url))
-        check = _CsrfCheck(_any_view)
-        check.process_request(request)
-        if check.process_view(request, _any_view, args, kwargs) is not None:
-            response: HttpResponseBase = self.form_expired(request)
-        else:
-            response = super().dispatch(request, *args, **kwargs)
-        return check.process_response(request, response)
+        return super().dispatch(request, *args, **kwargs)
 
     def form_expired(self, request: HttpRequest) -> HttpResponse:
         """Answer a form whose CSRF token is not good (any more): go on if the visitor is logged in, else show it anew."""

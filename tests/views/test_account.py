@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -125,8 +126,13 @@ class TestWhoComesIn:
     def test_no_form_of_another_site(self, log_in: LogIn, there: Client) -> None:
         here = log_in(enforce_csrf_checks=True)
         for which in ("all", "others", row_of(there).pk, row_of(here).pk):
-            assert end(here, which).status_code == 403
+            answer = end(here, which)
+            assert answer.status_code == 403
+            assert "Please try again." in answer.content.decode()
         assert LoginSession.objects.count() == 2
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', here.get(ACCOUNT).content.decode())[0]
+        here.post(ACCOUNT, {"end": "others", "csrfmiddlewaretoken": token})
+        assert LoginSession.objects.count() == 1
 
 
 class TestWhatIsShown:
