@@ -53,7 +53,7 @@ class Visitor:
             self.tenant = self.tenants[tenant.issuer]
 
     def knows(self, tenant: Visited) -> None:
-        """Let this browser visit another tenant as well."""
+        """Let this browser visit this tenant as well; one that it knew forgets its login there."""
         self.tenants[tenant.issuer] = tenant.browser()
 
     def twin(self) -> Client:
