@@ -124,13 +124,13 @@ def test_two_tabs_finish_in_any_order(site: Site) -> None:
 def test_login_over_http_on_both_sides(live_site: Site) -> None:
     url = live_site.url
     with closing(HttpBrowser(url)) as person:
-        person.open("/auth0/login/?next=/bare/", follow=False)
-        back = person.open(live_site.browser.login(person.location, ADA))
+        person.open("/auth0/login/?next=/bare/")
+        back = person.visit(live_site.browser.login(person.next_url, ADA))
         assert (back.url, back.text) == (f"{url}/bare/", "bare auth0|ada")
         person.open("/auth0/logout/")
-        person.submit(follow=False)
-        returned = person.open(live_site.browser.logout(person.location), follow=False)
-        assert (returned.status_code, person.location) == (302, f"{url}/")
+        person.submit()
+        returned = person.open(live_site.browser.logout(person.next_url))
+        assert (returned.status_code, person.next_url) == (302, f"{url}/")
 
 
 @pytest.mark.parametrize(("audience", "name"), [("", "ada"), (AUDIENCE, "")], ids=["accepted", "refused"])

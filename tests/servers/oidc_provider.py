@@ -41,32 +41,32 @@ class ProviderBrowser(HttpBrowser):
 
     def authorize(self, url: str, username: str | None = None, *, deny: bool = False) -> AuthorizationAnswer:
         """Visit an authorization URL, log in where a page asks for a user name, and return what the browser brings back."""
-        self.open(url, follow=False)
+        self.open(url)
         for _ in range(MAX_STEPS):
-            if target := self.location:
+            if target := self.next_url:
                 if not self.is_here(target):
                     return AuthorizationAnswer("GET", target, dict(parse_qsl(urlsplit(target).query)))
-                self.open(target, follow=False)
-            elif 'name="username"' in self.text:
-                self.submit(username=username or "", action="deny" if deny else "login", follow=False)
-            elif form := next((form for form in forms_on(self.text) if not self.is_here(form.action)), None):
+                self.open(target)
+            elif 'name="username"' in self.answer.text:
+                self.submit("username", username=username or "", action="deny" if deny else "login")
+            elif form := next((form for form in forms_on(self.answer.text) if not self.is_here(form.action)), None):
                 return AuthorizationAnswer("POST", form.action, form.hidden)
             else:
-                raise AssertionError(f"the provider answered {self.page.status_code}: {self.text}")
+                raise AssertionError(f"the provider answered {self.answer.status_code}: {self.answer.text}")
         raise AssertionError("the provider redirects without end")
 
     def login(self, authorize_url: str, username: str, *, deny: bool = False) -> str:
         """Return the callback URL that ``authorize`` ends at."""
         answer = self.authorize(authorize_url, username, deny=deny)
-        assert answer.method == "GET", self.text
+        assert answer.method == "GET", self.answer.text
         return answer.url
 
     def logout(self, logout_url: str) -> str:
         """Confirm the logout and return the address the provider sends the browser to in the end."""
-        self.open(logout_url, follow=False)
-        assert self.page.status_code == 200, self.text
-        self.submit("xsrf", logout="yes", follow=False)
-        return self.location
+        self.open(logout_url)
+        assert self.answer.status_code == 200, self.answer.text
+        self.submit("xsrf", logout="yes")
+        return self.next_url
 
 
 class OidcProvider:

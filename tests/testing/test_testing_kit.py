@@ -413,8 +413,8 @@ class TestFixtures:
     def test_a_live_server(self, auth0_settings: Any, live_server: Any, tenant: Tenant) -> None:
         assert f"{live_server.url}/auth0/callback/" in tenant.application.callbacks
         browser = HttpBrowser(live_server.url)
-        browser.open(LOGIN, follow=False)
-        answer = browser.open(tenant.login(browser.location))
+        browser.open(LOGIN)
+        answer = browser.visit(tenant.login(browser.next_url))
         assert answer.text == "home of auth0.602e93db83fa6f00749a23e6"
 
 
