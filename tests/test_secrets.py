@@ -115,12 +115,12 @@ def test_W5_failed_logins(
     options: dict[str, Any],
     status: int,
 ) -> None:
-    auth0_settings(HTTP_TIMEOUT=0.5 if fault in SLOW else 10)
     issued: list[str] = []
     tenant.token_hook = lambda kind, claims, header: issued.append(str(claims.get("nonce")))
     tenant.fault(fault, **options)
     url = tenant.login(start(client))
     trail.secrets.add(query_of(url)["code"])
+    auth0_settings(HTTP_TIMEOUT=0.5 if fault in SLOW else 10)
     answer = trail.see(come_back(client, url))
     assert answer.status_code == status
     trail.secrets |= {value for value in issued if value != "None"}

@@ -614,7 +614,7 @@ def test_no_code_and_no_address_in_log_and_url(tenant: Tenant, caplog: pytest.Lo
 
 def open_link(tenant: Tenant, link: str | None = None) -> str:
     """Open the link of the newest message, as a mailbox would; return the address of our callback."""
-    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=5)
+    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=120)
     return answer.headers["Location"].removeprefix(SITE)
 
 

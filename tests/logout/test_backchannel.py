@@ -418,7 +418,7 @@ def real_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """The test project as other processes run it, on each database."""
     if request.param == "sqlite":
         name = str(tmp_path / "backchannel.sqlite3")
-        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}}
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 120}}
     else:
         database = request.getfixturevalue(request.param).django_database("backchannel")
     with Tenant() as tenant:
@@ -526,7 +526,7 @@ def end_server_threads() -> None:
     """Wait for a live server's threads: they share the test's database connection."""
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
-            thread.join(10)
+            thread.join(120)
 
 
 def test_B1_the_tenant_delivers(
@@ -537,7 +537,7 @@ def test_B1_the_tenant_delivers(
     tenant.end_sessions(tenant.user.sub)
     for thread in threading.enumerate():
         if thread.name == "logout-token":
-            thread.join(10)
+            thread.join(120)
     end_server_threads()
     assert tenant.logout_deliveries == [(live_server.url + PATH, 200)]
     assert name_at_home(client) == "nobody"

@@ -125,7 +125,7 @@ def refused_then_good(address: str, content_type: str, length: int) -> list[tupl
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     )
-    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=20) as connection_to:
+    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=120) as connection_to:
         reader = connection_to.makefile("rb")
         first = exchange(reader, connection_to, head.encode() + (b"logout_token=a&" * length)[:length])
         return [first, exchange(reader, connection_to, b"GET /plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n")]

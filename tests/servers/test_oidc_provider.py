@@ -308,6 +308,7 @@ def test_lock_file_names_no_addresses() -> None:
 def test_chromium_logs_in_at_the_provider(oidc_provider: OidcProviderFactory, browser: Chromium) -> None:
     provider = oidc_provider([CLIENT])
     page = browser.new_page()
+    page.set_default_timeout(120_000)
     page.route(f"{CALLBACK}**", lambda route: route.fulfill(body="back"))
     page.goto(authorize_url(provider, login_hint="auth0|ada"))
     page.get_by_role("button", name="Continue").click()

@@ -191,7 +191,7 @@ class TestLogin:
         visitor = Visitor()
         visitor.open("/auth0/passwordless/", next="/token/")
         visitor.submit("address", address="mary@example.com", kind="email-link")
-        opened = requests.get(str(tenant.last_message().link), allow_redirects=False, timeout=5)
+        opened = requests.get(str(tenant.last_message().link), allow_redirects=False, timeout=120)
         visitor.open(opened.headers["Location"])
         assert binding(visitor.text) == DPoPKey.load(stored().dpop_key or "").thumbprint
 

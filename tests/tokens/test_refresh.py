@@ -493,7 +493,7 @@ class TestTransactions:
         while pk not in single_flight._flights:
             leader.join(0.005)
         flight = single_flight._flights[pk]
-        flight.answer.result(timeout=5)
+        flight.answer.result(timeout=120)
         leader.join()
         assert single_flight._flights == {}
         assert refreshes(tenant) == 1

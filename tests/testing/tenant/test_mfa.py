@@ -135,7 +135,7 @@ def test_first_enrolment_of_a_message_channel(
     listed = requests.get(
         rp.tenant.issuer + "mfa/authenticators",
         headers={"Authorization": f"Bearer {mfa_token(rp)}"},
-        timeout=5,
+        timeout=120,
     ).json()
     assert listed[0]["oob_channel"] == channel
     assert "@example.com" not in listed[0]["name"]
