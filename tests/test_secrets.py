@@ -98,7 +98,7 @@ FAILURES: list[tuple[str, dict[str, Any], int]] = [
     ("sig-invalid", {}, 400),
     ("html", {}, 502),
     ("drop-after", {}, 503),
-    ("slow", {"seconds": 3}, 503),
+    ("slow", {"seconds": 300}, 503),
     ("huge", {"megabytes": 2}, 502),
     ("token-type-other", {}, 502),
     ("refuse", {"error": "invalid_grant", "description": "the code"}, 400),

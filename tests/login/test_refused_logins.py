@@ -97,7 +97,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("T5", "nan", {}, "malformed_answer"),
     ("T6", "huge", {}, "answer_too_large"),
     ("T6", "gzip-bomb", {}, "malformed_answer"),
-    ("T7", "slow", {"seconds": 3}, "tenant_timeout"),
+    ("T7", "slow", {"seconds": 300}, "tenant_timeout"),
     ("T7", "drip-body", {}, "tenant_timeout"),
     ("T7", "drip-headers", {}, "tenant_timeout"),
     ("T8", "redirect", {}, "malformed_answer"),
