@@ -14,12 +14,15 @@ import pytest
 LONGEST_FIRST = [
     "tests/test_engines.py",
     "tests/tokens/test_refresh_storm.py",
-    "tests/storage/test_data_size.py",
-    "tests/test_benchmarks.py",
-    "tests/browser",
+    "tests/tokens/test_refresh_faults.py",
+    "tests/logout/test_backchannel.py",
     "tests/test_example_project.py",
+    "tests/browser",
+    "tests/test_benchmarks.py",
+    "tests/storage/test_data_size.py",
+    "tests/tokens/test_outside_requests.py",
 ]
-ONE_BY_ONE = ("tests/test_engines.py", "tests/tokens/test_refresh_storm.py")
+ONE_BY_ONE = {"tests/test_engines.py", "tests/tokens/test_refresh_storm.py", "tests/tokens/test_refresh_faults.py"}
 
 
 def _rank(item: pytest.Item) -> int:
