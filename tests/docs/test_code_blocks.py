@@ -23,8 +23,7 @@ from django.http import HttpRequest
 from django.template import Template
 from django.test import Client
 
-from django_auth0_flow.conf import configurations, find_chooser_problems
-from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.conf import configurations, find_chooser_problems, find_problems
 from django_auth0_flow.doctor.catalogue import MISTAKES
 from django_auth0_flow.doctor.findings import Finding
 from django_auth0_flow.doctor.report import as_text

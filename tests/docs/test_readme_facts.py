@@ -14,7 +14,6 @@ from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
 from django_auth0_flow import signals
-from django_auth0_flow.conf import Auth0Settings, keys
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.__main__ import build_parser
 from django_auth0_flow.testing.tenant.faults import ENDPOINTS, FAULTS
@@ -26,25 +25,6 @@ from tests.tokens.test_refresh_storm import ENGINES
 README = pages.README.read_text(encoding="utf-8")
 #: All pages, one after the other.
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in pages.PAGES)
-TABLE = table("settings table")
-DOCUMENTED = {key for row in TABLE.splitlines() for key in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])}
-
-
-def test_settings_table_has_every_key_and_no_other() -> None:
-    assert set(keys.KEYS) == DOCUMENTED
-
-
-@pytest.mark.parametrize("row", [row for row in TABLE.splitlines() if re.match(r"\| `[A-Z_]+` \|", row)])
-def test_settings_table_gives_the_default(row: str) -> None:
-    """Plain defaults (numbers, True/False, texts) stand literally in the second column."""
-    _, key, kind, *_ = row.split("|")
-    name = key.strip(" `").lower()
-    default = getattr(Auth0Settings(), name)
-    if name in ("response_mode", "domain", "client_id") or callable(default):
-        return
-    if isinstance(default, (bool, int, float, str)):
-        shown = f'"{default}"' if isinstance(default, str) else f"{default}"
-        assert f"`{shown}`" in kind
 
 
 def test_every_template_is_documented_as_replaceable() -> None:
