@@ -114,14 +114,16 @@ def test_settings_of_the_command_line() -> None:
 def test_command_line_serves_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "django_auth0_flow.testing.tenant", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        issuer = process.stdout.readline().split()[-1]
-        with urllib.request.urlopen(issuer + ".well-known/openid-configuration", timeout=60) as answer:
-            assert json.load(answer)["issuer"] == issuer
-        outbox = next(line.split()[-1] for line in process.stdout if line.startswith("Messages sent:"))
-        with urllib.request.urlopen(outbox, timeout=60) as answer:
-            assert json.load(answer) == []
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            issuer = process.stdout.readline().split()[-1]
+            with urllib.request.urlopen(issuer + ".well-known/openid-configuration", timeout=60) as answer:
+                assert json.load(answer)["issuer"] == issuer
+            outbox = next(line.split()[-1] for line in process.stdout if line.startswith("Messages sent:"))
+            with urllib.request.urlopen(outbox, timeout=60) as answer:
+                assert json.load(answer) == []
+        finally:
+            process.terminate()
 
 
 def test_neither_django_nor_the_core_is_imported() -> None:
