@@ -3,7 +3,7 @@
 SQLite with database sessions is what the suite runs on anyway. Which tests run again is chosen by what they depend on:
 
 - on PostgreSQL and MariaDB what reads and writes rows that others may write too: leases and tokens, users and
-  identities, groups, logins that end;
+  identities, groups, waiting logins, logins that end;
 - with sessions in Redis what stores, moves and deletes Django's sessions;
 - under LoginRequiredMiddleware and ATOMIC_REQUESTS whole requests through views.
 
@@ -31,10 +31,12 @@ ROWS = [
     "tests/tokens/test_refresh.py",
     "tests/users/test_users.py",
     "tests/users/test_groups.py",
+    "tests/embedded/test_double_submit.py",
     "tests/logout/test_backchannel.py",
     "tests/test_logins.py::TestGoodLogin",
 ]
 SESSIONS = [
+    "tests/embedded/test_double_submit.py",
     "tests/login/test_ended_meanwhile.py",
     "tests/logout/test_backchannel.py",
     "tests/logout/test_logout.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -56,10 +57,10 @@ class Visitor:
         """Let this browser visit this tenant as well; one that it knew forgets its login there."""
         self.tenants[tenant.issuer] = tenant.browser()
 
-    def twin(self) -> Client:
+    def other_tab(self) -> Client:
         """Return the same browser as it is now, for a request that is sent beside another one."""
         client = Client(enforce_csrf_checks=True, headers={**NAVIGATE, "Host": urlsplit(self.site).netloc})
-        client.cookies.update(self.client.cookies)
+        client.cookies = deepcopy(self.client.cookies)
         return client
 
     # -- what there is to see --------------------------------------------------------------------------------------------

@@ -10,17 +10,11 @@ from typing import Any
 
 import pytest
 
+from django_auth0_flow.protocol.addresses import is_acceptable_endpoint, is_loopback_host
+from django_auth0_flow.protocol.cached_document import CACHE_SECONDS, REFETCH_COOL_DOWN, RETRY_SECONDS
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
 from django_auth0_flow.protocol.http import Http
-from django_auth0_flow.protocol.issuer import (
-    CACHE_SECONDS,
-    REFETCH_COOL_DOWN,
-    RETRY_SECONDS,
-    Issuer,
-    is_acceptable_endpoint,
-    is_loopback_host,
-    parse_metadata,
-)
+from django_auth0_flow.protocol.issuer import Issuer, parse_metadata
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.keys import SigningKey
 from tests.protocol.conftest import Monotonic
@@ -41,7 +35,7 @@ JWKS_PATH = "/.well-known/jwks.json"
 
 
 def kids(issuer: Issuer) -> set[str | None]:
-    return {key.key_id for key in issuer.signing_keys(None)}
+    return {key.kid for key in issuer.signing_keys(None)}
 
 
 # The document
@@ -246,16 +240,28 @@ def test_j7_what_was_fetched_is_kept_when_a_refetch_fails(
     assert issuer.metadata() == metadata
 
 
-def test_j7_a_failed_refetch_is_tried_again(tenant: Tenant, issuer: Issuer, monotonic: Monotonic) -> None:
-    issuer.metadata()
+@pytest.mark.parametrize(("endpoint", "path"), [("metadata", METADATA_PATH), ("jwks", JWKS_PATH)])
+def test_j7_a_failed_refetch_is_tried_again(
+    endpoint: str, path: str, tenant: Tenant, issuer: Issuer, monotonic: Monotonic
+) -> None:
+    issuer.signing_keys(None)
     monotonic.advance(CACHE_SECONDS + 1)
-    tenant.fault("drop", endpoint="metadata")
-    issuer.metadata()
-    issuer.metadata()
-    assert tenant.count(METADATA_PATH) == 2, "not at once"
+    tenant.fault("drop", endpoint=endpoint)
+    issuer.signing_keys(None)
+    issuer.signing_keys(None)
+    assert tenant.count(path) == 2, "not at once"
     monotonic.advance(RETRY_SECONDS + 1)
-    issuer.metadata()
-    assert tenant.count(METADATA_PATH) == 3
+    issuer.signing_keys(None)
+    assert tenant.count(path) == 3
+
+
+def test_keys_are_fetched_where_the_metadata_says(key: SigningKey, other_key: SigningKey, monotonic: Monotonic) -> None:
+    http, moved = canned_http(key), ISSUER + "moved/jwks.json"
+    issuer = Issuer(ISSUER, http=http)
+    assert kids(issuer) == {key.kid}
+    http.answers |= {METADATA_URL: {**METADATA, "jwks_uri": moved}, moved: {"keys": [other_key.jwk()]}}
+    monotonic.advance(CACHE_SECONDS + 1)
+    assert kids(issuer) == {other_key.kid}
 
 
 def test_j1_mismatch_over_http(tenant: Tenant, issuer: Issuer) -> None:
@@ -272,7 +278,7 @@ def test_j1_mismatch_over_http(tenant: Tenant, issuer: Issuer) -> None:
 def test_j4_junk_around_the_good_keys(tenant: Tenant, issuer: Issuer) -> None:
     tenant.fault("jwks-junk", times=None)
     current, following = tenant.keys.current.kid, tenant.keys.next.kid
-    assert [key.key_id for key in issuer.signing_keys(current)] == [current]
+    assert [key.kid for key in issuer.signing_keys(current)] == [current]
     assert {current, following} <= kids(issuer)
 
 
@@ -299,7 +305,7 @@ def test_j4_junk_around_the_good_keys(tenant: Tenant, issuer: Issuer) -> None:
 )
 def test_j4_junk_of_every_kind(junk: object, key: SigningKey) -> None:
     issuer = Issuer(ISSUER, http=canned_http(junk, key, junk))
-    assert [found.key_id for found in issuer.signing_keys(key.kid)] == [key.kid]
+    assert [found.kid for found in issuer.signing_keys(key.kid)] == [key.kid]
     assert kids(issuer) == {key.kid}
 
 
@@ -309,7 +315,7 @@ def test_j4_a_spoilt_copy_beside_the_good_key(
     member: str, value: object, key: SigningKey, other_key: SigningKey
 ) -> None:
     issuer = Issuer(ISSUER, http=canned_http({**other_key.jwk(), member: value}, key))
-    assert [found.key_id for found in issuer.signing_keys(key.kid)] == [key.kid]
+    assert [found.kid for found in issuer.signing_keys(key.kid)] == [key.kid]
 
 
 def test_j4_a_foreign_key_under_the_same_kid(key: SigningKey, other_key: SigningKey) -> None:
