@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
 
+from django_auth0_flow.admin import log_out_everywhere
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests import stubborn_sessions
@@ -220,6 +222,42 @@ class TestEnding:
             refresh_token
         ]
         assert LogEntry.objects.count() == 1
+
+    @pytest.fixture
+    def bystander(self, tenant: Tenant) -> Client:
+        walk(client := Client(), tenant, user=tenant.add_user(email="bystander@example.com"))
+        return client
+
+    @pytest.fixture
+    def second(self, ada: Client, grace: Client) -> Client:
+        """A login of Ada's by a second identity."""
+        Identity.objects.filter(subject=GRACE).update(user=row_of(ada).identity.user)
+        return grace
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    def test_everywhere_is_by_every_identity_of_the_person(
+        self, staff: Client, ada: Client, second: Client, bystander: Client, tenant: Tenant, path: str
+    ) -> None:
+        row = row_of(ada)
+        text = end(staff, path, row.pk if path == ROWS else row.identity_id, action="log_out_everywhere")
+        assert "2 logins were ended on this site." in text
+        assert LoginSession.objects.get() == row_of(bystander)
+        assert tenant.count("/oauth/revoke") == LogEntry.objects.count() == 2
+
+    def test_the_admin_of_the_users_may_offer_it_too(
+        self, staff: Client, ada: Client, second: Client, bystander: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, user = "/admin/auth/user/", row_of(ada).identity.user
+        monkeypatch.setattr(admin.site.get_model_admin(users), "actions", [log_out_everywhere])
+        assert "2 logins were ended on this site." in end(staff, path, user.pk, action="log_out_everywhere")
+        assert LoginSession.objects.get() == row_of(bystander)
+        assert LogEntry.objects.get().get_change_message() == "Ended the logins."
+        looker = users.objects.create_user("looker", is_staff=True)
+        looker.user_permissions.add(Permission.objects.get(codename="view_user"))
+        client = Client()
+        client.force_login(looker, "django.contrib.auth.backends.ModelBackend")
+        end(client, path, row_of(bystander).identity.user_id, action="log_out_everywhere")
+        assert is_logged_in(bystander)
 
     def test_deleting_does_the_same(self, staff: Client, ada: Client, tenant: Tenant) -> None:
         answer = staff.post(f"{ROWS}{row_of(ada).pk}/delete/", {"post": "yes"}, follow=True)

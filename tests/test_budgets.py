@@ -129,6 +129,18 @@ class TestRequests:
         assert len(own) == 1
         assert len(cost.sql) <= 3
 
+    def test_a_live_token_costs_one_write_an_hour_where_the_last_use_is_kept(
+        self, client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]
+    ) -> None:
+        auth0_settings(ACCOUNT_PAGE=True)
+        walk(client, tenant)
+        tenant.clock.advance(3600)
+        for statements in (2, 1):
+            with counted("/token/, live token, last use kept", tenant) as cost:
+                client.get("/token/")
+            assert cost.http == []
+            assert len([sql for sql in cost.sql if "auth0_flow" in sql]) == statements
+
     def test_an_expired_token_costs_one_token_request(self, client: Client, tenant: Tenant) -> None:
         walk(client, tenant)
         tenant.clock.advance(90000)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections import Counter
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from django.utils import translation
 
 import django_auth0_flow
 from django_auth0_flow.forms import CodeForm, EnrolForm, PasswordForm, PasswordlessForm
+from django_auth0_flow.logout.own_logins import OwnIdentity, OwnLogin
 from django_auth0_flow.pages import messages
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.testing.tenant import Tenant
@@ -30,6 +33,15 @@ LANGUAGES = ["en", "ja"]
 
 WAYS = ["email-code", "email-link", "sms"]
 STEPS = ["otp", "sms", "voice"]
+NOON = datetime(2026, 6, 14, 12, tzinfo=UTC)
+IDENTITY = OwnIdentity("Google", "google-oauth2|1", "example.eu.auth0.com", NOON)
+
+
+def login(**changes: Any) -> OwnLogin:
+    values: dict[str, Any] = {"device": "Firefox", "is_current": True, "identity": IDENTITY, **changes}
+    return OwnLogin(id=uuid.uuid4(), logged_in_at=NOON, last_used_at=NOON, **values)
+
+
 #: name -> template, its context except ``words``
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
@@ -44,6 +56,9 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "logout": ("logout", {"next": "/a/"}),
     "logged out": ("logged_out", {}),
     "logged out here only": ("logged_out", {"tenant_left": True}),
+    "account": ("account", {"logins": [login(), login(is_current=False)], "identities": [IDENTITY], "ended": 2}),
+    "account, one login": ("account", {"logins": [login(device="Unknown browser")], "identities": [IDENTITY]}),
+    "account, trouble": ("account", {"logins": [login()], "not_found": True, "left": 1, "form_expired": True}),
     "still logged in": ("logged_out", {"still_logged_in": True}),
 }
 REFUSED = {"code": "wrong_code"}
@@ -281,6 +296,25 @@ class TestWhatEachPageSays:
         assert "could not be reached" in show("logged out here only").text["p"]
         assert show("still logged in").text["h1"] == "You are still logged in"
         assert show("still logged in").text["button"] == "Log out"
+
+    def test_account_page_has_a_button_for_each_login_and_for_all(self) -> None:
+        page = show("account")
+        assert page.texts("button") == ["Log out", "End this login", "End all other logins", "Log out everywhere"]
+        ends = [button["value"] for button in page.all("button")]
+        assert ends == [*(str(found.id) for found in PAGES["account"][1]["logins"]), "others", "all"]
+        described = [button["aria-describedby"] for button in page.all("button")[:2]]
+        assert described == [part["id"] for part in page.all("div") if "id" in part]
+        assert show("account, one login").texts("button") == ["Log out"]
+
+    def test_account_page_announces_what_happened(self) -> None:
+        def roles(name: str) -> list[str]:
+            return [part["role"] for part in show(name).all("div") if "role" in part]
+
+        assert (roles("account"), roles("account, one login"), roles("account, trouble")) == (
+            ["status"],
+            [],
+            ["alert"] * 3,
+        )
 
     @override_settings(LOGOUT_REDIRECT_URL="no-such-view")
     def test_start_page_is_the_root_when_the_setting_names_nothing(self) -> None:
