@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django_auth0_flow.testing.demo import Walk, clock
+from django_auth0_flow.testing.demo.browser import Browser
 
 if TYPE_CHECKING:
     from django_auth0_flow.testing.demo.wire import Hop
@@ -19,6 +20,7 @@ PROFILE = "/profile/"
 VISITOR = "visitor@example.com"
 #: Logins that follow each other faster would look like a loop, which the site stops.
 PAUSE = 60
+TELEPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1"
 _GRANT = "http://auth0.com/oauth/grant-type/"
 _SECOND_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
@@ -224,6 +226,30 @@ class ClinicWalk(Walk):
             self.browser.follow()
             self.landed("/ways/calendar/", connection="google-oauth2")
             done("exchanged for the refresh token; it stays on the server")
+
+    # -- what there is of logins, and an end to them -------------------------------------------------------------------
+
+    def step_end_a_login_elsewhere(self) -> None:
+        with self.step("Own logins: she logged in on a telephone, which is lost, and ends that login here") as done:
+            here, self.browser = self.browser, Browser(self.stage.url, user_agent=TELEPHONE)
+            self.start("/auth0/login/")
+            self.send_password(self.user)
+            self.browser.follow()
+            self.landed(PROFILE)
+            telephone, self.browser = self.browser, here
+            self.browser.open("/auth0/account/")
+            self.landed("/auth0/account/")
+            button = re.search(r'>Safari on iPhone<.*?name="end" value="([^"]+)"', self.browser.answer.text, re.DOTALL)
+            self.expect("the telephone's login on the page", True, button is not None)
+            self.browser.submit("end", end=button[1] if button else "")
+            self.browser.follow()
+            self.expect("said on the page", True, "1 login was ended." in self.browser.answer.text)
+            self.expect("refresh tokens revoked", 1, len(self.requests("/oauth/revoke")))
+            telephone.open(PROFILE)
+            self.expect("status on the telephone", 302, telephone.answer.status_code)
+            self.browser.open(PROFILE)
+            self.landed(PROFILE)
+            done("1 session deleted, 1 refresh token revoked; this browser stays logged in")
 
     # -- for steps -------------------------------------------------------------------------------------------------------
 

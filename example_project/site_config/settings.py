@@ -90,6 +90,8 @@ AUTH0: dict[str, Any] = {
     "GROUPS_CLAIM": env("AUTH0_ROLES_CLAIM", "https://clinic.example.com/roles"),
     "STAFF_GROUPS": ["staff", "admin"],
     "SUPERUSER_GROUPS": ["admin"],
+    # People see their logins at /auth0/account/, and end those on other devices.
+    "ACCOUNT_PAGE": True,
     "BASE_URL": BASE_URL,
 }
 

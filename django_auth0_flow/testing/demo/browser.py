@@ -50,11 +50,11 @@ class Browser:
 
     answer: requests.Response
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str, *, user_agent: str = "demo-browser") -> None:
         self.site = site
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers.update({"User-Agent": "demo-browser", "Accept": "text/html,*/*;q=0.8"})
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "text/html,*/*;q=0.8"})
 
     def another_window(self) -> Browser:
         """Return a browser with the same cookies."""
