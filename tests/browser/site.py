@@ -20,7 +20,7 @@ EMBEDDED_GRANTS = {"password", "mfa", "http://auth0.com/oauth/grant-type/passwor
 PASSWORD = "correct horse"
 #: What each configuration has beside the client's credentials; the URLs of all but the first lie below their name.
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {"ACCOUNT_PAGE": True},
     "posted": {"RESPONSE_MODE": "form_post"},
     "implicit": {"RESPONSE_TYPE": "id_token", "AUDIENCE": "", "SCOPE": "openid profile email"},
     "fragment": {"RESPONSE_TYPE": "id_token token", "SCOPE": "openid profile email"},
