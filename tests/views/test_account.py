@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from django.test import Client
 from django_auth0_flow.logout import own_logins
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.signals import login_session_ended
+from django_auth0_flow.storage.django_sessions import living_sessions
 from django_auth0_flow.testing.tenant import Tenant, User
 from tests import stubborn_sessions
 from tests.costs import counted
-from tests.walk import NAVIGATE, is_logged_in, query_of, walk
+from tests.walk import NAVIGATE, come_back, is_logged_in, query_of, walk
 
 pytestmark = pytest.mark.django_db
 ACCOUNT = "/auth0/account/"
@@ -134,6 +136,15 @@ class TestWhoComesIn:
         here.post(ACCOUNT, {"end": "others", "csrfmiddlewaretoken": token})
         assert LoginSession.objects.count() == 1
 
+    def test_a_site_may_ask_for_a_fresh_login_first(self, tenant: Tenant, here: Client, settings: Any) -> None:
+        settings.ROOT_URLCONF = "tests.urlconfs.fresh_account"
+        come_back(here, tenant.login(here.get(ACCOUNT)["Location"]))
+        assert here.get(ACCOUNT).status_code == 200
+        tenant.clock.advance(400)
+        for answer in (here.get(ACCOUNT), end(here, "all")):
+            assert query_of(answer["Location"])["max_age"] == "300"
+        assert LoginSession.objects.exists()
+
 
 class TestWhatIsShown:
     def test_own_logins_in_words_with_this_one_marked(
@@ -223,6 +234,25 @@ class TestEnding:
         assert reasons == ["ended_by_user"]
         assert not alive(there)
         assert alive(here)
+
+    @pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+    def test_whatever_keeps_the_sessions(self, settings: Any, tmp_path: Path, log_in: LogIn, engine: str) -> None:
+        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+        settings.SESSION_FILE_PATH = str(tmp_path)
+        here, there, third = log_in(), log_in(user_agent=SAFARI), log_in()
+        keys = [str(client.session.session_key) for client in (there, third)]
+        assert len(here.get(ACCOUNT).context["logins"]) == 3
+        third.session.delete()
+        assert [login.device for login in here.get(ACCOUNT).context["logins"]] == [
+            "Firefox on Windows",
+            "Safari on iPhone",
+        ]
+        end(here, row_of(there).pk)
+        assert living_sessions(keys) == set()
+        assert [alive(here), alive(there)] == [True, False]
+        end(here, "all")
+        assert not LoginSession.objects.exists()
+        assert not alive(here)
 
     def test_the_page_says_once_how_many(self, here: Client, there: Client) -> None:
         end(here, row_of(there).pk)
