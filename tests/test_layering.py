@@ -42,7 +42,7 @@ CORE = (
     "client",
     "token_endpoint validation",
     "issuer",
-    "http grant authorization client_auth",
+    "http grant authorization client_auth connection_pool",
     "tokens dpop signing_keys adapters",
     "errors strict_json",
 )
