@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -139,6 +139,12 @@ class TestRequests:
 
 
 class _Api(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1  # type: ignore[attr-defined]  # set by the fixture
+
     def do_GET(self) -> None:
         self.server.calls.append(self.headers["Authorization"])  # type: ignore[attr-defined]  # set by the fixture
         body = json.dumps({"ok": True}).encode()
@@ -153,9 +159,10 @@ class _Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Any]:
-    """A small API on loopback that notes the Authorization headers it gets."""
-    with HTTPServer(("127.0.0.1", 0), _Api) as server:
-        server.calls = []  # type: ignore[attr-defined]  # for _Api
+    """A small API on loopback that notes the Authorization headers it gets, and counts the connections."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        server.calls, server.connections = [], 0  # type: ignore[attr-defined]  # for _Api
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -176,3 +183,18 @@ def test_api_calls_go_to_the_api_alone(
         assert len(api.calls) == number
         assert len(cost.sql) <= 3
     assert all(header.startswith("Bearer eyJ") for header in api.calls)
+
+
+def test_api_calls_of_two_visitors_need_one_connection(
+    tenant: Tenant, api: Any, auth0_settings: Callable[..., Any]
+) -> None:
+    origin = f"http://127.0.0.1:{api.server_port}"
+    auth0_settings(API_ORIGINS=[origin])
+    grace = next(user for user in tenant.users.values() if user.nickname == "grace")
+    browsers = [Client(), Client()]
+    for browser, user in zip(browsers, (tenant.user, grace), strict=True):
+        walk(browser, tenant, user=user)
+    for number in range(40):
+        assert browsers[number % 2].get("/call/", {"url": f"{origin}/things"}).status_code == 200
+    assert len(set(api.calls)) == 2
+    assert api.connections <= 40 * 0.05

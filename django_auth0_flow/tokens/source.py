@@ -27,7 +27,7 @@ from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.single_flight import DATABASE_TROUBLE, SingleFlight
-from django_auth0_flow.tokens.sync_async import arun, run
+from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +172,10 @@ class StoredTokenSource:
     def _obtain(self, target: Target, rejected: str | None) -> TokenSet:
         if (known := self._at_hand(target, rejected)) is not None:
             return known
+        if (loop := loop_of_call()) is not None:
+            # A refresh ends or fails within REFRESH_WAIT and the exchange after it.
+            conf = get_settings(self.row.configuration)
+            return run_in_loop(loop, self._aobtain(target, rejected), seconds=2 * conf.refresh_wait + conf.http_timeout)
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
             if rejected is None and (tokens := self._flight.fresh(self.row, target)):
