@@ -101,6 +101,10 @@ def _client_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]
         yield Problem("E012", f"{where}['ID_TOKEN_ALGORITHM'] HS256 needs CLIENT_SECRET, the key of the signature.")
 
 
+#: Seconds: the default of that key, and what a refresh may take beyond it, for the database.
+HTTP_TIMEOUT, LEASE_MARGIN = 10, 2
+
+
 def _duration_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("REFRESH_MARGIN", "REFRESH_WAIT", "LEEWAY"):
         if key in values and not 0 <= values[key] <= 3600:
@@ -109,6 +113,15 @@ def _duration_problems(where: str, values: Mapping[str, Any]) -> Iterator[Proble
         yield Problem("W001", f"{where}['LEEWAY'] is over 5 minutes.", "60 seconds is what Auth0 uses.", is_error=False)
     if "HTTP_TIMEOUT" in values and not 0 < values["HTTP_TIMEOUT"] <= 15:
         yield Problem("E013", f"{where}['HTTP_TIMEOUT'] must be over 0 and at most 15 seconds.")
+    lease = values.get("HTTP_TIMEOUT", HTTP_TIMEOUT) + LEASE_MARGIN
+    if values.get("REFRESH_WAIT", lease + 1) <= lease:
+        yield Problem(
+            "W038",
+            f"{where}['REFRESH_WAIT'] is {values['REFRESH_WAIT']} seconds: after a worker was killed during a refresh, "
+            f"requests answer 503 until {lease:g} seconds are over (HTTP_TIMEOUT and {LEASE_MARGIN}).",
+            "Leave it out: by default it is long enough, and no request waits longer than the refresh lasts.",
+            is_error=False,
+        )
 
 
 def _address_problems(where: str, values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from django_auth0_flow.conf.credentials import client_auth_method
-from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.conf.problems import HTTP_TIMEOUT, LEASE_MARGIN, find_problems
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
 from django_auth0_flow.protocol.outbound import token_origin
 
@@ -38,7 +39,7 @@ class Auth0Settings:
     refresh_margin: int = 60
     refresh_wait: int = 15
     leeway: int = 60
-    http_timeout: float = 10
+    http_timeout: float = HTTP_TIMEOUT
     base_url: str = ""
     authorization_params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     forwarded_params: tuple[str, ...] = _FORWARDED
@@ -80,6 +81,11 @@ class Auth0Settings:
         """The API that the login's own access token is for: ``audience``, else ``resource``; "" for neither."""
         return self.audience or self.resource
 
+    @property
+    def refresh_lease(self) -> float:
+        """Seconds for which a worker holds the right to refresh; REFRESH_WAIT outlasts it unless it was set too short."""
+        return self.http_timeout + LEASE_MARGIN
+
 
 def _frozen(value: object) -> object:
     if isinstance(value, list):
@@ -100,6 +106,7 @@ def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
     values.setdefault("response_mode", default_response_mode(kinds_of(values.get("response_type", "code"))))
     if values.get("domain") and not values.get("issuer"):
         values["issuer"] = f"https://{values['domain'].lower()}/"
+    values.setdefault("refresh_wait", math.ceil(values.get("http_timeout", HTTP_TIMEOUT)) + LEASE_MARGIN + 3)
     values["client_auth"] = client_auth_method(dict(setting))  # type: ignore[call-overload]  # as above
     if "api_origins" not in values and (api := values.get("audience") or values.get("resource")):
         origin = token_origin(api)

@@ -41,7 +41,7 @@ from django_auth0_flow.signals import login_session_ended, send, tokens_refreshe
 from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.storage.sealing import UnsealError
 from django_auth0_flow.tokens.connection_pool import give_back_connection
-from django_auth0_flow.tokens.fetch import fetch_grant, network_seconds, revoke_quietly
+from django_auth0_flow.tokens.fetch import fetch_grant, revoke_quietly
 from django_auth0_flow.tokens.sync_async import Database, Network, Step, Steps, Wait
 
 logger = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ class SingleFlight:
     def _try_to_claim(self, wish: _Wish, row: LoginSession, lease: str) -> Steps[tuple[bool, LoginSession]]:
         """Claim the lease and read the row anew. A database that takes no lease could not keep new tokens either."""
         try:
-            claimed: bool = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
+            claimed: bool = yield Database(partial(row.claim, lease, self._conf(row).refresh_lease))
             return claimed, (yield Database(self.load))
         except DATABASE_TROUBLE as error:
             logger.error("refresh_not_begun login_session=%s error=%s", row.pk, type(error).__name__)
