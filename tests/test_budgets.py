@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.http import JsonResponse
 from django.test import Client
+from django.urls import include, path
+from django.utils import timezone
 
+from django_auth0_flow.storage.sealing import unseal
 from django_auth0_flow.testing.tenant import Tenant
 from tests.costs import Cost, counted
+from tests.sample_views import Request, home
 from tests.walk import come_back, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
@@ -129,6 +137,19 @@ class TestRequests:
         assert len(own) == 1
         assert len(cost.sql) <= 3
 
+    def test_reading_the_login_costs_one_query_and_one_unsealing(
+        self, client: Client, tenant: Tenant, settings: Any
+    ) -> None:
+        settings.ROOT_URLCONF = __name__
+        walk(client, tenant)
+        with counted("/reads/", tenant) as cost, calls_of(unseal) as unsealings:
+            answer = client.get("/reads/").json()
+        assert answer == [True, tenant.user.sub, ["email", "offline_access", "openid", "profile"], None, True]
+        assert cost.http == []
+        assert len([sql for sql in cost.sql if "auth0_flow" in sql]) == 1
+        assert len(cost.sql) == 3  # Django's own two: the session and the user
+        assert len(unsealings) == 1
+
     def test_an_expired_token_costs_one_token_request(self, client: Client, tenant: Tenant) -> None:
         walk(client, tenant)
         tenant.clock.advance(90000)
@@ -136,6 +157,35 @@ class TestRequests:
             client.get("/token/")
         assert cost.http == ["/oauth/token"]
         assert len(cost.sql) <= 7  # one of them because the test itself is a transaction
+
+
+def reads(request: Request) -> JsonResponse:
+    login = request.auth0
+    row = login.login_session
+    mine = row.identity.user_id == request.user.pk and row.created_at <= timezone.now()
+    return JsonResponse(
+        [login.is_logged_in, login.claims["sub"], sorted(login.scopes), login.organization, mine], safe=False
+    )
+
+
+urlpatterns = [path("auth0/", include("django_auth0_flow.urls")), path("", home), path("reads/", reads)]
+
+
+@contextmanager
+def calls_of(function: Any) -> Iterator[list[str]]:
+    """Note each call of a function of ours in this thread."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            calls.append(event)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
 
 
 class _Api(BaseHTTPRequestHandler):

@@ -26,6 +26,7 @@ from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
+from django_auth0_flow.tokens.reading import read_login_session
 from django_auth0_flow.tokens.single_flight import DATABASE_TROUBLE, SingleFlight
 from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
@@ -98,13 +99,17 @@ class StoredTokenSource:
         return self._flight.row
 
     def find_row(self) -> LoginSession | None:
-        """Return the row as last read, None once this login was found to be over."""
+        """Return the row as last read, None once this login was found to be over.
+
+        Whether the user is active is the caller's to know.
+        """
         if self.ended:
             return None
-        try:
-            return self.row
-        except LoginRequired:
-            return None
+        if self._flight.row is None:
+            self._flight.row = read_login_session(self.pk)
+            if self._flight.row is None:
+                self.ended = "login_session_ended"
+        return self._flight.row
 
     @property
     def refused(self) -> bool:
