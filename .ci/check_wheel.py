@@ -15,6 +15,8 @@ KINDS = {
     "migrations": r"migrations/\d+_\w+\.py",
     "message catalogues": r"locale/\w+/LC_MESSAGES/django\.mo",
     "type marker": r"py\.typed",
+    "documentation": r"docs/\w+\.md",
+    "pictures of the documentation": r"docs/images/\w+\.png",
 }
 
 

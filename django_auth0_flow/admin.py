@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings as django_settings
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model, logout
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Count, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
@@ -19,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from django_auth0_flow.conf import configuration_names, get_settings
+from django_auth0_flow.conf import readable_settings
 from django_auth0_flow.logout.sessions import Ended, end_rows
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.storage.db_types import OpaqueField
@@ -36,7 +35,7 @@ _OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if i
 
 
 class _LookAndEndAdmin(_ModelAdmin):
-    """Rows that only logins make: nobody adds or changes them here, and to delete one ends the logins behind it.
+    """Rows that only logins make: they can't be added or changed here, and deleting one ends the logins behind it.
 
     ``shown``: the fields of the page of one row. ``lookup``: how a row's identity is reached, "" for the row itself.
     """
@@ -47,11 +46,11 @@ class _LookAndEndAdmin(_ModelAdmin):
     actions = ("end_logins",)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody: a login does."""
+        """No: a login adds rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
+        """No."""
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -169,7 +168,8 @@ class LoginSessionAdmin(_LookAndEndAdmin):
         """Find by sid and by primary key as well; both only to the letter."""
         found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
         if term := search_term.strip():
-            exactly = Q(sid_key__in=[LoginSession.sid_key_for(issuer, term) for issuer in _issuers()])
+            issuers = {conf.issuer for conf in readable_settings()}
+            exactly = Q(sid_key__in=[LoginSession.sid_key_for(issuer, term) for issuer in issuers])
             with suppress(ValueError):
                 exactly |= Q(pk=uuid.UUID(term))
             found |= queryset.filter(exactly)
@@ -234,17 +234,6 @@ class IdentityAdmin(_LookAndEndAdmin):
     def logins(self, row: Any) -> int:
         """How many login sessions there are now."""
         return int(row.logins_now)
-
-
-def _issuers() -> set[str]:
-    """Return the issuers of all configurations that can be read."""
-    found = set()
-    for name in configuration_names():
-        try:
-            found.add(get_settings(name).issuer)
-        except ImproperlyConfigured:
-            continue
-    return found
 
 
 def _moment(epoch: float | None) -> datetime | None:

@@ -21,7 +21,7 @@ from django_auth0_flow.views import LogoutView
 
 
 class Auth0AdminSiteMixin:
-    """For an ``AdminSite``: a visitor goes to Auth0 and comes back, staff gets in, anybody else a 403 page to log out on.
+    """For an ``AdminSite``: a visitor goes to Auth0 and comes back, staff gets in, others a 403 page to log out on.
 
     Logging out ends the login at Auth0 too, and revokes its refresh token.
     """
@@ -45,7 +45,7 @@ class Auth0AdminSiteMixin:
         return bool(super().has_permission(request))  # type: ignore[misc]  # AdminSite's, beside this mixin
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Log out here and at the tenant, whoever came from there; others as Django does."""
+        """Log out here and at the tenant if the login came from there, else as Django does."""
         if request.method == "POST" and noted_login(request):
             return LogoutView.as_view()(request)
         return super().logout(request, extra_context)  # type: ignore[misc]  # as above

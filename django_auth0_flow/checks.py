@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from itertools import combinations
 from typing import Any
@@ -21,23 +22,22 @@ from django_auth0_flow.conf import (
     DEFAULT,
     Auth0Settings,
     configurations,
+    draft_settings,
     find_chooser_problems,
+    find_problems,
     readable_settings,
 )
-from django_auth0_flow.conf.keys import Problem
-from django_auth0_flow.conf.login_problems import client_as_audience, not_from_claims
-from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.conf.address_rules import client_as_audience
+from django_auth0_flow.conf.login_rules import not_from_claims
+from django_auth0_flow.conf.problems import Problem
 
 _MIDDLEWARE = "django_auth0_flow.middleware.Auth0Middleware"
-
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
-
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
-
-_ENGINES = "django.contrib.sessions.backends"
-
+_LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+_BACKEND = "django_auth0_flow.backends.Auth0Backend"
+_PASSWORD_BACKEND = "django_auth0_flow.backends.Auth0PasswordBackend"
 _FORGETTING_CACHE = "django.core.cache.backends.dummy.DummyCache"
-
 _CACHE_OF_ONE_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
 
 #: Seconds that a clock may be off.
@@ -47,12 +47,12 @@ _CLOCK_ERROR = 60
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Report every problem in ``AUTH0``."""
     whole = getattr(settings, "AUTH0", None)
-    messages = [_report(problem) for problem in find_chooser_problems(whole)]
+    problems = list(find_chooser_problems(whole))
     for name, setting in configurations(whole).items():
-        messages += map(_report, find_problems(setting, name=name))
-        if isinstance(setting, dict):
-            messages += _user_field_messages(setting)
-    return [*messages, *_foreign_client_messages(list(readable_settings()))]
+        problems += find_problems(setting, name=name)
+    problems += [problem for conf in draft_settings() for problem in _user_field_problems(conf)]
+    problems += _foreign_client_problems(list(readable_settings()))
+    return [_report(problem) for problem in problems]
 
 
 def _report(problem: Problem) -> CheckMessage:
@@ -72,29 +72,28 @@ def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _user_field_messages(setting: dict[str, Any]) -> Iterator[CheckMessage]:
-    fields = setting.get("USER_FIELDS")
-    model = get_user_model()
-    for name in map(str, fields) if isinstance(fields, Mapping) else ():
+def _user_field_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    meta = get_user_model()._meta
+    for name in conf.user_fields:
         try:
-            field = model._meta.get_field(name)
+            is_key = meta.get_field(name) == meta.pk
         except FieldDoesNotExist:
-            yield Error(
-                f"AUTH0['USER_FIELDS'] names {name!r}, which is no field of {model._meta.label}.", id="auth0_flow.E019"
+            yield Problem(
+                "E019", "USER_FIELDS", f"names {name!r}, which is no field of {meta.label}.", where=conf.where
             )
-            continue
-        if field == model._meta.pk and name != "id":
-            yield _report(not_from_claims(f"AUTH0['USER_FIELDS'] must not fill {name!r}, the primary key"))
+        else:
+            if is_key and name != "id":
+                yield replace(not_from_claims(f"{name!r}, the primary key"), where=conf.where)
 
 
-def _foreign_client_messages(found: list[Auth0Settings]) -> Iterator[CheckMessage]:
+def _foreign_client_problems(found: list[Auth0Settings]) -> Iterator[Problem]:
     """Find an audience that is the client id of another configuration; one's own is in ``find_problems``."""
     for conf in found:
         clients = {other.client_id for other in found if other.issuer == conf.issuer} - {conf.client_id}
         for key, audience in (("AUDIENCE", conf.audience), ("RESOURCE", conf.resource)):
             if audience in clients:
-                words = f"{key} of AUTH0 configuration {conf.name!r} is the CLIENT_ID of another one"
-                yield _report(client_as_audience(words))
+                problem = client_as_audience(key, "is the CLIENT_ID of another configuration")
+                yield replace(problem, where=conf.where)
 
 
 def _middleware_messages() -> Iterator[CheckMessage]:
@@ -109,28 +108,23 @@ def _middleware_messages() -> Iterator[CheckMessage]:
         before = [index for index, name in enumerate(names) if _is_a(name, needed)]
         if not before or before[0] > ours[0]:
             yield Error(f"{_MIDDLEWARE} must stand after {needed} in MIDDLEWARE.", id="auth0_flow.E021")
-    required = "django.contrib.auth.middleware.LoginRequiredMiddleware"
-    if required in names and names.index(required) < ours[0]:
-        yield Error(f"{_MIDDLEWARE} must stand before {required} in MIDDLEWARE.", id="auth0_flow.E021")
+    if _LOGIN_REQUIRED in names and names.index(_LOGIN_REQUIRED) < ours[0]:
+        yield Error(f"{_MIDDLEWARE} must stand before {_LOGIN_REQUIRED} in MIDDLEWARE.", id="auth0_flow.E021")
 
 
 def _backend_messages() -> Iterator[CheckMessage]:
-    if not any(_is_a(name, "django_auth0_flow.backends.Auth0Backend") for name in settings.AUTHENTICATION_BACKENDS):
+    names = settings.AUTHENTICATION_BACKENDS
+    if not any(_is_a(name, _BACKEND) for name in names):
         yield Error(
             "AUTHENTICATION_BACKENDS has no Auth0Backend.",
-            hint='Add "django_auth0_flow.backends.Auth0Backend" or your subclass of it.',
+            hint=f'Add "{_BACKEND}" or your subclass of it.',
             id="auth0_flow.E022",
         )
-    has_passwords = any(
-        isinstance(setting, dict) and setting.get("PASSWORD_REALM")
-        for setting in configurations(getattr(settings, "AUTH0", None)).values()
-    )
-    named = any(
-        _is_a(name, "django_auth0_flow.backends.Auth0PasswordBackend") for name in settings.AUTHENTICATION_BACKENDS
-    )
-    if named and not has_passwords:
+    if any(_is_a(name, _PASSWORD_BACKEND) for name in names) and not any(
+        conf.password_realm for conf in draft_settings()
+    ):
         yield CheckWarning(
-            "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs nobody in.",
+            "AUTHENTICATION_BACKENDS has Auth0PasswordBackend, but PASSWORD_REALM is not set: it logs no one in.",
             hint="AUTH0['PASSWORD_REALM'] names a database connection; True is the tenant's Default Directory.",
             id="auth0_flow.W009",
         )
@@ -230,11 +224,10 @@ def _callback_of(conf: Auth0Settings) -> str:
 def _deployment_messages() -> Iterator[CheckMessage]:
     if settings.DEBUG:
         return
-    for name, setting in configurations(getattr(settings, "AUTH0", None)).items():
-        issuer = str(setting.get("ISSUER", "")) if isinstance(setting, Mapping) else ""
-        if issuer.startswith("http://"):
+    for conf in draft_settings():
+        if conf.issuer.startswith("http://"):
             yield CheckWarning(
-                f"The issuer of AUTH0 configuration {name!r} is plain http, which is for development.",
+                f"The issuer of AUTH0 configuration {conf.name!r} is plain http, which is for development.",
                 id="auth0_flow.W007",
             )
     for conf in readable_settings():
@@ -283,7 +276,7 @@ def _clock_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
 
 
 def _state_of(clock: Callable[[], Any]) -> str:
-    """Return how a clock does at this moment; whether it will go on, nobody can see."""
+    """Return how a clock does at this moment."""
     try:
         error = float(clock()) - time.time()
     except Exception as failure:  # noqa: BLE001  # the project's own callable, which must not end the other checks
@@ -312,5 +305,5 @@ def _is_session_engine(wanted: str) -> bool:
         store = import_module(settings.SESSION_ENGINE).SessionStore
     except (ImportError, AttributeError):
         return False
-    base = import_module(f"{_ENGINES}.{wanted}").SessionStore
+    base = import_module(f"django.contrib.sessions.backends.{wanted}").SessionStore
     return isinstance(store, type) and issubclass(store, base)

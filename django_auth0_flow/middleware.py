@@ -48,7 +48,7 @@ class Auth0Middleware:
             return self._acall(request, login)
         response: HttpResponseBase = self.get_response(request)
         if request.session.accessed:
-            _mind_session_life(request, response)
+            _settle_session(request, response)
         if login.was_touched or request.session.modified:
             after_response(request, login)
         if form_post_cookie.has_news(request):
@@ -58,7 +58,7 @@ class Auth0Middleware:
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
         if request.session.accessed:  # so it is in memory: nothing blocks
-            _mind_session_life(request, response)
+            _settle_session(request, response)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
         if form_post_cookie.has_news(request):
@@ -77,7 +77,7 @@ class Auth0Middleware:
             await sync_to_async(_login_of(request, names).refresh_early)()
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer what a view let out: go and log in, or come back later."""
+        """Answer an error that left a view: log in first, or try again later."""
         if isinstance(exception, _ANSWERED):
             return error_responses.answer(request, exception)
         return None
@@ -88,7 +88,7 @@ def _login_of(request: HttpRequest, names: Collection[str]) -> Auth0Session:
     return login.for_configuration(*names)
 
 
-def _mind_session_life(request: HttpRequest, response: HttpResponseBase) -> None:
+def _settle_session(request: HttpRequest, response: HttpResponseBase) -> None:
     settle(request.session)
     send_cookie(request, response)
 
@@ -104,7 +104,7 @@ def after_response(request: HttpRequest, login: Auth0Session) -> None:
     facts = session.get(FACTS_KEY) if session.modified and not session.is_empty() else None
     if not isinstance(facts, dict) or not facts.get("id"):
         return
-    if session.session_key is None:  # Django's login() has flushed somebody else's session: it has no key before this
+    if session.session_key is None:  # Django's login() has flushed another user's session: it has no key yet
         session.save()
     if facts.get("key") == session.session_key:
         return

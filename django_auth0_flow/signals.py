@@ -21,5 +21,5 @@ api_session_created = Signal()
 
 
 def send(signal: Signal, sender: type, **values: Any) -> None:
-    """Send to every receiver; Django logs the ones that raise, and nothing here fails because of them."""
+    """Send to every receiver; Django logs those that raise, and nothing here fails because of them."""
     signal.send_robust(sender=sender, **values)

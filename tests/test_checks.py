@@ -80,6 +80,7 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E014", changed(API_ORIGINS=["*"]), "https origin"),
     ("E015", changed(BASE_URL="http://www.example.com"), "https origin"),
     ("E015", changed(BASE_URL="https://www.example.com/app"), "https origin"),
+    ("E015", changed(BASE_URL="https://www.example.com?app"), "https origin"),
     ("W002", changed(AUDIENCE="my-api"), "API_ORIGINS"),
     ("E016", changed(AUTHORIZATION_PARAMS={"state": "x", "nonce": "y"}), "nonce, state"),
     ("E016", changed(AUTHORIZATION_PARAMS={"max_age": "5m"}), "never be checked"),
@@ -90,6 +91,12 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E018", changed(STAFF_GROUPS=["staff"]), "GROUPS_CLAIM"),
     ("E018", changed(GROUPS={"a": "b"}), "GROUPS_CLAIM"),
     ("E019", changed(USER_FIELDS={"emial": "email"}), "emial"),
+    (
+        "E019",
+        {"default": GOOD, "partners": changed(USER_FIELDS={"emial": "email"})},
+        "AUTH0['partners']['USER_FIELDS']",
+    ),
+    ("E019", changed(USER_FIELDS={"emial": "email"}, LEEWAY=-1), "emial"),
     ("E003", changed(ORGANIZATION=7), "a callable"),
     ("E028", changed(RECHECK_SECONDS=59), "round trip"),
     ("E028", changed(RECHECK_SECONDS=-60), "round trip"),
@@ -200,7 +207,7 @@ def test_X12_nor_may_it_be_the_client_id_of_another_configuration(key: str, sett
     setting = {"default": changed(**{key: "https://theirs.example.com"}), "partners": theirs}
     (found,) = reports(setting, settings)
     assert (found.id, found.is_serious()) == ("auth0_flow.E050", True)
-    assert "of another one" in found.msg
+    assert "of another configuration" in found.msg
     assert found.hint
 
 

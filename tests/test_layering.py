@@ -194,6 +194,18 @@ def test_the_fixtures_import_nothing_before_they_are_used() -> None:
     assert not {"django", "flask", "requests"} & loaded
 
 
+def test_every_logger_has_the_name_of_its_module() -> None:
+    """So one entry for ``django_auth0_flow`` in a project's ``LOGGING`` catches them all."""
+    calls = [
+        ast.unparse(node)
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger")
+    ]
+    assert len(calls) > 20
+    assert set(calls) == {"logging.getLogger(__name__)"}
+
+
 def test_the_package_holds_its_version_only() -> None:
     body = [node for node in ast.parse((ROOT / "__init__.py").read_text()).body if not isinstance(node, ast.Expr)]
     assert [type(node) for node in body] == [ast.Assign]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django_auth0_flow.conf.clients import build_client, build_shared_client, http_options
+from django_auth0_flow.conf.parsing import find_problems, parse_settings
 from django_auth0_flow.conf.registry import (
     CHOOSER,
     chosen_configuration,
@@ -10,6 +11,7 @@ from django_auth0_flow.conf.registry import (
     configuration_for,
     configuration_names,
     configurations,
+    draft_settings,
     find_chooser_problems,
     get_client,
     get_settings,
@@ -19,7 +21,7 @@ from django_auth0_flow.conf.registry import (
     remove_client_builder,
     unlinked_issuers,
 )
-from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, parse_settings
+from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings
 
 __all__ = [
     "CHOOSER",
@@ -32,7 +34,9 @@ __all__ = [
     "configuration_for",
     "configuration_names",
     "configurations",
+    "draft_settings",
     "find_chooser_problems",
+    "find_problems",
     "get_client",
     "get_settings",
     "http_options",

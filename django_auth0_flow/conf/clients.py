@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django_auth0_flow.conf.credentials import _CERTIFICATE_METHODS, certificate_files
+from django_auth0_flow.conf.client_rules import CERTIFICATE_METHODS
 from django_auth0_flow.conf.settings import Auth0Settings
 from django_auth0_flow.conf.shared_cache import ForgivingCache
 from django_auth0_flow.protocol.client import Client
@@ -22,23 +21,15 @@ from django_auth0_flow.protocol.issuer import Issuer, SharedCache
 from django_auth0_flow.protocol.signing_keys import KeyRing, load_signing_key
 
 
-def build_client_auth(
-    method: str, client_id: str, client_secret: str, keys: KeyRing | None, clock: Callable[[], float]
-) -> ClientAuth:
-    """Return the authentication method of a configuration whose problems were looked for."""
-    if method == "private_key_jwt" and keys is not None:
-        return private_key_jwt(client_id, keys, clock)
-    if method in _CERTIFICATE_METHODS:
-        return tls_client_auth(client_id)
-    if method == "none":
-        return no_client_auth(client_id)
-    build = client_secret_basic if method == "client_secret_basic" else client_secret_post
-    return build(client_id, client_secret)
-
-
-def build_key_ring(keys: Sequence[Mapping[str, str]]) -> KeyRing | None:
-    """Return the keys of CLIENT_ASSERTION_KEYS, newest first; None for none."""
-    return KeyRing([load_signing_key(**entry) for entry in keys]) if keys else None
+def _build_client_auth(conf: Auth0Settings, keys: KeyRing | None) -> ClientAuth:
+    if conf.client_auth == "private_key_jwt" and keys is not None:
+        return private_key_jwt(conf.client_id, keys, conf.clock)
+    if conf.client_auth in CERTIFICATE_METHODS:
+        return tls_client_auth(conf.client_id)
+    if conf.client_auth == "none":
+        return no_client_auth(conf.client_id)
+    build = client_secret_basic if conf.client_auth == "client_secret_basic" else client_secret_post
+    return build(conf.client_id, conf.client_secret)
 
 
 def build_shared_client(conf: Auth0Settings) -> Client:
@@ -48,16 +39,17 @@ def build_shared_client(conf: Auth0Settings) -> Client:
 
 def http_options(conf: Auth0Settings) -> dict[str, Any]:
     """Return what ``Http`` needs for a configuration."""
-    return {"timeout": conf.http_timeout, "session": build_session(certificate_files(conf.client_certificate))}
+    return {"timeout": conf.http_timeout, "session": build_session(conf.certificate_files)}
 
 
 def build_client(conf: Auth0Settings, *, http: Http, cache: SharedCache | None) -> Client:
     """Return a protocol client of its own; without ``cache`` it asks the tenant itself for metadata and keys."""
-    keys = build_key_ring(conf.client_assertion_keys)
+    entries = conf.client_assertion_keys  # newest first
+    keys = KeyRing([load_signing_key(**entry) for entry in entries]) if entries else None
     return Client(
         issuer=Issuer(conf.issuer, http=http, cache=cache, mtls=bool(conf.client_certificate)),
         client_id=conf.client_id,
-        auth=build_client_auth(conf.client_auth, conf.client_id, conf.client_secret, keys, conf.clock),
+        auth=_build_client_auth(conf, keys),
         http=http,
         clock=conf.clock,
         leeway=conf.leeway,

@@ -14,11 +14,18 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
 from django_auth0_flow.conf.clients import build_shared_client
-from django_auth0_flow.conf.keys import KEYS, Problem, a_callable, callable_problem
-from django_auth0_flow.conf.settings import DEFAULT, Auth0Settings, parse_settings
+from django_auth0_flow.conf.parsing import parse_settings
+from django_auth0_flow.conf.problems import Problem, path_problem
+from django_auth0_flow.conf.settings import (
+    DEFAULT,
+    SETTINGS,
+    Auth0Settings,
+    build_settings,
+    imported,
+    is_callable_or_path,
+)
 from django_auth0_flow.protocol.client import Client
 
 #: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
@@ -27,28 +34,32 @@ CHOOSER = "CONFIGURATION_FOR"
 
 def configurations(setting: object) -> Mapping[str, object]:
     """Return the named configurations in the value of ``settings.AUTH0``; a plain one is called ``default``."""
-    if not isinstance(setting, Mapping) or not setting or any(key in KEYS for key in setting):
+    if not isinstance(setting, Mapping) or not setting or any(key in SETTINGS for key in setting):
         return {DEFAULT: setting}
     named = {name: value for name, value in setting.items() if name != CHOOSER}
     several = bool(named) and all(isinstance(value, Mapping) for value in named.values())
     return named if several else {DEFAULT: setting}
 
 
+def _configured() -> Mapping[str, object]:
+    return configurations(getattr(django_settings, "AUTH0", None))
+
+
 def find_chooser_problems(setting: object) -> Iterator[Problem]:
     """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
     if not isinstance(setting, Mapping):
         return
+    named = configurations(setting)
     if CHOOSER not in setting:
-        if DEFAULT not in (named := configurations(setting)):
-            names = ", ".join(map(repr, named))
-            hint = f"Rename one of them, or choose by request with AUTH0[{CHOOSER!r}]."
-            yield Problem("E033", f"AUTH0 has no configuration called {DEFAULT!r}; it has {names}.", hint)
-        return
-    if DEFAULT in configurations(setting).keys() - setting:
-        return  # a plain configuration: its unknown keys are reported with it
-    if (expected := a_callable(setting[CHOOSER])) is not None:
-        yield Problem("E032", f"AUTH0[{CHOOSER!r}] must be {expected}.", "It takes the request and returns a name.")
-    elif (found := callable_problem(f"AUTH0[{CHOOSER!r}]", setting[CHOOSER])) is not None:
+        if DEFAULT not in named:
+            text = f"has no configuration called {DEFAULT!r}; it has {', '.join(map(repr, named))}."
+            yield Problem("E033", "", text, f"Rename one of them, or choose by request with AUTH0[{CHOOSER!r}].")
+    elif DEFAULT in named.keys() - setting:
+        pass  # a plain configuration: its unknown keys are reported with it
+    elif not is_callable_or_path(setting[CHOOSER]):
+        text = "must be a callable or its dotted path."
+        yield Problem("E032", CHOOSER, text, "It takes the request and returns a name.")
+    elif (found := path_problem(CHOOSER, setting[CHOOSER])) is not None:
         yield found
 
 
@@ -59,8 +70,7 @@ def _chooser() -> Callable[[HttpRequest], str | None] | None:
         return None
     for problem in find_chooser_problems(setting):
         raise ImproperlyConfigured(problem.message)
-    found = setting[CHOOSER]
-    chooser: Callable[[HttpRequest], str | None] = import_string(found) if isinstance(found, str) else found
+    chooser: Callable[[HttpRequest], str | None] = imported(setting[CHOOSER])
     return chooser
 
 
@@ -84,6 +94,8 @@ _parsed: dict[str, Auth0Settings] = {}
 
 _clients: dict[str, Client] = {}
 
+_client_builders: list[Callable[[Auth0Settings], Client]] = [build_shared_client]
+
 
 def get_settings(name: str = DEFAULT) -> Auth0Settings:
     """Return the configuration called ``name``. Raises ImproperlyConfigured when it is missing or wrong."""
@@ -99,24 +111,15 @@ def get_client(name: str = DEFAULT) -> Client:
     client = _clients.get(name)
     if client is None:
         with _lock:
-            client = _clients.get(name) or _build_client(name)
-            _clients[name] = client
+            client = _clients[name] = _clients.get(name) or _client_builders[-1](get_settings(name))
     return client
 
 
 def _load_settings(name: str) -> Auth0Settings:
-    found = configurations(getattr(django_settings, "AUTH0", None))
+    found = _configured()
     if name not in found:
         raise ImproperlyConfigured(f"AUTH0 has no configuration called {name!r}; it has {', '.join(map(repr, found))}.")
     return parse_settings(found[name], name)
-
-
-def _build_client(name: str) -> Client:
-    conf = get_settings(name)
-    return _client_builders[-1](conf)
-
-
-_client_builders: list[Callable[[Auth0Settings], Client]] = [build_shared_client]
 
 
 def push_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
@@ -135,14 +138,21 @@ def remove_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
 
 def configuration_names() -> list[str]:
     """Return the names of all configurations."""
-    return list(configurations(getattr(django_settings, "AUTH0", None)))
+    return list(_configured())
 
 
 def readable_settings() -> Iterator[Auth0Settings]:
-    """Yield every configuration that can be read."""
-    for name in configuration_names():
+    """Yield every configuration that has no errors."""
+    for name in _configured():
         with suppress(ImproperlyConfigured):
             yield get_settings(name)
+
+
+def draft_settings() -> Iterator[Auth0Settings]:
+    """Yield every configuration, those with errors as far as they can be read."""
+    for name, setting in _configured().items():
+        if isinstance(setting, Mapping):
+            yield build_settings(setting, name)
 
 
 def names_of_client(name: str) -> list[str]:
@@ -156,7 +166,7 @@ def names_of_client(name: str) -> list[str]:
 
 
 def unlinked_issuers() -> set[str] | None:
-    """Return the issuers that nobody's verified e-mail address is taken from; None if no configuration links by one."""
+    """Return the issuers whose users are not linked by a verified e-mail address; None if no configuration links by one."""
     found = list(readable_settings())
     linked = {conf.issuer for conf in found if conf.link_by_verified_email}
     return {conf.issuer for conf in found} - linked if linked else None

@@ -1,80 +1,235 @@
-"""One configuration of ``settings.AUTH0`` as frozen values."""
+"""The settings: each key of ``AUTH0`` is declared once here, and a configuration is a frozen value of them."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from django_auth0_flow.conf.credentials import client_auth_method
-from django_auth0_flow.conf.problems import HTTP_TIMEOUT, LEASE_MARGIN, find_problems
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
 from django_auth0_flow.protocol.outbound import token_origin
 
 DEFAULT = "default"
 
-_FORWARDED = ("organization", "invitation", "login_hint", "screen_hint", "ui_locales")
+
+@dataclass(frozen=True)
+class SettingType:
+    """``name`` stands in the documentation, ``expected`` in the message about a value that ``accepts`` refuses."""
+
+    name: str
+    expected: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text_dict(value: object) -> bool:
+    return isinstance(value, Mapping) and all(_is_text(text) for pair in value.items() for text in pair)
+
+
+def _is_signing_key(value: Any) -> bool:
+    return _is_text_dict(value) and "key" in value and set(value) <= {"key", "kid", "alg"}
+
+
+def _is_certificate(value: Any) -> bool:
+    return _is_text(value) or (_is_text_dict(value) and "cert" in value and set(value) <= {"cert", "key"})
+
+
+def _is_list_of(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, (list, tuple)) and all(map(accepts, value))
+
+
+def is_callable_or_path(value: object) -> bool:
+    """Tell whether ``value`` can be called, or may be the dotted path of something that can."""
+    return callable(value) or (isinstance(value, str) and "." in value)
+
+
+Text = Annotated[str, SettingType("text", "a string", _is_text)]
+Flag = Annotated[bool, SettingType("bool", "True or False", lambda value: isinstance(value, bool))]
+Texts = Annotated[tuple[str, ...], SettingType("list", "a list of strings", _is_list_of(_is_text))]
+TextDict = Annotated[Mapping[str, str], SettingType("dict", "a dict of strings", _is_text_dict)]
+WholeSeconds = Annotated[int, SettingType("seconds", "a whole number of seconds", _is_whole)]
+Seconds = Annotated[float, SettingType("seconds", "a number of seconds", _is_number)]
+ProxyCount = Annotated[
+    int | None,
+    SettingType(
+        "int or `None`",
+        "a whole number, or None to tell the tenant no visitor's address",
+        lambda value: value is None or _is_whole(value),
+    ),
+]
+Realm = Annotated[
+    str | bool,
+    SettingType(
+        "text or `True`",
+        "the name of a database connection, or True for the tenant's Default Directory",
+        lambda value: value is None or isinstance(value, (str, bool)),
+    ),
+]
+Organization = Annotated[
+    str | Callable[[HttpRequest], str | None],
+    SettingType(
+        "text or callable",
+        "the id or name of an organization, or a callable",
+        lambda value: _is_text(value) or callable(value),
+    ),
+]
+Clock = Annotated[Callable[[], float], SettingType("callable", "a callable or its dotted path", is_callable_or_path)]
+SigningKeys = Annotated[
+    tuple[Mapping[str, str], ...],
+    SettingType(
+        "list",
+        'a list of {"key": PEM text or path, "kid": ..., "alg": ...}, newest first',
+        _is_list_of(_is_signing_key),
+    ),
+]
+Certificate = Annotated[
+    str | Mapping[str, str],
+    SettingType(
+        'path or `{"cert": …, "key": …}`', 'a PEM file\'s path, or {"cert": path, "key": path}', _is_certificate
+    ),
+]
+
+
+def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
+    """Declare a setting. The documentation says what it means, and ``shown`` for a default that others decide.
+
+    A ``secret`` one is left out of the repr.
+    """
+    documented = {"default": default, "meaning": meaning, "shown": shown}
+    return field(default_factory=lambda: _frozen(default), repr=not secret, metadata=documented)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True)
 class Auth0Settings:
-    """One configuration. Durations in seconds; each field is a key of ``AUTH0`` in lower case."""
+    """One configuration: each field is a key of ``AUTH0`` in lower case.
+
+    A field added here is checked, parsed and documented like the others. ``given``: the keys that the project sets, to
+    anything but an empty text.
+    """
 
     name: str = DEFAULT
-    domain: str = ""
-    issuer: str = ""
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    client_auth: str = "client_secret_post"
-    audience: str = ""
-    scope: str = "openid profile email"
-    api_origins: tuple[str, ...] = ()
-    refresh_margin: int = 60
-    refresh_wait: int = 15
-    leeway: int = 60
-    http_timeout: float = HTTP_TIMEOUT
-    base_url: str = ""
-    authorization_params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    forwarded_params: tuple[str, ...] = _FORWARDED
-    user_fields: Mapping[str, str] = field(
-        default_factory=lambda: MappingProxyType(
-            {"email": "email", "first_name": "given_name", "last_name": "family_name"}
-        )
+    given: frozenset[str] = frozenset()
+    domain: Text = setting(
+        "", "the tenant's host, bare: `example.eu.auth0.com` or your custom domain", shown="required (or `ISSUER`)"
     )
-    groups_claim: str = ""
-    groups_separator: str = ""
-    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    staff_groups: tuple[str, ...] = ()
-    superuser_groups: tuple[str, ...] = ()
-    create_users: bool = True
-    link_by_verified_email: bool = False
-    allowed_organizations: tuple[str, ...] = ()
-    userinfo: bool = False
-    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
-    id_token_algorithm: str = "RS256"
-    federated_logout: bool = False
-    passwordless: tuple[str, ...] = ()
-    password_realm: str | bool = ""
-    trusted_proxy_count: int | None = 0
-    organization: str | Callable[[HttpRequest], str | None] = ""
-    response_type: str = "code"
-    response_mode: str = "query"
-    recheck_seconds: int = 0
-    pushed_authorization: bool = False
-    signed_requests: bool = False
-    client_assertion_keys: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
-    client_certificate: str | Mapping[str, str] = ""
-    dpop: bool = False
-    resource: str = ""
-    release_connections: bool = False
-    clock: Callable[[], float] = time.time
+    issuer: Text = setting("", "instead of `DOMAIN`: any OpenID provider's exact issuer URL; http on loopback only")
+    client_id: Text = setting("", "the application's Client ID", shown="required")
+    client_secret: Text = setting("", "needed unless `CLIENT_AUTH` goes without", secret=True)
+    client_auth: Text = setting(
+        "client_secret_post",
+        "`client_secret_basic`, `none`, `private_key_jwt` (implied by `CLIENT_ASSERTION_KEYS`), `tls_client_auth` (by "
+        "`CLIENT_CERTIFICATE` without a secret), `self_signed_tls_client_auth`",
+    )
+    audience: Text = setting("", "the API's Identifier; without it the access token is opaque, for `/userinfo` only")
+    scope: Text = setting("openid profile email", "add `offline_access` for refresh tokens, and the API's permissions")
+    api_origins: Texts = setting(
+        (),
+        "where `request.auth0.api` may send the access token: https, or http on loopback",
+        shown="the audience's origin",
+    )
+    refresh_margin: WholeSeconds = setting(
+        60, "how long before its expiry a token is refreshed; at most a third of its life"
+    )
+    refresh_wait: WholeSeconds = setting(
+        15,
+        "how long to wait for another worker's refresh before answering 503; the default outlasts a worker that was killed",
+        shown="`15`: 5 more than `HTTP_TIMEOUT`",
+    )
+    leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
+    http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
+    base_url: Text = setting("", "`https://www.example.com`: build the callback URL on this, not on the request's host")
+    authorization_params: TextDict = setting(
+        {},
+        "further parameters of every authorization request; `max_age` and `acr_values` are demands: every login is "
+        "checked for them, and none without redirect can meet `acr_values`",
+    )
+    forwarded_params: Texts = setting(
+        ("organization", "invitation", "login_hint", "screen_hint", "ui_locales"),
+        "what `auth0:login` passes on from its query",
+    )
+    user_fields: TextDict = setting(
+        {"email": "email", "first_name": "given_name", "last_name": "family_name"},
+        "user field → claim, brought up to date on every login",
+    )
+    groups_claim: Text = setting("", "the claim with groups or roles: a list, or text")
+    groups_separator: Text = setting(
+        "", 'what stands between the groups of a claim that is text, as `" "` in `scope`; without it text is one group'
+    )
+    groups: TextDict = setting({}, "claim value → Django group; without it groups match by name")
+    staff_groups: Texts = setting((), "claim values that set `is_staff`; a login without them clears it")
+    superuser_groups: Texts = setting((), "claim values that set `is_superuser`; a login without them clears it")
+    create_users: Flag = setting(True, "`False`: only people who have an identity, or are linked, get in")
+    link_by_verified_email: Flag = setting(
+        False,
+        "a first login may join the one existing user with exactly that verified e-mail, never one who logs in from a "
+        "tenant without this setting; unverified addresses are then stored by no configuration, so look through those "
+        "stored before",
+    )
+    allowed_organizations: Texts = setting(
+        (), 'organizations (ids, names, `"*"`) that may log in although the login did not ask for one'
+    )
+    userinfo: Flag = setting(False, "add what `/userinfo` says to the ID token's claims, which win: one more HTTP call")
+    encryption_keys: Texts = setting(
+        (), "keys that seal tokens, newest first; without any, `SECRET_KEY` and its fallbacks do", secret=True
+    )
+    id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
+    federated_logout: Flag = setting(False, "log out of the identity provider too")
+    organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
+    response_type: Text = setting(
+        "code", "`id_token`, `code id_token`, `id_token token`; see [logins](logins.md#implicit-and-hybrid)"
+    )
+    response_mode: Text = setting("query", "`query`, `form_post`, `fragment`", shown="by type")
+    recheck_seconds: WholeSeconds = setting(
+        0, "ask the tenant silently this often whether its session lives; `0`: never"
+    )
+    passwordless: Texts = setting((), "logins without a password: any of `email-code`, `email-link`, `sms`")
+    password_realm: Realm = setting(
+        "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
+    )
+    trusted_proxy_count: ProxyCount = setting(
+        0, "how many proxies stand before the site, for `auth0-forwarded-for`; `None` sends none"
+    )
+    pushed_authorization: Flag = setting(False, "push the authorization request (PAR, RFC 9126)")
+    signed_requests: Flag = setting(False, "sign it (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`")
+    client_assertion_keys: SigningKeys = setting(
+        (), '`{"key": PEM text or path, "kid": …, "alg": …}`, newest first, for `private_key_jwt`', secret=True
+    )
+    client_certificate: Certificate = setting("", "client certificate for mTLS")
+    dpop: Flag = setting(False, "bind tokens to a key of this login (RFC 9449)")
+    resource: Text = setting("", "the `resource` parameter (RFC 8707) beside or instead of `AUDIENCE`")
+    release_connections: Flag = setting(
+        False, "with a pool of database connections: see [deployment](deployment.md#databases)"
+    )
+    clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
+
+    @property
+    def where(self) -> str:
+        """The place of this configuration in the project's settings."""
+        return "AUTH0" if self.name == DEFAULT else f"AUTH0[{self.name!r}]"
 
     @property
     def api_audience(self) -> str:
@@ -83,35 +238,65 @@ class Auth0Settings:
 
     @property
     def refresh_lease(self) -> float:
-        """Seconds for which a worker holds the right to refresh; REFRESH_WAIT outlasts it unless it was set too short."""
-        return self.http_timeout + LEASE_MARGIN
+        """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
+        return self.http_timeout + 2
+
+    @property
+    def has_embedded_logins(self) -> bool:
+        """Whether people can log in on the site's own pages."""
+        return bool(self.passwordless or self.password_realm)
+
+    @property
+    def response_kinds(self) -> frozenset[str]:
+        """What comes back to the callback: ``code``, ``id_token``, ``token``."""
+        return kinds_of(self.response_type)
+
+    @property
+    def certificate_files(self) -> str | tuple[str, str] | None:
+        """``client_certificate`` as requests takes it."""
+        found = self.client_certificate
+        if isinstance(found, str):
+            return found or None
+        return (found["cert"], found["key"]) if "key" in found else found["cert"]
 
 
-def _frozen(value: object) -> object:
-    if isinstance(value, list):
-        return tuple(value)
-    return MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
+_hints = get_type_hints(Auth0Settings, include_extras=True)
+
+#: The type of each key of a configuration.
+SETTINGS: Mapping[str, SettingType] = {
+    found.name.upper(): _hints[found.name].__metadata__[0] for found in fields(Auth0Settings) if found.metadata
+}
 
 
-def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:
-    """Return one configuration as frozen values. Raises ImproperlyConfigured with its first problem."""
-    for problem in find_problems(setting, name=name):
-        if problem.is_error:
-            raise ImproperlyConfigured(f"{problem.message} {problem.hint}".strip())
-    values: dict[str, Any] = {key.lower(): _frozen(value) for key, value in dict(setting).items()}  # type: ignore[call-overload]  # E001 found no fault
-    for key in ("clock", "organization"):
-        # An organization's id or name has no dot.
-        if isinstance(found := values.get(key), str) and "." in found:
-            values[key] = import_string(found)
-    values.setdefault("response_mode", default_response_mode(kinds_of(values.get("response_type", "code"))))
-    if values.get("domain") and not values.get("issuer"):
-        values["issuer"] = f"https://{values['domain'].lower()}/"
-    values.setdefault("refresh_wait", math.ceil(values.get("http_timeout", HTTP_TIMEOUT)) + LEASE_MARGIN + 3)
-    values["client_auth"] = client_auth_method(dict(setting))  # type: ignore[call-overload]  # as above
-    if "api_origins" not in values and (api := values.get("audience") or values.get("resource")):
-        origin = token_origin(api)
-        values["api_origins"] = (origin,) if origin else ()
-    values["password_realm"] = values.get("password_realm") or ""
-    if values.get("base_url"):
-        values["base_url"] = values["base_url"].rstrip("/")
-    return Auth0Settings(name=name, **values)
+def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Settings:
+    """Return a configuration without judging it: unknown keys and values of a wrong type are left out."""
+    values = {key: _frozen(value) for key, value in mapping.items() if key in SETTINGS and SETTINGS[key].accepts(value)}
+    given = frozenset(key for key, value in values.items() if value != "")
+    conf = Auth0Settings(name=name, given=given, **{key.lower(): value for key, value in values.items()})
+    implied: dict[str, Any] = {
+        "clock": imported(conf.clock),
+        "organization": imported(conf.organization),
+        "password_realm": conf.password_realm or "",
+        "base_url": conf.base_url.rstrip("/"),
+        "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
+    }
+    if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
+        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + 3
+    if "RESPONSE_MODE" not in values:
+        implied["response_mode"] = default_response_mode(conf.response_kinds)
+    if "CLIENT_AUTH" not in values and conf.client_assertion_keys:
+        implied["client_auth"] = "private_key_jwt"
+    elif "CLIENT_AUTH" not in values and conf.client_certificate and not conf.client_secret:
+        implied["client_auth"] = "tls_client_auth"
+    if "API_ORIGINS" not in values and (origin := token_origin(conf.api_audience)):
+        implied["api_origins"] = (origin,)
+    return replace(conf, **implied)
+
+
+def imported(value: Any) -> Any:
+    """Return what a dotted path leads to if it can be called; anything else as it is."""
+    if isinstance(value, str) and "." in value:  # an organization's id or name has no dot
+        with suppress(ImportError):
+            found = import_string(value)
+            return found if callable(found) else value
+    return value

@@ -12,16 +12,16 @@ from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.pages.urls import url_of
 from django_auth0_flow.protocol.issuer import is_loopback_host
 
-_HOW = "Set AUTH0['BASE_URL'], or say --base-url https://www.example.com"
+_HOW = "Set AUTH0['BASE_URL'], or use --base-url https://www.example.com"
 
 
 class NoAddress(Exception):
-    """The address of the site, or its URLs, can't be known. The message says what to do."""
+    """The site's address can't be known, or its URLs are not included. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """``source`` says in words where the host comes from."""
+    """``source`` says where the host comes from."""
 
     callback: str
     logged_out: str
@@ -53,7 +53,7 @@ def _checked(url: str, option: str) -> str:
     except ValueError:
         is_good = False
     if not is_good or not url.isprintable() or "@" in url:
-        raise NoAddress(f"{option} must be an address as https://www.example.com")
+        raise NoAddress(f"{option} must be an address like https://www.example.com")
     return url
 
 

@@ -1,4 +1,4 @@
-"""What the tenant answers to a browser: on to a page of its own, back to us, or an error. Nothing is followed."""
+"""What the tenant answers to a browser: a page, a redirect back to the site, or an error. No redirect is followed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_auth0_flow.protocol.http import HttpAnswer
 
 @dataclass(frozen=True)
 class BrowserAnswer:
-    """``came_back``: it leads to our own address, with ``fields``. ``leads_to``: where a redirect goes, without query.
+    """``came_back``: it leads to the site, with ``fields``. ``leads_to``: where a redirect goes, without query.
 
     ``text`` is what a page shows, or the description of the error that a redirect carries. ``was_pushed``: it is the
     tenant's answer to a pushed request, which no browser sees.
@@ -31,16 +31,16 @@ class BrowserAnswer:
     def is_refusal(self) -> bool:
         return bool(self.error) or self.status >= 400
 
-    def describe(self, literal: Callable[[str], str]) -> str:
-        """Return the answer in one line; ``literal`` makes what came from outside printable."""
+    def describe(self, printable: Callable[[str], str]) -> str:
+        """Return the answer in one line; ``printable`` cleans what came from outside."""
         if not self.error:
-            return f"{self.status}, page: {literal(self.text)}" if self.text else str(self.status)
+            return f"{self.status}, page: {printable(self.text)}" if self.text else str(self.status)
         where = "at /oauth/par" if self.was_pushed else "back at the site" if self.came_back else "at the tenant"
-        return f"{self.status}, {where}: {literal(self.error)}{f': {literal(self.text)}' if self.text else ''}"
+        return f"{self.status}, {where}: {printable(self.error)}{f': {printable(self.text)}' if self.text else ''}"
 
 
 def read_answer(answer: HttpAnswer, *, asked: str, back: str) -> BrowserAnswer:
-    """Judge the answer to GET ``asked``, in whatever response mode; ``back``: the address of ours that it may lead to."""
+    """Judge the answer to GET ``asked``, in any response mode; ``back``: the site's address that it may lead to."""
     if 300 <= answer.status < 400 and answer.headers.get("Location"):
         target = _joined(asked, answer.headers["Location"])
         return _with_fields(answer.status, target, _parameters(target), back)
@@ -111,7 +111,7 @@ def _same_place(url: str, back: str) -> bool:
 
 
 class _Page(HTMLParser):
-    """The words of a page that a person sees, and its first form."""
+    """The text of a page that a person sees, and its first form."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The set-up mistakes: what each one is in plain words, and where in the Auth0 Dashboard to mend it.
+"""The set-up mistakes: what each one is in plain words, and where in the Auth0 Dashboard to fix it.
 
-Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. Words are ours,
-never text from outside.
+Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. The texts
+hold nothing from outside.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ _ALL = (
         "SM35",
         "end_session_hidden",
         "Discovery announces no end_session_endpoint, so logout goes through /v2/logout, which asks for no ID token: any "
-        "page of the web can log your users out of the tenant.",
+        "web page can log your users out of the tenant.",
         "Settings > Advanced > Login and Logout > RP-Initiated Logout End Session Endpoint Discovery: on.",
         WARNING,
     ),
@@ -148,7 +148,7 @@ _ALL = (
     Mistake(
         "SM24",
         "no_connection",
-        "No connection is enabled for the application, so nobody could log in.",
+        "No connection is enabled for the application, so no one can log in.",
         f"{_APP} > Connections: enable one. E-mail or SMS only: Authentication > Authentication Profile > Identifier "
         "First.",
     ),
@@ -192,7 +192,7 @@ _ALL = (
     Mistake(
         "SM68",
         "third_party_application",
-        "The client id is that of a third-party application: it gets no ID tokens, so nobody can log in with it.",
+        "The client id is that of a third-party application: it gets no ID tokens, so no one can log in with it.",
         "Applications > Applications > Create Application: Regular Web Application. A third-party one can't be converted.",
     ),
     Mistake(
@@ -211,7 +211,7 @@ _ALL = (
     Mistake(
         "D10",
         "errors_stay_at_tenant",
-        "Errors of a login stay on the tenant's own page in place of coming back to the callback.",
+        "Errors of a login stay on the tenant's own page instead of coming back to the callback.",
         "Monitoring > Logs: the newest entry shows why. A third-party application does so: create a first-party one.",
         WARNING,
     ),

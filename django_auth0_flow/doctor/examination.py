@@ -1,15 +1,23 @@
-"""The tests, in the order that gives the clearest message first, and what each one can't do without."""
+"""The whole examination: the settings, then the tenant of each configuration, by one test after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django_auth0_flow.conf import Auth0Settings
+from django.conf import settings as django_settings
+from django.core.checks import ERROR as DJANGO_ERROR
+from django.core.checks import CheckMessage
+from django.core.exceptions import ImproperlyConfigured
+
+from django_auth0_flow import checks
+from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
+from django_auth0_flow.doctor.addresses import find_addresses
 from django_auth0_flow.doctor.authorize_probes import probe_authorize, probe_silent
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.examined import Examined, RecordingHttp
 from django_auth0_flow.doctor.findings import Finding, Report, Untested, finding
+from django_auth0_flow.doctor.hints import hints_for
 from django_auth0_flow.doctor.logout_probe import probe_logout
 from django_auth0_flow.doctor.metadata_probes import (
     probe_clock,
@@ -18,6 +26,7 @@ from django_auth0_flow.doctor.metadata_probes import (
     probe_keys,
     unreachable,
 )
+from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.doctor.token_probes import (
     needs_code,
     needs_mfa,
@@ -36,11 +45,11 @@ from django_auth0_flow.protocol.errors import TransportError
 
 
 @dataclass(frozen=True)
-class Step:
-    """``needs``: what must not be lost before. ``applies``: whether the settings call for it."""
+class Test:
+    """One test. ``needs``: what must not be lost before it. ``applies``: whether the settings ask for it."""
 
     name: str
-    probe: Callable[[Subject], Iterator[Finding]]
+    probe: Callable[[Examined], Iterator[Finding]]
     needs: tuple[str, ...] = ("tenant",)
     applies: Callable[[Auth0Settings], bool] = lambda conf: True
 
@@ -48,69 +57,69 @@ class Step:
 _CLIENT = ("tenant", "client", "credentials")
 
 
-def probe_limits(subject: Subject) -> Iterator[Finding]:
+def probe_limits(examined: Examined) -> Iterator[Finding]:
     """Judge what the answers so far say about the rate limit."""
-    for exchange in subject.http.exchanges:
+    for exchange in examined.http.exchanges:
         if exchange.answer.status == 429 and b"too_many_attempts" not in exchange.answer.body:
             yield finding("SM69", "rate limits", "429")
             return
-    for exchange in subject.http.exchanges:
+    for exchange in examined.http.exchanges:
         limit, left = (exchange.answer.headers.get(f"X-RateLimit-{name}", "") for name in ("Limit", "Remaining"))
         if limit.isdecimal() and left.isdecimal() and int(left) * 10 < int(limit):
-            yield finding("SM69", "rate limits", subject.literal(f"{left} of {limit} left"), severity=WARNING)
+            yield finding("SM69", "rate limits", examined.printable(f"{left} of {limit} left"), severity=WARNING)
             return
 
 
-STEPS = (
-    Step("discovery", probe_discovery, needs=()),
-    Step("keys", probe_keys),
-    Step("clock", probe_clock),
-    Step("endpoints", probe_endpoints),
-    Step("authorize", probe_authorize, needs=("tenant", "client")),
-    Step("silent", probe_silent, needs=("tenant", "client", "authorize")),
-    Step("code", probe_code, needs=_CLIENT, applies=needs_code),
-    Step("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
-    Step("password", probe_password, needs=_CLIENT, applies=needs_password),
-    Step("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
-    Step("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
-    Step("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
-    Step("logout", probe_logout, needs=("tenant", "client")),
-    Step("rate limits", probe_limits),
+TESTS = (
+    Test("discovery", probe_discovery, needs=()),
+    Test("keys", probe_keys),
+    Test("clock", probe_clock),
+    Test("endpoints", probe_endpoints),
+    Test("authorize", probe_authorize, needs=("tenant", "client")),
+    Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Test("code", probe_code, needs=_CLIENT, applies=needs_code),
+    Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
+    Test("password", probe_password, needs=_CLIENT, applies=needs_password),
+    Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
+    Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
+    Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
+    Test("logout", probe_logout, needs=("tenant", "client")),
+    Test("rate limits", probe_limits),
 )
 
 #: Findings that mean that a test did not get through to the tenant.
 _NO_ANSWER = frozenset(["D01", "D02", "D03", "D07", "D99"])
 
 
-def examine(subject: Subject, report: Report) -> None:
-    """Run the tests and write into ``report`` what comes out; a test that fails itself does not end the examination."""
-    for step in STEPS:
-        if not step.applies(subject.conf):
+def examine(examined: Examined, report: Report) -> None:
+    """Run the tests and write the results into ``report``; one that fails itself does not keep the others from running."""
+    for test in TESTS:
+        if not test.applies(examined.conf):
             continue
-        reasons = [subject.lost[need] for need in step.needs if need in subject.lost]
+        reasons = [examined.lost[need] for need in test.needs if need in examined.lost]
         if reasons:
-            report.untested.append(Untested(step.name, reasons[0]))
+            report.untested.append(Untested(test.name, reasons[0]))
             continue
-        for found in _run(step, subject):
+        for found in _run(test, examined):
             _add(report, found)
-        report.tested.append(step.name)
-    report.requests = subject.http.requests
+        report.tested.append(test.name)
+    report.requests = examined.http.requests
 
 
-def _run(step: Step, subject: Subject) -> list[Finding]:
+def _run(test: Test, examined: Examined) -> list[Finding]:
     found: list[Finding] = []
     try:
-        found.extend(step.probe(subject))
+        found.extend(test.probe(examined))
     except TransportError as error:
         if error.code == "rate_limited":
-            subject.lost["tenant"] = "the tenant limits the rate of requests"
-            found.append(finding("SM69", step.name, subject.last_answer()))
+            examined.lost["tenant"] = "the tenant limits the rate of requests"
+            found.append(finding("SM69", test.name, examined.last_answer()))
         elif error.status is None:
-            found.append(unreachable(subject, error, step.name))
+            found.append(unreachable(examined, error, test.name))
         else:
-            found.append(finding("D07", step.name, subject.last_answer()))
+            found.append(finding("D07", test.name, examined.last_answer()))
     except Exception as error:
-        found.append(finding("D99", step.name, type(error).__name__))
+        found.append(finding("D99", test.name, type(error).__name__))
     return found
 
 
@@ -121,3 +130,58 @@ def _add(report: Report, found: Finding) -> None:
     report.findings.append(found)
     if found.id in _NO_ANSWER and found.severity == ERROR:
         report.is_complete = False
+
+
+def examine_settings() -> list[Finding]:
+    """Return what the system checks of this package report."""
+    messages: list[CheckMessage] = [*checks.check_settings(), *checks.check_project()]
+    return [_from_check(message) for message in messages if not message.is_silenced()]
+
+
+def _from_check(message: CheckMessage) -> Finding:
+    severity = ERROR if message.level >= DJANGO_ERROR else WARNING
+    return Finding(message.id or "", "", severity, "settings", message.msg, message.hint or "")
+
+
+def examine_configuration(name: str, *, base_url: str = "", callback: str = "", with_hints: bool = False) -> Report:
+    """Return what the tenant says about one configuration; settings that can't be read leave the report empty.
+
+    Raises NoAddress when the site's address can't be known.
+    """
+    report = Report(name)
+    try:
+        conf = get_settings(name)
+    except ImproperlyConfigured:
+        report.untested.append(Untested("everything", "AUTH0 has to be fixed first"))
+        return report
+    addresses = find_addresses(conf, base_url=base_url, callback=callback)
+    report.issuer, report.client_id = conf.issuer, conf.client_id
+    report.callback, report.logged_out = addresses.callback, addresses.logged_out
+    report.address_source = addresses.source
+    http = RecordingHttp(clock=conf.clock, **http_options(conf))
+    examined = Examined(
+        conf=conf,
+        client=build_client(conf, http=http, cache=None),
+        http=http,
+        callback=addresses.callback,
+        logged_out=addresses.logged_out,
+        printable=Printable(_secrets(conf)),
+    )
+    examine(examined, report)
+    if with_hints:
+        report.hints = hints_for(conf, addresses.callback)
+    return report
+
+
+def _secrets(conf: Auth0Settings) -> Iterator[str]:
+    yield conf.client_secret
+    yield from conf.encryption_keys
+    yield from map(str, [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS])
+
+
+def exit_code(settings: Sequence[Finding], reports: Sequence[Report], *, fail_level: str) -> int:
+    """Return 0 when all is well, 1 for problems of ``fail_level`` or worse, 2 when a tenant could not be asked."""
+    if not all(report.is_complete for report in reports):
+        return 2
+    found = [*settings, *(found for report in reports for found in report.findings)]
+    return int(any(item.is_error or fail_level == WARNING for item in found))

@@ -1,4 +1,4 @@
-"""The configuration under examination, and the line to its tenant that remembers every answer."""
+"""The configuration that is examined, and the connection to its tenant that records every answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_auth0_flow.conf import Auth0Settings
-from django_auth0_flow.doctor.literal import Literal
+from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.http import Http, HttpAnswer
@@ -26,7 +26,7 @@ class Exchange:
 
 
 class RecordingHttp(Http):
-    """An ``Http`` that remembers the answers and counts the requests."""
+    """An ``Http`` that records the answers and counts the requests."""
 
     def __init__(self, *, clock: Callable[[], float], **options: Any) -> None:
         super().__init__(**options)
@@ -48,11 +48,11 @@ class RecordingHttp(Http):
 
 
 @dataclass
-class Subject:
-    """``callback`` and ``logged_out`` are the site's addresses as the tenant is to know them.
+class Examined:
+    """One configuration with all that the tests need.
 
-    ``client`` is built as for real logins, but shares no cache with them. ``lost``: what later tests can't do without and
-    was found missing, with the reason.
+    ``callback`` and ``logged_out`` are the site's addresses as the tenant has to know them. ``client`` is built as for real
+    logins, but shares no cache with them. ``lost``: what was found missing although later tests need it, with the reason.
     """
 
     conf: Auth0Settings
@@ -60,11 +60,11 @@ class Subject:
     http: RecordingHttp
     callback: str
     logged_out: str
-    literal: Literal
+    printable: Printable
     lost: dict[str, str] = field(default_factory=dict)
 
     def get_page(self, url: str) -> HttpAnswer:
-        """Ask as a browser without cookies would. Raises TransportError, also for an answer that is only weather."""
+        """Ask as a browser without cookies would. Raises TransportError, also for answers of 429 and 5xx."""
         answer = self.http.get(url, headers={"Accept": "text/html,application/xhtml+xml"})
         if answer.status == 429 or answer.status >= 500:
             code = "rate_limited" if answer.status == 429 else None
@@ -74,4 +74,4 @@ class Subject:
     def last_answer(self) -> str:
         """Return the newest answer in one line."""
         answer = self.http.last
-        return f"{answer.status}: {self.literal(answer.body.decode('utf-8', 'replace'))}" if answer else ""
+        return f"{answer.status}: {self.printable(answer.body.decode('utf-8', 'replace'))}" if answer else ""

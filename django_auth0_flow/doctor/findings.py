@@ -25,7 +25,7 @@ class Finding:
 
 
 def finding(mistake_id: str, test: str, answer: str = "", *, severity: str = "", detail: str = "") -> Finding:
-    """Return a finding with the words of the catalogue; ``detail`` is a sentence of ours about this case."""
+    """Return a finding with the catalogue's texts; ``detail`` is one more sentence about this case."""
     mistake = MISTAKES[mistake_id]
     cause = f"{mistake.cause} {detail}" if detail else mistake.cause
     return Finding(mistake.id, mistake.name, severity or mistake.severity, test, cause, mistake.fix, answer)
@@ -41,7 +41,7 @@ class Untested:
 
 @dataclass
 class Report:
-    """What came out for one configuration. ``is_complete``: the tenant answered wherever it was asked."""
+    """The result for one configuration. ``is_complete``: the tenant answered every test."""
 
     configuration: str
     issuer: str = ""

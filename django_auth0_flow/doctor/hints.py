@@ -1,4 +1,4 @@
-"""What nobody sees from outside, for a person to look at: each line only where the settings make it matter."""
+"""What can't be tested from here, for a person to look at: each line only if the settings make it matter."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _refreshes(conf: Auth0Settings) -> bool:
     return "offline_access" in conf.scope.split()
 
 
-def _logs_in_here(conf: Auth0Settings) -> bool:
-    return bool(conf.passwordless or conf.password_realm)
+def _has_embedded_logins(conf: Auth0Settings) -> bool:
+    return conf.has_embedded_logins
 
 
 def _always(conf: Auth0Settings) -> bool:
@@ -87,14 +87,14 @@ _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
         ),
     ),
     (
-        _logs_in_here,
+        _has_embedded_logins,
         (
             f"SM55: {_APP} > Settings > Advanced Settings > OAuth > Trust Token Endpoint IP Header: off means that attack "
             "protection counts all visitors as one."
         ),
     ),
     (
-        _logs_in_here,
+        _has_embedded_logins,
         "SM57: Security > Attack Protection > Bot Detection may refuse logins on this site's own pages at any time.",
     ),
     (

@@ -10,47 +10,47 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.examined import Exchange, Subject
+from django_auth0_flow.doctor.examined import Examined, Exchange
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
 
-#: Seconds that a clock may be off before it is worth a word: what Auth0 allows in a signed assertion.
+#: Seconds that a clock may be off without a finding: what Auth0 allows in a signed assertion.
 CLOCK_TOLERANCE = 10
 
 
-def probe_discovery(subject: Subject) -> Iterator[Finding]:
+def probe_discovery(examined: Examined) -> Iterator[Finding]:
     try:
-        subject.client.issuer.metadata()
+        examined.client.issuer.metadata()
     except TransportError as error:
-        subject.lost["tenant"] = "the tenant's discovery document can't be used"
-        yield _discovery_finding(subject, error)
+        examined.lost["tenant"] = "the tenant's discovery document can't be used"
+        yield _discovery_finding(examined, error)
 
 
-def _discovery_finding(subject: Subject, error: TransportError) -> Finding:
-    answer, test = subject.http.last, "discovery"
+def _discovery_finding(examined: Examined, error: TransportError) -> Finding:
+    answer, test = examined.http.last, "discovery"
     if answer is None:
-        return unreachable(subject, error, test)
-    literal = subject.last_answer()
+        return unreachable(examined, error, test)
+    said = examined.last_answer()
     if error.code == "issuer_mismatch":
-        named = subject.literal(repr(answer.json_object().get("issuer")))
-        return finding("SM41", test, f"issuer {named}", detail=f"Yours is {subject.client.issuer.url!r}.")
+        named = examined.printable(repr(answer.json_object().get("issuer")))
+        return finding("SM41", test, f"issuer {named}", detail=f"Yours is {examined.client.issuer.url!r}.")
     if error.code == "metadata_incomplete":
-        return finding("D05", test, literal)
+        return finding("D05", test, said)
     if answer.status == 429 or answer.status >= 500:
-        return finding("SM69" if answer.status == 429 else "D07", test, literal)
-    return finding("D04", test, literal)
+        return finding("SM69" if answer.status == 429 else "D07", test, said)
+    return finding("D04", test, said)
 
 
-def unreachable(subject: Subject, error: TransportError, test: str) -> Finding:
+def unreachable(examined: Examined, error: TransportError, test: str) -> Finding:
     """Return the finding of an exchange that brought no HTTP answer."""
     reasons = _reasons(error)
     names = " ".join(repr(reason) for reason in reasons)
-    literal = subject.literal(f"{type(reasons[-1]).__name__}: {reasons[-1]}") if len(reasons) > 1 else error.code
+    said = examined.printable(f"{type(reasons[-1]).__name__}: {reasons[-1]}") if len(reasons) > 1 else error.code
     if "NameResolutionError" in names or "gaierror" in names:
-        return finding("D01", test, literal)
+        return finding("D01", test, said)
     if any(isinstance(reason, requests.exceptions.SSLError | ssl.SSLError) for reason in reasons):
-        return finding("D03", test, literal)
-    return finding("D02", test, literal)
+        return finding("D03", test, said)
+    return finding("D02", test, said)
 
 
 def _reasons(error: BaseException) -> list[BaseException]:
@@ -61,30 +61,30 @@ def _reasons(error: BaseException) -> list[BaseException]:
     return found
 
 
-def probe_keys(subject: Subject) -> Iterator[Finding]:
-    algorithm = subject.conf.id_token_algorithm
+def probe_keys(examined: Examined) -> Iterator[Finding]:
+    algorithm = examined.conf.id_token_algorithm
     try:
-        keys = subject.client.issuer.signing_keys(None)
+        keys = examined.client.issuer.signing_keys(None)
     except (SigningKeyNotFound, TransportError) as error:
         if isinstance(error, TransportError) and error.status is None and error.code != "no_signing_keys":
             raise
-        yield finding("SM45", "keys", subject.last_answer(), severity=ERROR if algorithm != "HS256" else WARNING)
+        yield finding("SM45", "keys", examined.last_answer(), severity=ERROR if algorithm != "HS256" else WARNING)
         return
-    published = _published_algorithms(subject)
+    published = _published_algorithms(examined)
     if keys and published and algorithm in ("RS256", "PS256") and published.isdisjoint({algorithm, ""}):
         yield finding("D08", "keys", f"alg {', '.join(sorted(published))}")
 
 
-def _published_algorithms(subject: Subject) -> set[str]:
+def _published_algorithms(examined: Examined) -> set[str]:
     """Return the ``alg`` of each key, "" for a key that is good for any."""
-    last = subject.http.last
+    last = examined.http.last
     keys = last.json_object().get("keys") if last else None
     found = [key.get("alg", "") for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
     return {alg for alg in found if isinstance(alg, str)}
 
 
-def probe_clock(subject: Subject) -> Iterator[Finding]:
-    offsets = [found for exchange in subject.http.exchanges if (found := _offset(exchange)) is not None]
+def probe_clock(examined: Examined) -> Iterator[Finding]:
+    offsets = [found for exchange in examined.http.exchanges if (found := _offset(exchange)) is not None]
     if not offsets:
         return
     offset = min(offsets, key=abs)
@@ -94,8 +94,8 @@ def probe_clock(subject: Subject) -> Iterator[Finding]:
     yield finding(
         "D06",
         "clock",
-        severity=ERROR if abs(offset) > subject.conf.leeway else WARNING,
-        detail=f"It is {round(abs(offset))} seconds {direction}; AUTH0['LEEWAY'] allows {subject.conf.leeway}.",
+        severity=ERROR if abs(offset) > examined.conf.leeway else WARNING,
+        detail=f"It is {round(abs(offset))} seconds {direction}; AUTH0['LEEWAY'] allows {examined.conf.leeway}.",
     )
 
 
@@ -113,7 +113,7 @@ def _offset(exchange: Exchange) -> float | None:
     return exchange.sent_at - 1 - server if server < exchange.sent_at - 1 else exchange.received_at - server
 
 
-def probe_endpoints(subject: Subject) -> Iterator[Finding]:
-    metadata = subject.client.issuer.metadata()
+def probe_endpoints(examined: Examined) -> Iterator[Finding]:
+    metadata = examined.client.issuer.metadata()
     if metadata.end_session_endpoint is None:
         yield finding("SM35", "endpoints", "no end_session_endpoint in the discovery document")

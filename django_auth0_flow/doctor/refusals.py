@@ -1,4 +1,4 @@
-"""Which set-up mistake a refusal tells of. Auth0's statuses vary, its texts hardly do: they decide, in any case."""
+"""Which set-up mistake a refusal tells of. Auth0's statuses vary, its texts hardly do: the texts decide."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def find_mistake(error: str, text: str, status: int | None = None) -> str | None
 
 
 def find_by_text(text: str) -> str | None:
-    """Return the id of the mistake whose literal is part of ``text``."""
+    """Return the id of the mistake that part of ``text`` tells of."""
     lowered = text.lower()
     return next((mistake for part, mistake in _BY_TEXT if part in lowered), None)
 
 
 def telling_part(text: str) -> int:
-    """Return where in ``text`` the literal stands that tells of a mistake, 0 if there is none."""
+    """Return where in ``text`` the part stands that tells of a mistake, 0 if there is none."""
     lowered = text.lower()
     return next((lowered.find(part) for part, _ in _BY_TEXT if part in lowered), 0)

@@ -1,4 +1,4 @@
-"""The outcome for a person and for a program."""
+"""The report, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _finding(found: Finding, paint: Paint) -> Iterator[str]:
         yield from _wrapped(f"{'Answer:':<8}{found.answer}", "    ")
     yield from _wrapped(f"{'Cause:':<8}{found.cause}", "    ")
     if found.fix:
-        yield from _wrapped(f"{'Mend:':<8}{found.fix}", "    ")
+        yield from _wrapped(f"{'Fix:':<8}{found.fix}", "    ")
 
 
 def _wrapped(text: str, first: str) -> list[str]:

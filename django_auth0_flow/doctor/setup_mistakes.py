@@ -1,7 +1,7 @@
-"""What an error of the tenant at a login says about its set-up, and where in the Auth0 Dashboard to mend it.
+"""What an error of the tenant at a login says about its set-up, and where in the Auth0 Dashboard to fix it.
 
 For the people who run the site: it goes to the log, and with ``DEBUG`` onto the page. Visitors only learn the code.
-``auth0_doctor`` has the same words and finds more.
+``auth0_doctor`` uses the same texts and finds more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
 
-#: The kinds of mistake that are never about the visitor or the weather.
+#: Mistakes that are never the visitor's, nor a passing failure.
 _OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 D13".split())
 
 _BY_ERROR = {
@@ -26,7 +26,7 @@ _BY_ERROR = {
 
 
 def find_setup_mistake(error: Auth0Error) -> Mistake | None:
-    """Return the mistake in the set-up that ``error`` tells of, or None if it tells of the visitor or of the weather."""
+    """Return the mistake in the set-up that ``error`` tells of, or None if it is the visitor's or a passing failure."""
     if not isinstance(error, OAuthError):
         return None
     # The catalogue is large and few logins need it.
@@ -35,7 +35,7 @@ def find_setup_mistake(error: Auth0Error) -> Mistake | None:
 
     found = find_mistake(error.error, error.error_description, error.status)
     if found == "SM63" and "signup" in error.error_description.lower():
-        return None  # an unknown address, where nobody may sign up
+        return None  # an unknown address, where sign-ups are off
     if found in _OF_THE_SETUP:
         return MISTAKES[found]
     other = _BY_ERROR.get(error.error) if found is None else None

@@ -1,4 +1,4 @@
-"""May the client do at the token endpoint what the settings need: each grant once, with values that nobody was given."""
+"""May the client do at the token endpoint what the settings need: each grant once, with made-up codes and tokens."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from functools import partial
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
-from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.examined import Examined
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
-from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.embedded import EmbeddedLogins
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 
-#: In the place of codes and tokens, so that the tenant's log tells whose doing it is.
-NOBODYS = "auth0-doctor"
+#: In place of codes, tokens and names; the tenant's log shows it.
+MADE_UP = "auth0-doctor"
 
 #: The connection that each kind of ``PASSWORDLESS`` uses.
 _CONNECTIONS = {"email-code": "email", "email-link": "email", "sms": "sms"}
 
 
 def needs_code(conf: Auth0Settings) -> bool:
-    return "code" in kinds_of(conf.response_type)
+    return "code" in conf.response_kinds
 
 
 def needs_refresh(conf: Auth0Settings) -> bool:
@@ -47,69 +46,69 @@ def needs_mfa(conf: Auth0Settings) -> bool:
     return needs_password(conf) or needs_one_time_code(conf)
 
 
-def probe_code(subject: Subject) -> Iterator[Finding]:
-    request = login_request(subject)
-    yield from _refusal(subject, "code", lambda: subject.client.complete(request, NOBODYS))
+def probe_code(examined: Examined) -> Iterator[Finding]:
+    request = login_request(examined)
+    yield from _refusal(examined, "code", lambda: examined.client.complete(request, MADE_UP))
 
 
-def probe_refresh(subject: Subject) -> Iterator[Finding]:
-    tokens = TokenSet(refresh_token=NOBODYS)
-    yield from _refusal(subject, "refresh", lambda: subject.client.refresh(tokens, first_claims={}))
+def probe_refresh(examined: Examined) -> Iterator[Finding]:
+    tokens = TokenSet(refresh_token=MADE_UP)
+    yield from _refusal(examined, "refresh", lambda: examined.client.refresh(tokens, first_claims={}))
 
 
-def probe_password(subject: Subject) -> Iterator[Finding]:
-    realm = subject.conf.password_realm
+def probe_password(examined: Examined) -> Iterator[Finding]:
+    realm = examined.conf.password_realm
     realm = realm if isinstance(realm, str) else ""
-    ask = partial(_logins(subject).log_in_with_password, _nobody(), secrets.token_urlsafe(24), realm=realm)
-    yield from _refusal(subject, "password", ask)
+    ask = partial(_logins(examined).log_in_with_password, _unknown_user(), secrets.token_urlsafe(24), realm=realm)
+    yield from _refusal(examined, "password", ask)
 
 
-def probe_one_time_code(subject: Subject) -> Iterator[Finding]:
-    logins = _logins(subject)
-    for connection in _connections(subject.conf, ("email-code", "sms")):
-        name = _nobody() if connection == "email" else "+0"
-        ask = partial(logins.log_in_with_code, connection, name, "000000", redirect_uri=subject.callback)
-        found = list(_refusal(subject, "one-time code", ask))
+def probe_one_time_code(examined: Examined) -> Iterator[Finding]:
+    logins = _logins(examined)
+    for connection in _connections(examined.conf, ("email-code", "sms")):
+        name = _unknown_user() if connection == "email" else "+0"
+        ask = partial(logins.log_in_with_code, connection, name, "000000", redirect_uri=examined.callback)
+        found = list(_refusal(examined, "one-time code", ask))
         yield from found
         if found:
             return
 
 
-def probe_mfa(subject: Subject) -> Iterator[Finding]:
-    yield from _refusal(subject, "second factor", lambda: _logins(subject).confirm_otp(NOBODYS, "000000"))
+def probe_mfa(examined: Examined) -> Iterator[Finding]:
+    yield from _refusal(examined, "second factor", lambda: _logins(examined).confirm_otp(MADE_UP, "000000"))
 
 
-def probe_passwordless(subject: Subject) -> Iterator[Finding]:
-    """Ask for a message to nobody: a request without an address can't be sent to anybody, nor create a user."""
-    for connection in _connections(subject.conf, subject.conf.passwordless):
+def probe_passwordless(examined: Examined) -> Iterator[Finding]:
+    """Ask for a message without saying to whom: none can be sent, and no user is created."""
+    for connection in _connections(examined.conf, examined.conf.passwordless):
         body = {"connection": connection, **({"send": "code"} if connection == "email" else {})}
         try:
-            subject.client.post_json("passwordless/start", body)
+            examined.client.post_json("passwordless/start", body)
         except OAuthError as error:
             mistake = find_mistake(error.error, error.error_description, error.status)
             if mistake in CREDENTIALS_REFUSED:
                 mistake = "SM64"
             if mistake is not None:
                 detail = f"It is the connection {connection}."
-                yield finding(mistake, "passwordless", _literal(subject, error), detail=detail)
+                yield finding(mistake, "passwordless", _said(examined, error), detail=detail)
 
 
-def _logins(subject: Subject) -> EmbeddedLogins:
-    audience = {"audience": subject.conf.audience} if subject.conf.audience else {}
-    return EmbeddedLogins(subject.client, scope="openid", parameters=audience)
+def _logins(examined: Examined) -> EmbeddedLogins:
+    audience = {"audience": examined.conf.audience} if examined.conf.audience else {}
+    return EmbeddedLogins(examined.client, scope="openid", parameters=audience)
 
 
-def _nobody() -> str:
-    """Return a name that no user has, another each time, so that attack protection counts nothing against it."""
-    return f"{NOBODYS}-{secrets.token_hex(6)}@example.invalid"
+def _unknown_user() -> str:
+    """Return a name that no user has, a new one each time, so that attack protection blocks no name."""
+    return f"{MADE_UP}-{secrets.token_hex(6)}@example.invalid"
 
 
 def _connections(conf: Auth0Settings, kinds: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(_CONNECTIONS[kind] for kind in conf.passwordless if kind in kinds))
 
 
-def _refusal(subject: Subject, test: str, ask: Callable[[], object]) -> Iterator[Finding]:
-    """Make a request that must be refused, and judge how: ``invalid_grant`` is the good answer."""
+def _refusal(examined: Examined, test: str, ask: Callable[[], object]) -> Iterator[Finding]:
+    """Make a request that must be refused, and judge the refusal: ``invalid_grant`` is the good one."""
     try:
         ask()
     except (InvalidGrant, MfaRequired, TokenValidationError):
@@ -120,11 +119,11 @@ def _refusal(subject: Subject, test: str, ask: Callable[[], object]) -> Iterator
             if test == "second factor" and ("mfa_token" in error.error_description or error.error == "expired_token"):
                 return
             mistake = "D16" if error.error == "unauthorized_client" else "D14"
-        mistake = refused_client(subject, mistake) or mistake
+        mistake = refused_client(examined, mistake) or mistake
         if mistake in CREDENTIALS_REFUSED:
-            subject.lost["credentials"] = "the tenant refuses the client's credentials"
-        yield finding(mistake, test, _literal(subject, error))
+            examined.lost["credentials"] = "the tenant refuses the client's credentials"
+        yield finding(mistake, test, _said(examined, error))
 
 
-def _literal(subject: Subject, error: OAuthError) -> str:
-    return subject.literal(f"{error.status} {error.error}: {error.error_description}")
+def _said(examined: Examined, error: OAuthError) -> str:
+    return examined.printable(f"{error.status} {error.error}: {error.error_description}")

@@ -18,10 +18,10 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 
 def keep_private(answer: Answer, *varies_on: str) -> Answer:
-    """Keep an answer from shared caches and from whoever sends other ``varies_on`` headers.
+    """Keep an answer out of shared caches, and from requests with other ``varies_on`` headers.
 
     What is stricter stays (``no-store``, ``max-age=0``); ``public`` gives way: an answer behind a login has no such.
-    A view that forgot its answer is Django's to blame.
+    A view that returned no answer is for Django to report.
     """
     if isinstance(answer, HttpResponseBase):
         patch_cache_control(answer, private=True)
@@ -30,6 +30,6 @@ def keep_private(answer: Answer, *varies_on: str) -> Answer:
 
 
 def forbid_storing(answer: Answer) -> Answer:
-    """Mark an answer as one that nobody stores, whatever was said before."""
+    """Forbid storing an answer, whatever it said before."""
     answer["Cache-Control"] = "private, no-store"
     return answer

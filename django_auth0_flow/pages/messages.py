@@ -1,7 +1,4 @@
-"""Errors become answers here and nowhere else: a redirect, a page or JSON, with the right status.
-
-A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
-"""
+"""What a page or a JSON answer says for each error code, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ _USELESS_HERE = _("This login can't be used for what this page does.")
 _ENDED = _("Your login on this site has ended.")
 
 _WORDS: dict[str, Promise] = {
-    # Somebody decided so.
+    # It was decided so.
     "access_denied": _("The login was not allowed: it was declined, or your account has no access."),
     "unauthorized": _("Your account may not be used here. It may be blocked."),
     "user_not_allowed": _("Your login worked, but your account may not be used on this site."),

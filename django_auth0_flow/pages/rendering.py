@@ -1,4 +1,4 @@
-"""What an answer is made of: a page that is not stored, its address, and who asks for it."""
+"""What answers are made of: pages that no cache stores, their addresses, and who asks: a person or a script."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def not_now() -> HttpResponse:
 
 
 def finish_answer(response: HttpResponse) -> HttpResponse:
-    """Mark an answer as one that nobody stores and whose address goes to nobody."""
+    """Forbid storing an answer, and sending its address on as a referrer."""
     forbid_storing(response)
     response["Referrer-Policy"] = "no-referrer"
     return response

@@ -1,1 +1,1 @@
-"""What is kept: sealed values, and what Django's sessions hold."""
+"""What is stored: sealed values, and what Django's sessions hold."""

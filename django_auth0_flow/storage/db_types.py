@@ -30,11 +30,11 @@ def exact_key(*parts: str) -> str:
 
 
 class OpaqueField(_Field):
-    """For a column that is the whole value or nothing: ``exact``, ``in`` and ``isnull``, no other look-up, no transform.
+    """For a column that is compared as a whole: ``exact``, ``in`` and ``isnull``, no other look-up, no transform.
 
-    ``startswith``, ``gt``, ``regex`` and their like would spell a secret out, character by character, to whoever may
-    filter a list: in Django's admin that is anybody who may look at it, and no ``ModelAdmin`` asks the model. Here the
-    query itself is refused (FieldError), in every admin and from every relation.
+    ``startswith``, ``gt``, ``regex`` and their like would reveal a secret, character by character, to anyone who may filter
+    a list. In Django's admin these are all who may view it, and no ``ModelAdmin`` asks the model. Here the query itself is
+    refused (FieldError), in every admin and from every relation.
     """
 
     _LOOKUPS = frozenset({"exact", "in", "isnull"})
@@ -55,8 +55,8 @@ class OpaqueField(_Field):
 
 
 class OpaqueCharField(OpaqueField, _CharField):
-    """A short one."""
+    """Up to ``max_length`` characters."""
 
 
 class OpaqueTextField(OpaqueField, _TextField):
-    """A long one."""
+    """Text of any length."""

@@ -59,7 +59,7 @@ def living_sessions(keys: Collection[str]) -> set[str]:
 def why_unknowable() -> str:
     """Say why this process can't tell which sessions are alive; "" if it can.
 
-    A cache that is down or private to each worker must not look like "nobody is logged in".
+    A cache that is down or private to each worker must not look as if no one were logged in.
     """
     store = session_store()
     if issubclass(store, cache.SessionStore):

@@ -37,7 +37,7 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
     def has_ended(self, client_id: str, claims: Mapping[str, Any], *, began_at: float | None = None) -> bool:
         """Tell whether a login with these ID token claims was under way when a logout token ended it at the tenant.
 
-        ``began_at``: when it began, by the clock of the configuration; None if nobody knows. What began after the token
+        ``began_at``: when it began, by the clock of the configuration; None if that is unknown. What began after the token
         had arrived the tenant allowed anew. A token that names the subject alone ends what was authenticated before it: by
         ``auth_time``, without one as if people had logged in when the login began: a code may be redeemed much later.
         One query, which must come after the login session's row is committed: the token is remembered before rows are

@@ -1,6 +1,6 @@
 """What Django's session holds of a login: the login session's id and a few public facts. Never a token.
 
-These are notes, not a judgement: whether somebody is logged in is ``access.current_login``'s answer.
+These are notes, not a judgement: ``access.current_login`` decides whether a person is logged in.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def silent_logins_tried(request: HttpRequest) -> frozenset[str]:
 
 
 def remember_silent_login(request: HttpRequest, configuration: str) -> None:
-    """Note that this session need not look for the tenant's session: there is none, or nobody wants it back."""
+    """Note that this session need not look for the tenant's session: there is none, or it is not wanted back."""
     request.session[_TRIED_KEY] = sorted({*silent_logins_tried(request), configuration})

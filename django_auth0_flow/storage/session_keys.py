@@ -1,6 +1,6 @@
 """How a login session keeps the key of its Django session: sealed, to end the session by, and as a digest to compare.
 
-Whoever reads the table, or a copy of it, can log in with neither.
+Neither is enough to log in, for someone who reads the table or a copy of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def unseal_session_key(sealed: str, *, configuration: str, login_id: uuid.UUID) 
 def _keys_of(configuration: str) -> tuple[str, ...]:
     """Return the configuration's key material, Django's for one that was taken out of the settings.
 
-    Nobody logs in through such a configuration, but what it left behind must still be ended.
+    No login starts with such a configuration, but those it left behind must still be ended.
     """
     try:
         return secrets_of(configuration)

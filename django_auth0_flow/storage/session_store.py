@@ -88,7 +88,7 @@ def _save(session: SessionBase) -> bool:
 def _change_unsaved(
     session: SessionBase, name: str, change: Callable[[dict[str, Any]], T], only_if: str = ""
 ) -> T | None:
-    """A session that has no key yet is known to nobody else: Django saves it with the response."""
+    """No other request knows a session without a key: Django saves it with the response."""
     pending = _stored(session, name)
     if only_if and only_if not in pending:
         return None

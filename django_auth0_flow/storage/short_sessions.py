@@ -1,7 +1,7 @@
-"""Sessions that are there for a login under way and for nothing else: they end with it, not after two weeks.
+"""Sessions that hold a login under way and nothing else: they end with it, not after two weeks.
 
-Whoever opens the login page gets a session, robots too. One that this package starts lives as long as a login may take. As
-soon as it holds anything else, a login or a basket, its life is the one that the site has configured; a life that the site
+Every visitor of the login page gets a session, robots too. One that this package starts lives as long as a login may take.
+As soon as it holds anything else, a login or a basket, it lives as long as the site has configured; what the site itself
 gave it by ``set_expiry`` stays.
 """
 

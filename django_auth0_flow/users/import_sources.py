@@ -125,7 +125,7 @@ def _table_rows(source: AccountTable) -> Iterator[tuple[Any, str, str]]:
 def read_csv(path: Path, field: str) -> Iterator[Found]:
     """Read a CSV file with a header: ``sub`` (or ``user_id``, as Auth0's export says), and the users' ``field``.
 
-    Whoever owns an e-mail address is known only once it is verified, so that field wants a column ``email_verified``.
+    The owner of an e-mail address is known only once it is verified, so that field needs a column ``email_verified``.
     Raises CannotRead.
     """
     email_field = str(getattr(get_user_model(), "EMAIL_FIELD", ""))
@@ -156,7 +156,7 @@ def _index(field: str, *, is_email: bool) -> dict[str, list[Any]]:
 
 
 def _comparable(value: str, *, is_email: bool) -> str:
-    """Fold the case of plain addresses only: other letters fold into those of somebody else's address."""
+    """Fold the case of plain addresses only: other letters fold into those of another person's address."""
     return value.lower() if is_email and value.isascii() else value
 
 

@@ -73,7 +73,7 @@ def build_plan(conf: Auth0Settings, found: Iterable[Found]) -> Plan:
 def apply_plan(plan: Plan) -> int:
     """Store the new identities and return how many those are; each batch is one transaction.
 
-    Whoever logs in meanwhile is not overwritten: such a subject joins the conflicts.
+    A login meanwhile is not overwritten: its subject joins the conflicts.
     """
     alias = router.db_for_write(Identity)
     stored = 0

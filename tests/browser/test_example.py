@@ -15,9 +15,12 @@ from tests.browser.person import keep_pictures, watch
 from tests.test_example_project import address_in, running_demo
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 pytestmark = pytest.mark.slow
+
+#: The size of ``docs/images/appointments.png``, which ``docs/testing.md`` says how to renew.
+README_PICTURE: ViewportSize = {"width": 860, "height": 560}
 
 
 @pytest.fixture
@@ -56,6 +59,8 @@ def test_the_demo_is_clicked_through(page: Page, pictures: Path) -> None:
         page.locator("form[action$='/expire-token/'] button").click()
     assert page.locator("#refreshes").inner_text() == "1"
     keep_pictures(page, pictures, "appointments-refreshed")
+    page.set_viewport_size(README_PICTURE)
+    page.screenshot(path=pictures / "readme.png")
     for path in ("/profile/", "/rota/", "/admin/"):
         page.goto(path)
         assert page.url.endswith(path)

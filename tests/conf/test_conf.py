@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from django_auth0_flow.conf import configurations, get_client, get_settings, keys
-from django_auth0_flow.conf.problems import find_problems
+from django_auth0_flow.conf import Auth0Settings, configurations, find_problems, get_client, get_settings
+from django_auth0_flow.conf.settings import SETTINGS
 from tests.test_checks import GOOD, changed
 
 
@@ -110,6 +110,23 @@ def test_no_secret_in_a_problem() -> None:
     assert not [found for found in find_problems(setting) if "s3cr3t" in str(found) or "k3y" in str(found)]
 
 
+DECLARED = {found.name.upper(): found for found in fields(Auth0Settings) if found.metadata}
+
+
+@pytest.mark.parametrize("key", sorted(DECLARED))
+def test_a_declaration_is_all_that_a_setting_takes(key: str) -> None:
+    """The key is known by it, a value of another type is refused, and the default is one of its own type."""
+    (wrong,) = [found for found in find_problems(changed(**{key: object()})) if found.id == "E003"]
+    assert wrong.message == f"AUTH0[{key!r}] must be {SETTINGS[key].expected}."
+    default = DECLARED[key].metadata["default"]
+    assert not [found for found in find_problems(changed(**{key: default})) if found.id in ("E002", "E003")]
+
+
+def test_a_problem_names_its_configuration() -> None:
+    (found,) = find_problems(changed(CLIENT_AUTH="basic"), name="partners")
+    assert found.message.startswith("AUTH0['partners']['CLIENT_AUTH'] must be one of client_secret_post, ")
+
+
 VALUES: Any = st.one_of(
     st.none(),
     st.booleans(),
@@ -123,7 +140,7 @@ VALUES: Any = st.one_of(
 
 
 @hypothesis_settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.one_of(st.sampled_from(sorted(keys.KEYS)), st.text(max_size=9)), VALUES, max_size=6))
+@given(st.dictionaries(st.one_of(st.sampled_from(sorted(SETTINGS)), st.text(max_size=9)), VALUES, max_size=6))
 def test_no_setting_whatever_breaks_the_checks(setting: dict[str, Any]) -> None:
     for found in find_problems({**GOOD, **setting}):
         assert found.id

@@ -22,7 +22,7 @@ def test_settings_that_cannot_be_read_keep_it_from_the_tenant(healthy: Tenant, c
     outcome = doctor("--json")
     assert outcome.code == 1
     assert [found["id"] for found in outcome.data["settings"]] == ["auth0_flow.E008", "auth0_flow.E011"]
-    assert outcome.report["untested"] == [{"test": "everything", "why": "AUTH0 has to be mended first"}]
+    assert outcome.report["untested"] == [{"test": "everything", "why": "AUTH0 has to be fixed first"}]
     assert healthy.requests == []
     assert "auth0_flow.E008" in doctor().text
 

@@ -13,7 +13,7 @@ from django.core.cache import cache
 
 from django_auth0_flow.doctor import examination
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.examined import Subject
+from django_auth0_flow.doctor.examined import Examined
 from django_auth0_flow.doctor.findings import Finding
 from django_auth0_flow.testing.tenant import Tenant
 from tests.doctor.support import DATABASE, EVERYTHING, OLD_SECRET, SCOPE, SITE, Configure, doctor
@@ -204,11 +204,11 @@ def test_a_connection_that_breaks_later_ends_one_test_only(name: str, healthy: T
 def test_a_test_that_fails_itself_ends_no_other(
     healthy: Tenant, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def probe(subject: Subject) -> Iterator[Finding]:
-        raise KeyError(subject.conf.client_secret)
+    def probe(examined: Examined) -> Iterator[Finding]:
+        raise KeyError(examined.conf.client_secret)
 
-    steps = [examination.Step("broken", probe), *examination.STEPS]
-    monkeypatch.setattr(examination, "STEPS", steps)
+    tests = [examination.Test("broken", probe), *examination.TESTS]
+    monkeypatch.setattr(examination, "TESTS", tests)
     outcome = doctor("--json")
     assert (outcome.code, outcome.ids) == (2, ["D99"])
     assert outcome.findings[0]["answer"] == "KeyError"

@@ -6,7 +6,7 @@ import pytest
 
 from django_auth0_flow.doctor.browser_answers import read_answer
 from django_auth0_flow.doctor.catalogue import ERROR, MISTAKES, WARNING
-from django_auth0_flow.doctor.literal import Literal
+from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.protocol.http import HttpAnswer
 from tests.doctor.support import SITE
 
@@ -41,7 +41,7 @@ def test_answers_of_any_kind_are_read(answer: HttpAnswer) -> None:
     found = read_answer(answer, asked="https://t.example.com/authorize", back=f"{SITE}/auth0/callback/")
     assert not found.came_back
     assert found.error == ""
-    found.describe(Literal([]))
+    found.describe(Printable([]))
 
 
 def test_only_our_own_address_counts_as_ours() -> None:

@@ -1,4 +1,4 @@
-"""``manage.py auth0_doctor``: what is wrong between this site and its Auth0 tenant, and where to mend it."""
+"""``manage.py auth0_doctor``: what is wrong between this site and its Auth0 tenant, and where to fix it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.doctor.addresses import NoAddress
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
+from django_auth0_flow.doctor.examination import examine_configuration, examine_settings, exit_code
 from django_auth0_flow.doctor.report import as_json, as_text
-from django_auth0_flow.doctor.visit import examine_configuration, examine_settings, exit_code
 
 
 class Command(BaseCommand):
     help = (
         "Checks the settings, then asks the Auth0 tenant itself: discovery, keys, clock, callback and logout URL, client "
         "credentials and each grant that the settings need. Each mistake comes with the tenant's answer, the cause and the "
-        "place in the Auth0 Dashboard. Safe in production: about ten requests, nobody is logged in or out, no message is "
+        "place in the Auth0 Dashboard. Safe in production: about ten requests, no one is logged in or out, no message is "
         "sent, nothing is stored. The requests are meant to be refused, so each writes a failure into the tenant's log "
         "(Monitoring > Logs) and counts against its rate limit. Exit codes: 0 nothing wrong, 1 problems, 2 could not run "
         "or the tenant did not answer."

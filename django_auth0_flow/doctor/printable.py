@@ -1,4 +1,4 @@
-"""The tenant's answers as a terminal may show them: one line, cut, nothing in them that acts, no secret of ours."""
+"""The tenant's answers as a terminal may show them: one short line, no control characters, no secrets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MAX_LENGTH = 240
 
 _HIDDEN = "[hidden]"
 
-#: What looks like a token, a code or a key, whoever it belongs to: longer than the words of any language.
+#: What looks like a token, a code or a key: longer than any word.
 _TOKEN = re.compile(r"ey[A-Za-z0-9_-]{15,}(?:\.[A-Za-z0-9_-]*)*|[A-Za-z0-9_-]{40,}")
 
 
-class Literal:
-    """Makes untrusted text printable. ``secrets`` are never shown, in none of the forms that a URL or form gives them."""
+class Printable:
+    """Makes untrusted text printable. ``secrets`` are never shown, percent-encoded ones neither."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {

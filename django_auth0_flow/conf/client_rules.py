@@ -1,0 +1,131 @@
+"""What can be wrong with the settings of the client: how it proves itself, its keys and certificate, its durations."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from django_auth0_flow.conf.problems import Problem
+from django_auth0_flow.conf.settings import Auth0Settings
+from django_auth0_flow.protocol.signing_keys import load_signing_key
+from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
+
+SECRET_METHODS = ("client_secret_post", "client_secret_basic")
+
+CERTIFICATE_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
+
+CLIENT_AUTH_METHODS = (*SECRET_METHODS, "private_key_jwt", *CERTIFICATE_METHODS, "none")
+
+
+def _needs_credentials(conf: Auth0Settings) -> bool:
+    """Tell whether any request of this configuration goes to an endpoint where a client proves itself."""
+    return "code" in conf.response_kinds or conf.has_embedded_logins or conf.pushed_authorization
+
+
+def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    if not conf.client_id:
+        yield Problem("E008", "", "needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID.")
+    method = conf.client_auth
+    if method not in CLIENT_AUTH_METHODS:
+        yield Problem("E009", "CLIENT_AUTH", f"must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
+    elif not _needs_credentials(conf):
+        pass
+    elif method in SECRET_METHODS and not conf.client_secret:
+        yield Problem(
+            "E010",
+            "",
+            "needs CLIENT_SECRET.",
+            "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
+        )
+    elif method == "private_key_jwt" and not conf.client_assertion_keys:
+        hint = "The public key belongs to Auth0 Dashboard: Applications > (app) > Credentials."
+        yield Problem("E041", "CLIENT_AUTH", "private_key_jwt needs CLIENT_ASSERTION_KEYS.", hint)
+    elif method in CERTIFICATE_METHODS and not conf.client_certificate:
+        yield Problem("E044", "CLIENT_AUTH", f"{method} needs CLIENT_CERTIFICATE.")
+    if conf.has_embedded_logins and method not in SECRET_METHODS:
+        yield Problem(
+            "W008",
+            "",
+            "lets visitors log in on this site, but its CLIENT_AUTH sends no client secret.",
+            "Auth0 believes auth0-forwarded-for only from a client with a secret. Without it, all visitors share this "
+            "server's address, and attack protection locks them out together.",
+        )
+    if conf.pushed_authorization and method == "none":
+        hint = "Auth0 takes pushed requests from confidential applications only."
+        yield Problem("W020", "PUSHED_AUTHORIZATION", "is set for a client that can't prove itself.", hint)
+
+
+def _id_token_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    algorithm = conf.id_token_algorithm
+    if algorithm not in ID_TOKEN_ALGORITHMS:
+        yield Problem("E012", "ID_TOKEN_ALGORITHM", f"must be one of {', '.join(ID_TOKEN_ALGORITHMS)}.")
+    elif algorithm == "HS256" and not conf.client_secret:
+        yield Problem("E012", "ID_TOKEN_ALGORITHM", "HS256 needs CLIENT_SECRET, the key of the signature.")
+    if algorithm == "HS256" and conf.client_auth == "private_key_jwt":
+        text = "is HS256, whose key is the client secret that private_key_jwt does without."
+        hint = "Auth0 does not offer the two together: use RS256."
+        yield Problem("W021", "ID_TOKEN_ALGORITHM", text, hint)
+
+
+def _key_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    keys = conf.client_assertion_keys
+    for position, entry in enumerate(keys):
+        try:
+            load_signing_key(**entry)
+        except ValueError as error:
+            hint = "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out client-key.pem"
+            yield Problem(
+                "E040", "CLIENT_ASSERTION_KEYS", f"has an entry {position} that can't be used: {error}.", hint
+            )
+    if conf.signed_requests and not keys:
+        text = "needs CLIENT_ASSERTION_KEYS: the newest of them signs the requests."
+        hint = "With another CLIENT_AUTH than private_key_jwt, name it: keys alone imply that one."
+        yield Problem("E042", "SIGNED_REQUESTS", text, hint)
+    if len(keys) > 2:
+        hint = "Auth0 knows at most two per application; a newest key that it refuses is followed by the next one only."
+        yield Problem("W022", "CLIENT_ASSERTION_KEYS", "has more than two keys.", hint)
+    for key in conf.encryption_keys:
+        if len(key) < 32:
+            hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            yield Problem("E017", "ENCRYPTION_KEYS", "has a key under 32 characters.", hint)
+
+
+def _certificate_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    files = conf.certificate_files
+    if files is None:
+        return
+    cert, key = files if isinstance(files, tuple) else (files, None)
+    try:
+        # A password of "" keeps OpenSSL from asking for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=lambda: "")
+    except (OSError, ValueError):
+        text = "can't be used: files are missing, encrypted, no PEM, or don't fit together."
+        hint = 'One file with certificate and key, or {"cert": path, "key": path}.'
+        yield Problem("E043", "CLIENT_CERTIFICATE", text, hint)
+
+
+def _duration_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    for key in ("REFRESH_MARGIN", "REFRESH_WAIT", "LEEWAY"):
+        if not 0 <= getattr(conf, key.lower()) <= 3600:
+            yield Problem("E013", key, "must be between 0 and 3600 seconds.")
+    if conf.leeway > 300:
+        yield Problem("W001", "LEEWAY", "is over 5 minutes.", "60 seconds is what Auth0 uses.")
+    if not 0 < conf.http_timeout <= 15:
+        yield Problem("E013", "HTTP_TIMEOUT", "must be over 0 and at most 15 seconds.")
+    elif conf.refresh_wait <= conf.refresh_lease:
+        yield Problem(
+            "W038",
+            "REFRESH_WAIT",
+            f"is {conf.refresh_wait} seconds: after a worker was killed during a refresh, requests answer 503 until "
+            f"{conf.refresh_lease:g} seconds are over, 2 more than HTTP_TIMEOUT.",
+            "Leave it out: by default it is long enough, and no request waits longer than the refresh lasts.",
+        )
+
+
+CLIENT_RULES = (
+    _client_auth_problems,
+    _id_token_problems,
+    _key_problems,
+    _certificate_problems,
+    _duration_problems,
+)
