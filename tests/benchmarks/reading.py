@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -45,12 +46,15 @@ def store_login(cookie: str) -> None:
     from django_auth0_flow.protocol.grant import Grant
     from django_auth0_flow.protocol.tokens import TokenSet
 
-    now = time.time()
+    now, issuer, subject = time.time(), "https://example.eu.auth0.com/", "auth0|602e93db83fa6f00749a23e6"
     claims = {
-        "iss": "https://example.eu.auth0.com/",
-        "sub": "auth0|602e93db83fa6f00749a23e6",
-        "aud": "c",
+        "iss": issuer,
+        "sub": subject,
+        "aud": "client",
         "exp": now + 36000,
+        "name": "Ada Lovelace",
+        "email": "ada@example.com",
+        "picture": "https://s.gravatar.com/avatar/" + "0" * 32,
     }
     tokens = TokenSet(
         access_token="t" * 900,
@@ -60,16 +64,10 @@ def store_login(cookie: str) -> None:
         refresh_token="r" * 60,
         id_token="i" * 900,
     )
-    names = {"name": "Ada Lovelace", "email": "ada@example.com", "picture": "https://s.gravatar.com/avatar/" + "0" * 32}
-    identity = Identity.objects.create(
-        key=Identity.key_for(claims["iss"], claims["sub"]),
-        issuer=claims["iss"],
-        subject=claims["sub"],
-        user=get_user_model().objects.get(),
-    )
-    row = LoginSession(id="0" * 32, identity=identity, logged_in_at=now)
-    row.pk = LoginSession._meta.pk.to_python(row.pk)
-    row.grant = Grant(tokens, {**claims, **names})
+    user, key = get_user_model().objects.get(), Identity.key_for(issuer, subject)
+    identity = Identity.objects.create(key=key, issuer=issuer, subject=subject, user=user)
+    row = LoginSession(id=uuid.UUID(int=0), identity=identity, logged_in_at=now)  # the one that the session names
+    row.grant = Grant(tokens, claims)
     row.session_key = cookie.partition("=")[2]
     row.save()
 
