@@ -34,7 +34,8 @@ def problems_of(source: Path) -> list[str]:
 
 
 def main() -> int:
-    sources = sorted(Path("django_auth0_flow").rglob("locale/*/LC_MESSAGES/*.po"))
+    homes = Path("django_auth0_flow"), Path("example_project")
+    sources = sorted(path for home in homes for path in home.rglob("locale/*/LC_MESSAGES/*.po"))
     if not sources:
         print("no message catalogues were found")
         return 1

@@ -26,4 +26,4 @@ class Auth0FlowConfig(AppConfig):
         LoginSession.add_to_class("api", property(api_session_for))
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")
-        user_logged_in.connect(finish.store_fresh_login, dispatch_uid="auth0_flow_store_fresh_login")
+        user_logged_in.connect(finish.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")

@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
 from django_auth0_flow.embedded.error_codes import note_setup_mistake, password_code
 from django_auth0_flow.embedded.grants import embedded_logins
-from django_auth0_flow.login.admission import FreshLogin, attach_login, check_organization_allowed, with_userinfo
+from django_auth0_flow.login.admission import Login, attach_login, check_organization_allowed, with_userinfo
 from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
@@ -28,7 +28,7 @@ from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 
 logger = logging.getLogger(__name__)
 
-#: A longer password is nobody's: it is refused here.
+#: A longer password is refused here.
 MAX_PASSWORD = 1024
 
 
@@ -39,7 +39,7 @@ class Auth0Backend(ModelBackend):
     ``create_user``, ``update_flags``, ``update_groups`` or ``update_user``; ``claims`` are those of a validated ID token
     (with userinfo merged in where ``USERINFO`` asks for it): ``{"iss": …, "sub": …, "email": …, …}``.
 
-    Rights come first and apart from the profile: where they can't be written nobody is logged in. What is managed, and
+    Rights come first and apart from the profile: where they can't be written no one is logged in. What is managed, and
     what a missing claim takes away, goes by the login: ``is_staff`` and ``is_superuser`` by its configuration, whoever
     set them before, so that a user linked by e-mail, or given the flag by another tenant, loses it here; groups by its
     identity, which takes back only what itself gave.
@@ -72,7 +72,7 @@ class Auth0Backend(ModelBackend):
         remember_identity(user, identity)
         return user
 
-    # -- steps to override -------------------------------------------------------------------------------------------
+    # -- methods to override -----------------------------------------------------------------------------------------
 
     def is_allowed(self, request: HttpRequest | None, claims: Mapping[str, Any]) -> bool:
         """Tell whether this person may log in at all. Default: yes.
@@ -167,10 +167,10 @@ class Auth0Backend(ModelBackend):
     def _update_rights(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> bool:
         """Write flags and groups, each though the other can't be; False if one can't. A database that is away raises."""
         written = True
-        steps: Any = ((self.update_flags, identity.user), (self.update_groups, identity))
-        for step, whose in steps:
+        updates: Any = ((self.update_flags, identity.user), (self.update_groups, identity))
+        for update, whose in updates:
             try:
-                step(whose, claims, mapper)
+                update(whose, claims, mapper)
             except OperationalError:
                 raise
             except (DatabaseError, ValidationError) as error:
@@ -249,7 +249,7 @@ class Auth0PasswordBackend(ModelBackend):
         """Return the user, or None: wrong password, refused by the tenant, by ``Auth0Backend``, or not switched on.
 
         With a request the reason is left in ``refusal_of(request)``. Raises MfaRequired, which ``Auth0Middleware`` answers
-        with the second factor's page (without a request: None, since nobody could go on), and TransportError.
+        with the second factor's page (without a request: None, since no one could go on), and TransportError.
         """
         conf = get_settings(configuration)
         if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
@@ -276,8 +276,8 @@ class Auth0PasswordBackend(ModelBackend):
         if user is None:
             self._note_refusal(request, Auth0Error(code="user_not_allowed"))
             return None
-        before = noted(request) if request is not None and session is not None else None
-        attach_login(user, FreshLogin(granted.tokens, claims, configuration, before=before))
+        before = noted(request) if request is not None and session is not None else {}
+        attach_login(user, Login(configuration, granted.tokens, claims, before=before))
         return user
 
     def _note_refusal(self, request: HttpRequest | None, error: Auth0Error) -> None:

@@ -14,10 +14,10 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.cache import patch_vary_headers
 
-from django_auth0_flow.access.current_login import end_if_over, is_session_gone
+from django_auth0_flow.access.current_login import end_if_over
 from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.embedded.error_codes import note_setup_mistake
-from django_auth0_flow.login import begin, loops
+from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
 from django_auth0_flow.pages.rendering import (
@@ -111,14 +111,6 @@ def login_required(request: HttpRequest, error: LoginRequired, *, next_url: str 
         return not_now()
     if looping:
         return failed(request, Auth0Error("Logging in again does not help.", code="login_loop"), next_url=next_url)
-    if error.parameters and not is_session_gone(request):
-        try:
-            url = begin.begin_login(
-                request, configuration=configuration, next_url=next_url, parameters=error.parameters
-            )
-        except Auth0Error as trouble:
-            return not_begun(request, trouble, next_url=next_url, configuration=configuration)
-        return finish_answer(HttpResponseRedirect(url))
     return finish_answer(HttpResponseRedirect(login_path(configuration, next_url)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +13,16 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.signals import login_session_ended, send
 from django_auth0_flow.storage.db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
+from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
 from django_auth0_flow.storage.session_keys import digest_session_key, seal_session_key, unseal_session_key
 
 if TYPE_CHECKING:
     from django_auth0_flow.protocol.outbound import ApiSession
+
+logger = logging.getLogger(__name__)
 
 Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
@@ -157,7 +162,7 @@ class LoginSession(models.Model):
             """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
 
     def claim(self, lease: str, seconds: float) -> bool:
-        """Win the right to refresh for ``seconds``, unless somebody alive holds it. One UPDATE."""
+        """Win the right to refresh for ``seconds``, unless a worker that is alive holds it. One UPDATE."""
         free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
         changed = (
             type(self)
@@ -184,9 +189,15 @@ class LoginSession(models.Model):
             lease="", lease_expires_at=None, retry_at=retry_at, refresh_failure=failure
         )
 
-    def save_grant(self, grant: Grant, *, refreshed_at: float | None) -> bool:
-        """Store refreshed tokens if nobody else has since this copy was loaded; False if so, or if the row is gone."""
-        copy = replace_grant(self, grant)
+    def save_grant(
+        self, grant: Grant, *, refreshed_at: float | None, retry_at: float | None = None, failure: str = ""
+    ) -> bool:
+        """Store refreshed tokens if no one else has since this copy was loaded; False if so, or if the row is gone.
+
+        ``retry_at`` and ``failure`` as for ``release``.
+        """
+        copy = LoginSession(id=self.id, configuration=self.configuration)
+        copy.grant = grant
         changed = (
             type(self)
             .objects.filter(pk=self.pk, version=self.version)
@@ -197,8 +208,8 @@ class LoginSession(models.Model):
                 version=F("version") + 1,
                 lease="",
                 lease_expires_at=None,
-                retry_at=None,
-                refresh_failure="",
+                retry_at=retry_at,
+                refresh_failure=failure,
             )
         )
         if changed == 1:
@@ -206,9 +217,26 @@ class LoginSession(models.Model):
             self.refreshed_at, self.version = refreshed_at, self.version + 1
         return changed == 1
 
+    def end(self, reason: str, *, session: bool = False, only_if: Q | None = None) -> bool:
+        """Delete the row, log that and send ``login_session_ended``; False if it is gone.
 
-def replace_grant(row: LoginSession, grant: Grant) -> LoginSession:
-    """Return an unsaved copy of ``row`` that holds ``grant``."""
-    copy = LoginSession(id=row.id, configuration=row.configuration)
-    copy.grant = grant
-    return copy
+        ``session``: Django's session is deleted first, so that being stopped in between leaves no one logged in; a key that
+        changed meanwhile is followed. A row whose session can't be deleted stays (False), so that ending it again finds it.
+        The session of the request itself is for ``logout(request)`` to end. ``only_if``: what must hold for the row, where
+        it ends alone. Refresh tokens: see ``tokens.fetch.revoke``.
+        """
+        rows = type(self).objects.filter(pk=self.pk)
+        if not session and not rows.filter(only_if or Q()).delete()[0]:
+            return False
+        while session:
+            if not try_to_delete_session(self.session_key, self.pk):
+                return False
+            if rows.filter(session_digest=self.session_digest).delete()[0]:
+                break
+            try:
+                self.refresh_from_db(from_queryset=rows)
+            except type(self).DoesNotExist:
+                return False
+        logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
+        send(login_session_ended, type(self), login_session=self, reason=reason)
+        return True

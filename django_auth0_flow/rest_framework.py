@@ -21,9 +21,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
-from django_auth0_flow.access.requirements import Requirement, as_configurations, as_names
+from django_auth0_flow.access.requirements import as_configurations, as_names
 from django_auth0_flow.backends import may_come_in
-from django_auth0_flow.login.begin import organization_for
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
 from django_auth0_flow.session import Auth0Session
@@ -58,7 +57,7 @@ class NoKey(str):
     ) -> Expression:
         """Take the place of a value in a query. Raises TypeError where it would be stored."""
         if for_save:
-            raise TypeError("An AccessTokenUser is nobody in the database: it has no key that could be saved.")
+            raise TypeError("An AccessTokenUser is no one in the database: it has no key that could be saved.")
         return _Nothing()
 
 
@@ -66,7 +65,7 @@ class AccessTokenUser:
     """``request.user`` for an access token whose subject has never logged in here: a machine, or somebody else's user.
 
     Authenticated, without any of Django's permissions, and without ``id``: a subject may look like a user's key. Its
-    ``pk`` is a ``NoKey``, so that throttles tell callers apart and filters, by it or by this object, find nobody's rows.
+    ``pk`` is a ``NoKey``, so that throttles tell callers apart and filters, by it or by this object, find no rows.
     """
 
     is_active = is_authenticated = True
@@ -212,11 +211,9 @@ class _HasNames(OperationHolderMixin, BasePermission):
         login = found.for_configuration(*self.configurations)
         if not login.is_logged_in:
             if not request._request.user.is_authenticated:
-                request.user = request._request.user  # a login that was found to be over is nobody's, here too
+                request.user = request._request.user  # a login that was found to be over counts no more, here too
             return False
-        # ORGANIZATION holds for logins made elsewhere too, as under ``auth0_login_required``.
-        bound = Requirement(organization=organization_for(request._request, login.configuration))
-        if bound.failed_test(login) is not None or not self.names <= self.granted_to(login):
+        if not self.names <= self.granted_to(login):
             return False
         request._request.auth0 = login  # type: ignore[attr-defined]  # the middleware's
         return True
@@ -262,8 +259,8 @@ class HasPermissions(_HasNames):
 def _guard_answer(request: Request) -> None:
     """Have this request's answer say that it depends on the token, whatever becomes of the request.
 
-    An authentication class meets no answers, so the view, which lives for one request, is given another last step. What
-    the view shows to people whom nobody knows may be cached, apart from the rest.
+    An authentication class meets no answers, so the view, which lives for one request, has its last method wrapped. What
+    the view shows to people who are not logged in may be cached, apart from the rest.
     """
     view: Any = (request.parser_context or {}).get("view")
     if view is None:

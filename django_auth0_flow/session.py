@@ -35,20 +35,34 @@ class Auth0Session:
     """The visitor's login, lazy: nothing is read before it is asked for.
 
     Only a login counts that was made with the configuration of this view: the decorator's ``configuration=``, by default
-    the one that the request would log in with (``CONFIGURATION_FOR``, else ``default``). For any other visitor the facts
-    are empty, and ``access_token`` and ``api`` raise LoginRequired, which the middleware answers.
+    the one that the request would log in with (``CONFIGURATION_FOR``, else ``default``), and to the organization that
+    ``ORGANIZATION`` demands, unless the view demands one itself. For any other visitor the facts are empty, and
+    ``access_token`` and ``api`` raise LoginRequired, which the middleware answers.
     """
 
-    def __init__(self, request: HttpRequest, configurations: Collection[str] = ()) -> None:
+    def __init__(
+        self, request: HttpRequest, configurations: Collection[str] = (), *, any_organization: bool = False
+    ) -> None:
         self._request = request
         self._names = tuple(configurations)
+        self._any_organization = any_organization
 
     def __repr__(self) -> str:
         return "<Auth0Session>"
 
     def for_configuration(self, *names: str) -> Auth0Session:
         """Return this visitor's login as a view sees it that takes logins of these configurations; none: the default."""
-        return Auth0Session(self._request, names)
+        return Auth0Session(self._request, names, any_organization=self._any_organization)
+
+    def for_view(self, configurations: Collection[str], *, any_organization: bool) -> Auth0Session:
+        """Return this visitor's login as a view under our decorator sees it; what the view leaves open stays as it is."""
+        any_organization = any_organization or self._any_organization
+        return Auth0Session(self._request, configurations or self._names, any_organization=any_organization)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The configurations that a view or its decorator has named, if any has."""
+        return self._names
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -63,7 +77,7 @@ class Auth0Session:
     @property
     def current(self) -> CurrentLogin | None:
         """The login, None for a visitor who is not logged in; one query per request."""
-        return current_login(self._request, self.accepted)
+        return current_login(self._request, self.accepted, any_organization=self._any_organization)
 
     @property
     def is_logged_in(self) -> bool:

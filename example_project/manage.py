@@ -8,14 +8,17 @@ import sys
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_config.settings")
     if sys.argv[1:2] == ["demo"]:
-        # Not a management command: it has to choose the settings' environment before Django reads it.
-        from demo.cli import main as demo
+        # Not a management command: the tenant starts before Django reads the settings that point at it.
+        from demo.tenant import ClinicDemo
 
-        sys.exit(demo(sys.argv[2:]))
+        from django_auth0_flow.testing.demo import run_demo
+
+        os.environ["DJANGO_SETTINGS_MODULE"] = "demo.settings"
+        sys.exit(run_demo(ClinicDemo(), sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_config.settings")
     execute_from_command_line(sys.argv)
 
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from django_auth0_flow.testing.demo import Browser
 from django_auth0_flow.testing.tenant import Tenant
 from tests.client_keys import client_key
 
@@ -29,12 +30,13 @@ VEILED = re.compile(
     r"\b(code|state|nonce|code_verifier|refresh_token|client_secret|password|token|id_token_hint|otp|binding_code|oob_code"
     r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token|access_token|id_token|response)=(\S+)"
 )
-SECONDS = 60
+#: For what takes a few seconds where nothing else runs.
+PATIENCE = 600
 
 
 def environment(**extra: str) -> dict[str, str]:
     """Return an environment in which nothing is set for the example project."""
-    own = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "API_URL", "DATABASE", "LOG_LEVEL", "DEMO", "LOGIN_WAYS"}
+    own = {"SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "BASE_URL", "API_URL", "DATABASE", "LOG_LEVEL", "TIME_ZONE"}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -51,7 +53,7 @@ def manage(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         env=environment(**extra),
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -100,46 +102,49 @@ def test_the_site_runs_at_a_tenant_that_only_the_environment_names(tenant: Tenan
     }
     done = manage("migrate", "--verbosity", "0", **given)
     assert done.returncode == 0, done.stderr
-    with running_site(site, given) as person:
-        assert person.session.get(f"{site}/static/clinic/clinic.css", timeout=60).status_code == 200
-        assert 'id="refreshes">0<' in person.log_in("/appointments/", *ADA)
-        assert "<strong>200</strong>" in person.page.text  # what the API answered
-        assert "ada@example.com" in person.open("/profile/")
+    with running_site(site, given) as browser:
+        assert browser.open("/static/clinic/clinic.css").status_code == 200
+        assert 'id="refreshes">0<' in log_in(browser, "/appointments/", *ADA)
+        assert "<strong>200</strong>" in browser.answer.text  # what the API answered
+        assert "ada@example.com" in browser.open("/profile/").text
 
 
 @contextmanager
-def running_site(site: str, given: dict[str, str]) -> Iterator[Person]:
+def running_site(site: str, given: dict[str, str]) -> Iterator[Browser]:
     """Run the example as its README says, and yield a visitor."""
     command = [sys.executable, str(PROJECT / "manage.py"), "runserver", "--noreload", urlsplit(site).netloc]
     with subprocess.Popen(
         command, env=environment(**given), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            person, deadline = Person(site), time.monotonic() + SECONDS
+            browser, deadline = Browser(site), time.monotonic() + PATIENCE
             while True:
                 try:
-                    person.open("/")
+                    browser.open("/")
                     break
                 except requests.ConnectionError:
                     assert process.poll() is None
                     assert time.monotonic() < deadline
                     time.sleep(0.1)  # another process starts: there is no clock to move
-            yield person
+            yield browser
         finally:
             process.kill()
+
+
+WAYS = {"DJANGO_SETTINGS_MODULE": "site_config.ways"}
 
 
 def test_checks_with_every_way_to_log_in() -> None:
     key = client_key("example").pem
     extra = {"AUTH0_STRONG_CLIENT_ID": "strong", "AUTH0_STRONG_KEY": key, "AUTH0_VAULT_CLIENT_ID": "vault"}
-    assert "AUTH0['vault'] needs CLIENT_SECRET" in manage("check", LOGIN_WAYS="1", **extra).stderr
-    done = manage("check", "--fail-level", "WARNING", LOGIN_WAYS="1", AUTH0_VAULT_CLIENT_SECRET="secret", **extra)
+    assert "AUTH0['vault'] needs CLIENT_SECRET" in manage("check", **WAYS, **extra).stderr
+    done = manage("check", "--fail-level", "WARNING", **WAYS, AUTH0_VAULT_CLIENT_SECRET="secret", **extra)
     assert done.returncode == 0, done.stderr
 
 
 def test_the_warning_about_tokens_in_the_address_bar_is_silenced_for_the_ways_alone() -> None:
     code = "from django.conf import settings; print('silenced', settings.SILENCED_SYSTEM_CHECKS)"
-    assert "silenced ['auth0_flow.W011']" in manage("shell", "-c", code, LOGIN_WAYS="1").stdout
+    assert "silenced ['auth0_flow.W011']" in manage("shell", "-c", code, **WAYS).stdout
     assert "silenced []" in manage("shell", "-c", code).stdout
 
 
@@ -272,6 +277,9 @@ def running_demo() -> Iterator[tuple[subprocess.Popen[str], str]]:
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
+        # A demo that says nothing is ended, which ends its output too.
+        watch = threading.Timer(PATIENCE, process.kill)
+        watch.start()
         try:
             assert process.stdout is not None
             said = ""
@@ -279,8 +287,10 @@ def running_demo() -> Iterator[tuple[subprocess.Popen[str], str]]:
                 line = process.stdout.readline()
                 assert line, said
                 said += line
+            watch.cancel()
             yield process, said
         finally:
+            watch.cancel()
             process.kill()
 
 
@@ -296,12 +306,12 @@ def test_the_demo_says_where_and_who_and_ends_with_ctrl_c() -> None:
         address = address_in(said)
         assert "ada@example.com" in said
         assert "correct horse" in said
-        page = requests.get(f"{address}/", timeout=60)
+        page = requests.get(f"{address}/", timeout=PATIENCE)
         assert page.status_code == 200
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-        assert requests.get(f"{address}/static/clinic/clinic.css", timeout=60).status_code == 200
+        assert requests.get(f"{address}/static/clinic/clinic.css", timeout=PATIENCE).status_code == 200
         demo.send_signal(signal.SIGINT)
-        rest, _ = demo.communicate(timeout=60)
+        rest, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 0, rest
     assert "GET /  [200]" in rest
     assert "Stopped." in rest
@@ -311,52 +321,15 @@ def test_the_demo_says_where_and_who_and_ends_with_ctrl_c() -> None:
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     with running_demo() as (demo, said):
-        # Somebody has to read on, or the demo stops when the pipe is full.
+        # Read on, or the demo stops when the pipe is full.
         reader = threading.Thread(target=demo.communicate, daemon=True)
         reader.start()
         yield address_in(said)
 
 
-class Person:
-    """Somebody at a browser: ``page`` is what is on the screen."""
-
-    page: requests.Response
-
-    def __init__(self, site: str) -> None:
-        self.site = site
-        self.session = requests.Session()
-        self.session.trust_env = False
-
-    def open(self, path: str) -> str:
-        self.page = self.session.get(self.site + path, timeout=20)
-        return self.page.text
-
-    def send(self, action: str, **values: str) -> str:
-        """Send the form of the page whose action holds ``action``."""
-        forms = re.findall(r'<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>', self.page.text, re.DOTALL)
-        target, form = next(found for found in forms if action in found[0])
-        hidden = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form))
-        url = urljoin(self.page.url, html.unescape(target))
-        self.page = self.session.post(
-            url, {**hidden, **values}, headers={"Origin": "/".join(url.split("/")[:3])}, timeout=20
-        )
-        return self.page.text
-
-    def send_to_this_page(self, **values: str) -> str:
-        """Send the form without an action that the page's ``main`` holds."""
-        main = self.page.text.partition("<main")[2]
-        hidden = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', main))
-        self.page = self.session.post(self.page.url, {**hidden, **values}, headers={"Origin": self.site}, timeout=20)
-        return self.page.text
-
-    def log_in(self, path: str, email: str, password: str) -> str:
-        self.open(path)
-        return self.send("/u/login", username=email, password=password)
-
-
 @pytest.fixture
-def person(site: str) -> Person:
-    return Person(site)
+def browser(site: str) -> Browser:
+    return Browser(site)
 
 
 ADA = ("ada@example.com", "correct horse")
@@ -364,26 +337,39 @@ GRACE = ("grace@example.com", "battery staple")
 ALAN = ("alan@example.com", "imitation game")
 
 
+def log_in(browser: Browser, path: str, email: str, password: str) -> str:
+    """Open a page that needs a login, log in at the tenant, and return the page that this ends on."""
+    browser.visit(path)
+    browser.submit("password", username=email, password=password)
+    return browser.follow().text
+
+
+def send(browser: Browser, field: str = "", *, to: str = "", **values: str) -> str:
+    """Send a form of the current page, and return the page that this ends on."""
+    browser.submit(field, to=to, **values)
+    return browser.follow().text
+
+
 @pytest.mark.slow
-def test_the_button_expires_the_token_and_the_next_call_refreshes_it(person: Person) -> None:
-    assert 'id="refreshes">0<' in person.log_in("/appointments/", *ADA)
-    text = person.send("/expire-token/")
+def test_the_button_expires_the_token_and_the_next_call_refreshes_it(browser: Browser) -> None:
+    assert 'id="refreshes">0<' in log_in(browser, "/appointments/", *ADA)
+    text = send(browser, to="/expire-token/")
     assert 'id="refreshes">1<' in text
     assert "was put forward" in text
-    assert 'id="refreshes">1<' in person.open("/appointments/")
+    assert 'id="refreshes">1<' in browser.visit("/appointments/").text
 
 
 @pytest.mark.slow
-def test_an_appointment_is_booked_through_the_api_and_its_time_is_taken_then(person: Person) -> None:
-    person.log_in("/appointments/", *ADA)
-    day = re.search(r'name="day" value="([^"]*)"', person.page.text)
+def test_an_appointment_is_booked_through_the_api_and_its_time_is_taken_then(browser: Browser) -> None:
+    log_in(browser, "/appointments/", *ADA)
+    day = re.search(r'name="day" value="([^"]*)"', browser.answer.text)
     assert day is not None
     wanted = {"doctor": "ogino", "day": day[1], "time": "16:30", "reason": "<b>Cough</b>"}
-    text = person.send("/book/", **wanted)
+    text = send(browser, to="/book/", **wanted)
     assert "Booked: Dr Ginko Ogino" in text
     assert "&lt;b&gt;Cough&lt;/b&gt;" in text
-    assert "taken already" in person.send("/book/", **wanted)
-    assert "closed at weekends" in person.send("/book/", **{**wanted, "day": next_saturday()})
+    assert "taken already" in send(browser, to="/book/", **wanted)
+    assert "closed at weekends" in send(browser, to="/book/", **{**wanted, "day": next_saturday()})
 
 
 def next_saturday() -> str:
@@ -392,30 +378,30 @@ def next_saturday() -> str:
 
 
 @pytest.mark.slow
-def test_whoever_lacks_the_scope_sees_that_the_api_refused(person: Person) -> None:
-    assert "The API answered 403." in person.log_in("/appointments/", *ALAN)
-    assert "not_staff" in person.open("/admin/")
-    assert person.page.status_code == 403
+def test_whoever_lacks_the_scope_sees_that_the_api_refused(browser: Browser) -> None:
+    assert "The API answered 403." in log_in(browser, "/appointments/", *ALAN)
+    assert "not_staff" in browser.visit("/admin/").text
+    assert browser.answer.status_code == 403
 
 
 @pytest.mark.slow
-def test_roles_and_permissions_open_rota_and_admin(person: Person) -> None:
-    assert "manage:rota" in person.log_in("/rota/", *GRACE)
-    assert "Site administration" in person.open("/admin/")
+def test_roles_and_permissions_open_rota_and_admin(browser: Browser) -> None:
+    assert "manage:rota" in log_in(browser, "/rota/", *GRACE)
+    assert "Site administration" in browser.visit("/admin/").text
 
 
 @pytest.mark.slow
-def test_test_results_want_a_second_factor(person: Person) -> None:
-    person.log_in("/profile/", *ADA)
-    person.open("/results/")
-    assert urlsplit(person.page.url).path == "/u/mfa"
-    assert "Haemoglobin" in person.send("/u/mfa", code="123456")
+def test_test_results_want_a_second_factor(browser: Browser) -> None:
+    log_in(browser, "/profile/", *ADA)
+    browser.visit("/results/")
+    assert browser.path == "/u/mfa"
+    assert "Haemoglobin" in send(browser, to="/u/mfa", code="123456")
 
 
 @pytest.mark.slow
-def test_ways_to_log_in_lists_each_kind_without_a_login(person: Person) -> None:
-    text = person.open("/ways/")
-    assert person.page.status_code == 200
+def test_ways_to_log_in_lists_each_kind_without_a_login(browser: Browser) -> None:
+    text = browser.visit("/ways/").text
+    assert browser.answer.status_code == 200
     cards = re.findall(r'<h3><a href="([^"]+)">', text)
     logins = {html.unescape(card) for card in cards if "/login/" in card}
     assert {login.partition("/login/")[0] for login in logins} == {
@@ -424,53 +410,62 @@ def test_ways_to_log_in_lists_each_kind_without_a_login(person: Person) -> None:
     }
     assert any("organization=org_" in login for login in logins)
     for card in cards:
-        assert person.session.get(person.site + html.unescape(card), allow_redirects=False, timeout=20).status_code in (
-            200,
-            302,
-        )
+        assert browser.open(html.unescape(card)).status_code in (200, 302)
 
 
 @pytest.mark.slow
-def test_the_outbox_shows_the_code_that_the_page_asks_for(person: Person) -> None:
-    person.open("/ways/direct/passwordless/?next=/profile/")
-    code_page = person.send_to_this_page(address="someone@example.com", kind="email-code")
-    assert 'name="code"' in code_page
-    asking = person.page
-    text = person.open("/ways/outbox/")
+def test_the_page_that_asks_for_a_code_shows_the_message(browser: Browser) -> None:
+    browser.open("/ways/direct/passwordless/?next=/profile/")
+    text = send(browser, "address", address="someone@example.com", kind="email-code")
     row = re.search(r"someone@example\.com</th>.*?<code>(\d{6})</code>", text, re.DOTALL)
     assert row is not None
-    person.page = asking
-    text = person.send_to_this_page(code=row[1])
-    assert 'id="configuration">direct<' in text
+    assert 'id="configuration">direct<' in send(browser, "code", code=row[1])
 
 
 @pytest.mark.slow
-def test_the_outbox_holds_the_link_that_logs_in(person: Person) -> None:
-    person.open("/ways/direct/passwordless/?next=/profile/")
-    assert 'name="code"' not in person.send_to_this_page(address="link@example.com", kind="email-link")
-    row = re.search(r'link@example\.com</th>.*?<a href="([^"]*)"', person.open("/ways/outbox/"), re.DOTALL)
+def test_the_message_holds_the_link_that_logs_in(browser: Browser) -> None:
+    browser.open("/ways/direct/passwordless/?next=/profile/")
+    assert 'name="code"' not in send(browser, "address", address="link@example.com", kind="email-link")
+    row = re.search(r'link@example\.com</th>.*?<a href="([^"]*)"', browser.open("/demo/outbox/").text, re.DOTALL)
     assert row is not None
-    person.page = person.session.get(html.unescape(row[1]), timeout=20)
-    assert urlsplit(person.page.url).path == "/profile/"
-    assert 'id="configuration">direct<' in person.page.text
+    browser.visit(html.unescape(row[1]))
+    assert browser.path == "/profile/"
+    assert 'id="configuration">direct<' in browser.answer.text
 
 
 @pytest.mark.slow
-def test_the_silent_page_is_for_everybody(person: Person) -> None:
-    assert "Welcome, whoever you are." in person.open("/ways/silent/")
+def test_home_names_everybody_who_can_log_in(browser: Browser) -> None:
+    text = browser.open("/").text
+    people = dict(re.findall(r'<th scope="row">([^<]+)<small><code>([^<]+)<', text))
+    assert people.items() >= dict([ADA, GRACE, ALAN]).items()
+    assert len(people) == 5
 
 
 @pytest.mark.slow
-def test_a_login_by_code_has_an_access_token_of_its_own(person: Person) -> None:
-    text = person.log_in("/ways/access-token/", *ADA)
+def test_the_silent_page_is_open_to_visitors_without_a_login(browser: Browser) -> None:
+    assert "Welcome, visitor." in browser.visit("/ways/silent/").text
+
+
+@pytest.mark.slow
+def test_a_login_by_code_has_an_access_token_of_its_own(browser: Browser) -> None:
+    text = log_in(browser, "/ways/access-token/", *ADA)
     assert "none was fetched" in text
     assert "<code>read:appointments</code>" in text
 
 
 @pytest.mark.slow
-def test_the_calendar_says_why_it_has_no_token(person: Person) -> None:
-    text = person.log_in("/ways/calendar/", *ADA)
+def test_the_calendar_says_why_it_has_no_token(browser: Browser) -> None:
+    text = log_in(browser, "/ways/calendar/", *ADA)
     assert "connection_token_refused" in text
+
+
+@pytest.mark.slow
+def test_a_page_comes_in_the_language_that_the_visitor_chose(browser: Browser) -> None:
+    assert "Who can log in" in browser.open("/").text
+    text = send(browser, to="/i18n/setlang/", language="ja")
+    assert '<html lang="ja">' in text
+    assert "Who can log in" not in text
+    assert '<html lang="en">' in send(browser, to="/i18n/setlang/", language="en")
 
 
 @pytest.mark.slow
@@ -482,6 +477,6 @@ def test_without_the_demo_there_are_no_ways(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_api_answers_a_browser_without_token_as_an_api_does(site: str) -> None:
-    refused = requests.get(f"{site}/api/appointments/", timeout=60)
+    refused = requests.get(f"{site}/api/appointments/", timeout=PATIENCE)
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")

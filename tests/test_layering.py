@@ -54,7 +54,6 @@ LONG_MODULES = {
     "embedded.waiting": 340,
     "protocol.client": 340,
     "protocol.validation": 360,
-    "tokens.single_flight": 390,
 }
 #: What the core may use besides the standard library; urllib3 belongs to requests.
 CORE_MAY_USE = {"requests", "urllib3", "jwt", "cryptography"}

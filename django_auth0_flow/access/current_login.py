@@ -1,15 +1,16 @@
 """Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
 
 Somebody is logged in when Django's session authenticates this very user now, the user is active, and the session names a
-login session whose row exists, belongs to this user, was made with a configuration that is accepted here, and whose grant
-the tenant has not ended as far as we know. A login that is found to be over is ended at once, Django's session with it;
-a tenant that is down, slow or answers junk ends nothing.
+login session whose row exists, belongs to this user, was made with a configuration that is accepted here and to the
+organization that ``ORGANIZATION`` demands, and whose grant the tenant has not ended as far as we know. A login that is
+found to be over is ended at once, Django's session with it; a tenant that is down, slow or answers junk ends nothing.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
-from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
+from django_auth0_flow.protocol.validation import check_organization
 from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.source import StoredTokenSource
 
@@ -37,6 +38,8 @@ _SOURCES = "_auth0_sources"
 _ENDED = "_auth0_ended"
 
 _SESSION_GONE = "_auth0_session_gone"
+
+_choosing_organization: ContextVar[bool] = ContextVar("choosing_organization", default=False)
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,13 @@ class CurrentLogin:
     configuration: Auth0Settings
 
 
-def current_login(request: HttpRequest, configurations: Collection[str]) -> CurrentLogin | None:
+def current_login(
+    request: HttpRequest, configurations: Collection[str], *, any_organization: bool = False
+) -> CurrentLogin | None:
     """Return the login of this request if it was made with one of these configurations, else None.
 
-    The row costs one query per request; asking again costs none.
+    ``any_organization``: for a view with a demand of its own, which goes before ``ORGANIZATION``. The row costs one query
+    per request; asking again costs none.
     """
     facts = noted_login(request)
     if not facts or (user := _authenticated_user(request)) is None:
@@ -66,9 +72,34 @@ def current_login(request: HttpRequest, configurations: Collection[str]) -> Curr
     if row.configuration not in configurations:
         return None
     try:
-        return CurrentLogin(facts, source, get_settings(row.configuration))
+        conf = get_settings(row.configuration)
     except ImproperlyConfigured:
         return None  # a login of a configuration that was taken out of the settings is no login any more
+    try:
+        if not any_organization and (organization := organization_for(request, conf)):
+            check_organization(source.grant.claims, organization)  # made at another host perhaps, or before it was set
+    except TokenValidationError:
+        return None
+    except LoginRequired:
+        _end(request, facts, source)
+        return None
+    return CurrentLogin(facts, source, conf)
+
+
+def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
+    """Return the organization that ``ORGANIZATION`` demands for this request, "" for none.
+
+    A callable may look at ``request.auth0``: what it sees there is the login, whatever its organization.
+    """
+    if isinstance(conf.organization, str):
+        return conf.organization
+    if _choosing_organization.get():
+        return ""
+    token = _choosing_organization.set(True)
+    try:
+        return conf.organization(request) or ""
+    finally:
+        _choosing_organization.reset(token)
 
 
 def accepted_configurations(request: HttpRequest, names: Collection[str] = ()) -> tuple[str, ...]:
@@ -99,7 +130,7 @@ def configuration_to_log_in_with(request: HttpRequest, accepted: Collection[str]
 
 
 def login_refusal(request: HttpRequest) -> LoginRequired:
-    """Return why nobody is logged in here: the login has ended, if this request has found one that did."""
+    """Return why no one is logged in here: the login has ended, if this request has found one that did."""
     if code := getattr(request, _ENDED, ""):
         return LoginRequired("The login has ended.", code=code)
     return LoginRequired("Nobody is logged in.")
@@ -127,14 +158,14 @@ def sources_of(request: HttpRequest) -> dict[str, StoredTokenSource]:
     return found
 
 
-def become_nobody(request: HttpRequest) -> None:
+def become_anonymous(request: HttpRequest) -> None:
     """Let the rest of this request run as for an anonymous visitor; the session stays as it is."""
-    nobody = AnonymousUser()
+    anonymous = AnonymousUser()
 
     async def auser() -> AnonymousUser:
-        return nobody
+        return anonymous
 
-    request.user = nobody
+    request.user = anonymous
     request.auser = auser  # as AuthenticationMiddleware sets it
 
 
@@ -177,11 +208,10 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
     code = (source.ended if source is not None else "") or "login_session_ended"
     setattr(request, _ENDED, code)
     if source is not None and source.refused:
-        # Deleted already, unless the view's transaction was rolled back.
-        LoginSession.objects.filter(pk=source.pk).delete()
+        source.row.end(code)  # has ended already, unless the view's transaction was rolled back
     elif request.session.session_key and not request.session.exists(request.session.session_key):
         setattr(request, _SESSION_GONE, True)
-        become_nobody(request)
+        become_anonymous(request)
         return
     logout(request)
     keep_loop_guard(request, facts)

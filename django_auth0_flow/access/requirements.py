@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from django.http import HttpRequest
 
@@ -17,7 +17,8 @@ from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.protocol.validation import check_organization, is_as_strong_as
 
-#: What a view may ask of the organization: an id or name, True for any, or a callable that says so for a request.
+#: What a view may ask of the organization: an id or name, True for any, None for none, or a callable that takes the
+#: request and returns one of these.
 OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
 
 #: What Auth0 calls a login with a second factor, for ``acr_values``.
@@ -39,13 +40,32 @@ class TestedLogin(Protocol):
     def permissions(self) -> frozenset[str]: ...
 
 
+class LoginDemands(TypedDict, total=False):
+    """The arguments of ``auth0_login_required``; the attributes of its mixin, with ``auth0_`` before the name."""
+
+    #: Names with spaces between them, or a collection; the access token must have all of these.
+    scopes: str | Collection[str]
+    permissions: str | Collection[str]
+    organization: OrganizationChoice
+    #: Seconds since the user proved who they are.
+    max_age: int | None
+    #: Space-separated; one of them must be the login's ``acr``.
+    acr_values: str | None
+    #: Is only asked for: no claim names the connection, so it can't be checked.
+    connection: str | None
+    #: The login must have one, or a refresh token to get one with; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
+    access_token: bool
+    #: A visitor whom the tenant knows is logged in without a page, any other is let through, anonymous. A visitor who is
+    #: logged in must satisfy the tests all the same.
+    silent: bool
+    #: The name, or names, of the configurations whose logins count; by default the one that the request would log in with
+    #: (``CONFIGURATION_FOR``, else ``default``).
+    configuration: str | Sequence[str]
+
+
 @dataclass(frozen=True)
 class Requirement:
-    """``max_age`` in seconds; ``acr_values`` space-separated, one of them must be the login's ``acr``.
-
-    ``organization``: an id or name, or True for any. ``connection`` is only asked for: no claim names the connection, so
-    it can't be checked. ``access_token``: the login must have one, or a refresh token to get one with.
-    """
+    """What a login must satisfy for a view. The fields are as in ``LoginDemands``, parsed."""
 
     scopes: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
@@ -54,6 +74,13 @@ class Requirement:
     acr_values: str | None = None
     connection: str | None = None
     access_token: bool = False
+
+    @classmethod
+    def of(
+        cls, *, scopes: str | Collection[str] = (), permissions: str | Collection[str] = (), **others: Any
+    ) -> Requirement:
+        """Return the requirement of these ``LoginDemands``. Raises TypeError for an unknown one."""
+        return cls(as_names(scopes), as_names(permissions), **others)
 
     def for_request(self, request: HttpRequest) -> Requirement:
         """Return the requirement with the organization that a callable says for this request."""

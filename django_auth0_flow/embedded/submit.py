@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,7 +10,8 @@ from django.http import HttpRequest
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.waiting import Pending
-from django_auth0_flow.login import finish, transactions
+from django_auth0_flow.login import finish
+from django_auth0_flow.login.admission import Login
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.embedded import Granted
 from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, MfaRequired
@@ -80,11 +80,9 @@ def finish_once(
 def _finish(
     request: HttpRequest, granted: Granted, configuration: str, next_url: str, began_at: float, **options: Any
 ) -> str:
-    transaction = transactions.new_transaction(
-        configuration, redirect_uri="", scope=get_settings(configuration).scope, next_url=next_url
-    )
-    begun = replace(transaction, started_at=began_at)  # before the tenant was asked: it may have ended this login since
-    return finish.finish_login(request, granted.tokens, granted.claims, begun, **options)
+    # ``began_at``: before the tenant was asked, which may have ended this login since.
+    login = Login(configuration, granted.tokens, granted.claims, next_url=next_url, began_at=began_at)
+    return finish.finish_login(request, login, **options)
 
 
 def _callback_url(request: HttpRequest, configuration: str) -> str:

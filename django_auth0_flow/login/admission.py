@@ -19,7 +19,7 @@ from django_auth0_flow.protocol.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
 
-_FRESH = "_auth0_fresh_login"
+_CARRIED = "_auth0_login"
 
 #: Claims that tell how, when and where somebody logged in: the ID token's alone. In userinfo they may be a profile's text.
 _OF_THE_LOGIN = frozenset(
@@ -28,24 +28,32 @@ _OF_THE_LOGIN = frozenset(
 
 
 @dataclass(frozen=True)
-class FreshLogin:
-    """A login whose tokens are not stored yet. ``before``: what the session knew of the login that it replaces."""
+class Login:
+    """A login that the tenant has granted: its claims are validated, its tokens not stored yet.
 
+    ``began_at``: in epoch seconds, None if that is not known. ``before``: what the session knew of the login that this one
+    replaces. ``requirement`` and ``organization_by`` as in ``Transaction``.
+    """
+
+    configuration: str
     tokens: TokenSet
     claims: Mapping[str, Any] = field(repr=False)
-    configuration: str
-    before: Mapping[str, Any] | None = None
+    next_url: str = ""
+    began_at: float | None = None
+    requirement: str = ""
+    organization_by: str = ""
+    before: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def attach_login(user: Any, fresh: FreshLogin) -> None:
-    """Let ``user`` carry a fresh login from ``authenticate()`` to ``login()``."""
-    setattr(user, _FRESH, fresh)
+def attach_login(user: Any, login: Login) -> None:
+    """Let ``user`` carry a login from ``authenticate()`` to ``login()``."""
+    setattr(user, _CARRIED, login)
 
 
-def detach_login(user: Any) -> FreshLogin | None:
-    """Return the fresh login that ``user`` carries, once."""
-    fresh = getattr(user, "__dict__", {}).pop(_FRESH, None)
-    return fresh if isinstance(fresh, FreshLogin) else None
+def detach_login(user: Any) -> Login | None:
+    """Return the login that ``user`` carries, once."""
+    found = getattr(user, "__dict__", {}).pop(_CARRIED, None)
+    return found if isinstance(found, Login) else None
 
 
 def tenants_page_needed(request: HttpRequest | None, conf: Auth0Settings) -> str:
@@ -74,7 +82,7 @@ def max_age_demanded(conf: Auth0Settings, *asked: Mapping[str, str]) -> int | No
 
 
 def parameters_demanded(conf: Auth0Settings, *, view: Mapping[str, str], visitor: Mapping[str, str]) -> dict[str, str]:
-    """Return the request parameters by which nobody asks for less than ``AUTHORIZATION_PARAMS`` does.
+    """Return the request parameters by which no request asks for less than ``AUTHORIZATION_PARAMS`` does.
 
     A view's own ``acr_values`` go first, the site's stay; a visitor's change nothing there.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.http import HttpRequest
 
+from django_auth0_flow.access.current_login import organization_for
 from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_settings
 from django_auth0_flow.login import form_post_cookie, transactions
 from django_auth0_flow.login.admission import parameters_demanded
@@ -16,12 +17,6 @@ from django_auth0_flow.storage.session_facts import noted_login
 
 #: Purposes that are about the login that this browser has.
 _ABOUT_A_LOGIN = (transactions.RECHECK, transactions.ACCESS_TOKEN)
-
-
-def organization_for(request: HttpRequest, conf: Auth0Settings) -> str:
-    """Return the organization that ``ORGANIZATION`` gives this request, "" for none."""
-    wanted = conf.organization
-    return wanted if isinstance(wanted, str) else wanted(request) or ""
 
 
 def begin_login(

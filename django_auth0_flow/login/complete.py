@@ -91,7 +91,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
 def add_access_token(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
     """Add the access token of a ``response_type=token`` answer to the login that asked for it; return where to go.
 
-    It logs nobody in: the login is there, and ``/userinfo`` says that the token is its user's. Raises as
+    It logs no one in: the login is there, and ``/userinfo`` says that the token is its user's. Raises as
     ``redeem.complete_login``.
     """
     login = Auth0Session(request, (transaction.configuration,))

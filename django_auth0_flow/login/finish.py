@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import authenticate, logout
+from django.contrib.auth import login as log_in
 from django.db import connections, router
 from django.db import transaction as database_transaction
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.login import transactions
-from django_auth0_flow.login.admission import FreshLogin, check_organization_allowed, detach_login, with_userinfo
+from django_auth0_flow.login.admission import Login, check_organization_allowed, detach_login, with_userinfo
 from django_auth0_flow.login.loops import FAILURES_KEY, rounds_so_far
-from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.logout.sessions import end_rows
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.urls import landing_url, safe_next
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.protocol.grant import Grant
-from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.storage.session_facts import FACTS_KEY, noted
-from django_auth0_flow.tokens.single_flight import end_row
 from django_auth0_flow.users.mapping import identity_of
 
 logger = logging.getLogger(__name__)
@@ -35,69 +33,53 @@ logger = logging.getLogger(__name__)
 MAX_DEMANDS = 8
 
 
-def finish_login(
-    request: HttpRequest,
-    tokens: TokenSet,
-    id_token_claims: Mapping[str, Any],
-    transaction: Transaction,
-    *,
-    login_id: uuid.UUID | None = None,
-) -> str:
-    """Log the user of these validated claims in and return where to go.
+def finish_login(request: HttpRequest, login: Login, *, login_id: uuid.UUID | None = None) -> str:
+    """Log the user of these claims in and return where to go.
 
     The session key changes, the tokens go into a LoginSession (with the primary key ``login_id``, if it is still free), a
     login session that this browser had before is replaced. Raises Auth0Error (``user_not_allowed``,
     ``organization_not_allowed``, ``session_ended_at_tenant``).
     """
-    name = transaction.configuration
-    conf = get_settings(name)
+    conf = get_settings(login.configuration)
     # What a visitor asks for, or any organization at all, is still subject to ALLOWED_ORGANIZATIONS.
-    by = transaction.organization_by
+    by = login.organization_by
     was_asked_for = by == transactions.BY_SITE or bool(by and not conf.allowed_organizations)
-    check_organization_allowed(conf, id_token_claims, was_asked_for=was_asked_for)
-    claims = with_userinfo(conf, tokens, id_token_claims)
-    user = authenticate(request, id_token_claims=claims, configuration=name)
+    check_organization_allowed(conf, login.claims, was_asked_for=was_asked_for)
+    claims = with_userinfo(conf, login.tokens, login.claims)
+    user = authenticate(request, id_token_claims=claims, configuration=conf.name)
     if user is None:
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
-    fresh = FreshLogin(tokens, claims, name, before=noted(request))
-    login(request, user)
-    requirement, began_at = transaction.requirement, transaction.started_at
-    store_login(request, user, fresh, requirement=requirement, login_id=login_id, began_at=began_at)
-    return landing_url(safe_next(request, transaction.next_url))
+    login = replace(login, claims=claims, before=noted(request))
+    log_in(request, user)
+    store_login(request, user, login, login_id=login_id)
+    return landing_url(safe_next(request, login.next_url))
 
 
-def store_login(
-    request: HttpRequest,
-    user: Any,
-    fresh: FreshLogin,
-    *,
-    requirement: str = "",
-    login_id: uuid.UUID | None = None,
-    began_at: float | None = None,
-) -> None:
-    """Store the tokens of a user who was logged in just now: once per login, whoever called ``login()``.
+def store_login(request: HttpRequest, user: Any, login: Login, *, login_id: uuid.UUID | None = None) -> None:
+    """Store the tokens of a user who was logged in just now: once per login, whatever called ``login()``.
 
-    ``began_at``: when this login began, if that is known. Raises LoginRequired if the tenant has ended it since.
+    Raises LoginRequired if the tenant has ended the login since it began.
     """
-    conf = get_settings(fresh.configuration)
-    before = fresh.before or {}
+    conf = get_settings(login.configuration)
+    before, requirement = login.before, login.requirement
     if before.get("id"):
-        _replace(before)
+        if (replaced := LoginSession.objects.filter(pk=before["id"]).first()) is not None:
+            replaced.end("replaced")
         if before.get("key") == request.session.session_key:
             # Django keeps the session key of a user who logs in again; here every login changes it.
             request.session.cycle_key()
     row = LoginSession(
-        identity=identity_of(user, fresh.claims),
+        identity=identity_of(user, login.claims),
         configuration=conf.name,
-        sid_key=LoginSession.sid_key_for(fresh.claims["iss"], fresh.claims.get("sid")),
+        sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
     if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
         row.pk = login_id
     row.session_key = request.session.session_key
-    row.grant = Grant(fresh.tokens, fresh.claims)
+    row.grant = Grant(login.tokens, login.claims)
     row.save(force_insert=True)
-    _end_if_over(request, row, fresh.claims, began_at)
+    _end_if_over(request, row, login)
     rounds = rounds_so_far(before, conf.name, conf.clock())
     demands = [*(before.get("demands", ()) if rounds else ()), *([requirement] if requirement else ())]
     request.session[FACTS_KEY] = {
@@ -113,13 +95,13 @@ def store_login(
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
 
 
-def _end_if_over(request: HttpRequest, row: LoginSession, claims: Mapping[str, Any], began_at: float | None) -> None:
+def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:
     """End a login at once that a logout token named before its row was there to be found. Raises LoginRequired.
 
-    Within a transaction nobody else sees the row yet: there it is looked at once more, after the commit.
+    Within a transaction no one else sees the row yet: there it is looked at once more, after the commit.
     """
     client_id = get_settings(row.configuration).client_id
-    is_over = partial(SpentLogoutToken.objects.has_ended, client_id, claims, began_at=began_at)
+    is_over = partial(SpentLogoutToken.objects.has_ended, client_id, login.claims, began_at=login.began_at)
     if is_over():
         end_rows([row], reason="backchannel_logout")
         logout(request)
@@ -134,14 +116,7 @@ def _end_if_over(request: HttpRequest, row: LoginSession, claims: Mapping[str, A
         database_transaction.on_commit(look_again, using=alias)
 
 
-def store_fresh_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+def store_carried_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
     """Receive ``user_logged_in``: store the tokens that ``Auth0PasswordBackend`` obtained for this user."""
-    fresh = detach_login(user)
-    if fresh is not None and hasattr(request, "session"):
-        store_login(request, user, fresh)
-
-
-def _replace(facts: Mapping[str, Any]) -> None:
-    row = LoginSession.objects.filter(pk=facts["id"]).first()
-    if row is not None:
-        end_row(row, "replaced", any_version=True)
+    if (login := detach_login(user)) is not None and hasattr(request, "session"):
+        store_login(request, user, login)

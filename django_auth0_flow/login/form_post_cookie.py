@@ -2,8 +2,8 @@
 
 A browser does not send the ``SameSite=Lax`` session cookie along with such a POST. So each login of that kind has a cookie
 of its own: short-lived, sealed, HttpOnly, ``SameSite=None``. It names the session that waits for this ``state``. The POST
-is laid down in that session, and the browser comes for it by a GET, which has the session cookie: the session cookie stays
-as strict as it is, and no login starts a session that nobody had before.
+is stored in that session, and a GET, which has the session cookie, picks it up: the session cookie stays as strict as it
+is, and no login starts a session that was not there before.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HOST = "__Host-"
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
-_PENDING = "_auth0_cookies"
+_TO_SEND = "_auth0_cookies"
 
 
 def issue(request: HttpRequest, state: str, configuration: str) -> None:
@@ -84,7 +84,7 @@ def session_key_of(request: HttpRequest, state: str, configuration: str) -> str 
 
 def has_news(request: HttpRequest) -> bool:
     """Tell whether ``apply`` has something to do."""
-    return _PENDING in request.__dict__
+    return _TO_SEND in request.__dict__
 
 
 def apply(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -98,15 +98,15 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def _waiting(request: HttpRequest) -> dict[str, str | None]:
-    found: dict[str, str | None] = request.__dict__.setdefault(_PENDING, {})
+    found: dict[str, str | None] = request.__dict__.setdefault(_TO_SEND, {})
     return found
 
 
 def _name_of(request: HttpRequest, state: str, configuration: str) -> str | None:
-    """Return the one name that the cookie of ``state`` has at this site; None where browsers send it to nobody.
+    """Return the one name that the cookie of ``state`` has at this site; None where browsers send none.
 
     With https it has the prefix, always: under the bare name any neighbouring subdomain can plant one, and the answer of
-    this browser would be laid down in the session of whoever sealed it. Browsers refuse the prefix on plain http, which
+    this browser would be stored in the session of the one who sealed it. Browsers refuse the prefix on plain http, which
     only hosts without such neighbours may speak: loopback, and names without a dot (``testserver``).
     """
     name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.login import transactions
-from django_auth0_flow.login.admission import acr_values_demanded, max_age_demanded
+from django_auth0_flow.login.admission import Login, acr_values_demanded, max_age_demanded
 from django_auth0_flow.login.finish import finish_login
 from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.protocol import redeem as redemption
@@ -24,7 +24,16 @@ def complete_login(request: HttpRequest, response: AuthorizationResponse, transa
     the user may not log in.
     """
     tokens, claims = redeem_response(response, transaction)
-    return finish_login(request, tokens, claims, transaction)
+    login = Login(
+        transaction.configuration,
+        tokens,
+        claims,
+        next_url=transaction.next_url,
+        began_at=transaction.started_at,
+        requirement=transaction.requirement,
+        organization_by=transaction.organization_by,
+    )
+    return finish_login(request, login)
 
 
 def redeem_response(response: AuthorizationResponse, transaction: Transaction) -> tuple[TokenSet, dict[str, Any]]:
@@ -50,4 +59,4 @@ def judge_origin(response: AuthorizationResponse, transaction: Transaction) -> N
     # An ID token that came along is validated, and names its issuer: providers then leave ``iss`` out.
     names_issuer = "id_token" in kinds_of(transaction.response_type) and response.id_token is not None
     needed = issuer.metadata().authorization_response_iss_parameter_supported and not names_issuer
-    judge_response(response, state=response.state, issuer=issuer.url, iss_required=needed)
+    judge_response(response, issuer=issuer.url, iss_required=needed)

@@ -30,7 +30,7 @@ RECHECK_RETRY_SECONDS = 60
 
 
 def adopt_session(request: HttpRequest, configuration: str, parameters: Mapping[str, str]) -> HttpResponse | None:
-    """Answer a visitor without a login by a look for the tenant's session; None lets the visitor through as nobody.
+    """Answer a visitor without a login by a look for the tenant's session; None lets the visitor through, anonymous.
 
     Once per session, for a person's GET navigation only, and never before the browser has shown that it keeps cookies: a
     visitor without them would be sent round for ever, and a robot for nothing.

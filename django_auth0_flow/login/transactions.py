@@ -30,7 +30,7 @@ SESSION_KEY = "_auth0_transactions"
 #: Seconds that a login may take, and how many may be under way in one session.
 MAX_AGE = 3600
 
-MAX_PENDING = 16
+MAX_UNDER_WAY = 16
 
 #: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
 _MAX_NEXT_IN_STATE = 400
@@ -73,7 +73,7 @@ class Transaction:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no person waits for this: nobody is to see an error page over it."""
+        """Whether no person waits for this, so that an error is shown to no one."""
         return self.purpose in (SILENT, RECHECK)
 
     def request(self, state: str) -> AuthorizationRequest:
@@ -128,13 +128,13 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
     """Store the transaction and return its ``state``."""
     state = _seal_state(transaction)
 
-    def add(pending: dict[str, Any]) -> None:
-        oldest_first = sorted(pending, key=lambda key: pending[key].get("started_at", 0))
+    def add(stored: dict[str, Any]) -> None:
+        oldest_first = sorted(stored, key=lambda key: stored[key].get("started_at", 0))
         for key in oldest_first:
-            too_old = pending[key].get("started_at", 0) + MAX_AGE < transaction.started_at
-            if too_old or len(pending) >= MAX_PENDING:
-                del pending[key]
-        pending[_key(state)] = asdict(transaction)
+            too_old = stored[key].get("started_at", 0) + MAX_AGE < transaction.started_at
+            if too_old or len(stored) >= MAX_UNDER_WAY:
+                del stored[key]
+        stored[_key(state)] = asdict(transaction)
 
     change_stored(request, SESSION_KEY, add)
     renew(request)
@@ -147,7 +147,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
     None if this browser's session has none, or it is older than MAX_AGE.
     """
     key = _key(state)
-    found = change_stored(request, SESSION_KEY, lambda pending: pending.pop(key, None), only_if=key, or_flush=True)
+    found = change_stored(request, SESSION_KEY, lambda stored: stored.pop(key, None), only_if=key, or_flush=True)
     if found is None:
         return None
     try:
@@ -159,12 +159,12 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 
 
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
-    """Lay a posted response down with its transaction, sealed, for the browser to come for; False if it is not there."""
+    """Store a posted response with its transaction, sealed; a GET picks it up. False if there is no transaction."""
     key = _key(response.state)
     sealed = seal(json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
 
-    def change(pending: dict[str, Any]) -> bool:
-        pending[key]["posted"] = sealed
+    def change(stored: dict[str, Any]) -> bool:
+        stored[key]["posted"] = sealed
         return True
 
     return bool(change_session(session, SESSION_KEY, change, only_if=key))

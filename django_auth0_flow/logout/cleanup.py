@@ -1,6 +1,6 @@
 """Clearing away what is dead: login sessions whose Django session is gone, logout tokens that have expired.
 
-In batches by primary key, each statement a transaction of its own: memory is bounded and nobody waits for a lock.
+In batches by primary key, each statement a transaction of its own: memory is bounded and no request waits for a lock.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings as django_settings
 from django.db import router
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_auth0_flow.conf import configuration_names, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.signals import login_session_ended, send
+from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.storage.django_sessions import living_sessions
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 
@@ -88,13 +88,11 @@ def clear_logout_tokens(*, batch_size: int = 1000, dry_run: bool = False) -> int
     return deleted
 
 
-def _rows() -> QuerySet[LoginSession]:
-    return LoginSession.objects.using(router.db_for_write(LoginSession))
-
-
 def _batches(size: int, limit: int | None, start: uuid.UUID | None) -> Iterator[list[_Look]]:
     """Yield all rows in batches by primary key, from ``start`` on and then those before it, ``limit`` at most."""
-    rows = _rows().order_by("pk").only("configuration", "sealed_session_key", "session_digest", "session_missing_since")
+    rows = LoginSession.objects.order_by("pk").only(
+        "configuration", "sealed_session_key", "session_digest", "session_missing_since"
+    )
     parts = [rows] if start is None else [rows.filter(pk__gt=start), rows.filter(pk__lte=start)]
     for part in parts:
         last: uuid.UUID | None = None
@@ -120,22 +118,17 @@ def _clear_batch(batch: list[_Look], counts: Counts, dry_run: bool) -> None:
         return
     back = [look.pk for look in batch if look.missing_since is not None and look.key in living]
     if back:
-        _rows().filter(pk__in=back).update(session_missing_since=None)
+        LoginSession.objects.filter(pk__in=back).update(session_missing_since=None)
     new = [look.pk for look in missing if look.missing_since is None]
     if new:
-        _rows().filter(pk__in=new, session_missing_since__isnull=True).update(session_missing_since=now)
+        LoginSession.objects.filter(pk__in=new, session_missing_since__isnull=True).update(session_missing_since=now)
     if dead:
-        long_ago = now - timedelta(seconds=MISSING_SECONDS)
-        counts.deleted += _delete(_rows().filter(pk__in=dead, session_missing_since__lte=long_ago))
+        still_missing = Q(session_missing_since__lte=now - timedelta(seconds=MISSING_SECONDS))
+        counts.deleted += _delete(LoginSession.objects.filter(pk__in=dead), still_missing)
 
 
-def _delete(rows: QuerySet[LoginSession]) -> int:
+def _delete(rows: QuerySet[LoginSession], still_missing: Q) -> int:
     """Delete at once, or one by one if somebody wants to hear of each."""
     if not login_session_ended.has_listeners(LoginSession):
-        return rows.delete()[0]
-    deleted = 0
-    for row in rows.select_related("identity"):
-        if rows.filter(pk=row.pk).delete()[0]:
-            deleted += 1
-            send(login_session_ended, LoginSession, login_session=row, reason="session_gone")
-    return deleted
+        return rows.filter(still_missing).delete()[0]
+    return sum(row.end("session_gone", only_if=still_missing) for row in rows.select_related("identity"))

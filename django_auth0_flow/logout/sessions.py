@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router
 
 from django_auth0_flow.conf import get_settings, names_of_client
-from django_auth0_flow.models import Identity, LoginSession, LoginSessionQuerySet
+from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.adapters import http_deadline
 from django_auth0_flow.protocol.errors import TransportError
-from django_auth0_flow.signals import login_session_ended, send
-from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.storage.sealing import UnsealError
-from django_auth0_flow.tokens.fetch import try_to_revoke
-
-logger = logging.getLogger(__name__)
+from django_auth0_flow.tokens.fetch import revoke
 
 #: Seconds in all for revoking refresh tokens. Auth0 waits 5 seconds for the answer to a logout token.
 REVOCATION_SECONDS = 2
@@ -42,8 +36,8 @@ def end_sessions(
 ) -> Ended:
     """End the login session with the tenant's ``sid``, or without one every login session of ``subject``.
 
-    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: whoever is
-    stopped in between leaves nobody logged in, and a request that has just moved to a new session key finds its row gone
+    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: being
+    stopped in between leaves no one logged in, and a request that has just moved to a new session key finds its row gone
     and ends itself (``middleware.after_response``). A row whose session can't be deleted now stays (``Ended.left``), so
     that calling again finds it. Calling again is harmless.
 
@@ -51,7 +45,7 @@ def end_sessions(
     1.0 §2.7 would let them live on for offline work, which needs the row here.
     """
     issuer = get_settings(configuration).issuer
-    rows = _rows()
+    rows = LoginSession.objects.select_related("identity")
     if sid:
         rows = rows.filter(sid_key=LoginSession.sid_key_for(issuer, sid))
     elif subject:
@@ -64,35 +58,13 @@ def end_sessions(
 def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVOCATION_SECONDS) -> Ended:
     """End these login sessions, as ``end_sessions`` does. ``seconds`` in all for revoking their refresh tokens."""
     ended, left = [], 0
-    for found in rows:
-        row, deleted = _end(found)
-        left += not deleted
-        if row is not None and deleted:
+    for row in rows:
+        if row.end(reason, session=True):
             ended.append(row)
-            logger.info("login_session_ended login_session=%s reason=%s", row.pk, reason)
-            send(login_session_ended, LoginSession, login_session=row, reason=reason)
+        else:
+            left += LoginSession.objects.filter(pk=row.pk).exists()
     revoked, unrevoked = _revoke(ended, seconds)
     return Ended(len(ended), left, revoked, unrevoked)
-
-
-def _rows() -> LoginSessionQuerySet:
-    """Return the login sessions as they are now, not as a replica has them."""
-    return LoginSession.objects.using(router.db_for_write(LoginSession)).select_related("identity")
-
-
-def _end(row: LoginSession) -> tuple[LoginSession | None, bool]:
-    """End one login: return the row (None if somebody else has deleted it), and whether its session is gone.
-
-    A row is deleted only with the session key it was read with: a key that changed meanwhile is followed.
-    """
-    current: LoginSession | None = row
-    while current is not None:
-        if not try_to_delete_session(current.session_key, current.pk):
-            return current, False
-        if _rows().filter(pk=current.pk, session_digest=current.session_digest).delete()[0]:
-            break
-        current = _rows().filter(pk=current.pk).first()
-    return current, True
 
 
 def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
@@ -117,7 +89,7 @@ def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
             if issuer in unreachable:
                 unrevoked += 1
                 continue
-            error = try_to_revoke(row.configuration, refresh_token, seconds=seconds)
+            error = revoke(row.configuration, refresh_token, seconds=seconds)
             if isinstance(error, TransportError):
                 unreachable.add(issuer)
             unrevoked += error is not None

@@ -126,6 +126,7 @@ _WORDS: dict[str, Promise] = {
     "organization": _("This page belongs to an organization that you are not logged in to."),
     "max_age": _("This page needs a login from a moment ago."),
     "acr_values": _("This page needs a stronger login, for example with a second factor."),
+    "configurations": _("This page asks for two different logins at once. That is a mistake of this site."),
     "no_access_token": _USELESS_HERE,
     "audience_not_granted": _USELESS_HERE,
     "connection_token_refused": _USELESS_HERE,

@@ -136,7 +136,7 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
     """Read the parameters of an authorization response, each name with all of its values.
 
     Unknown parameters are ignored, known ones must stand once (RFC 6749 §3.1). ``error`` wins over ``code``.
-    Raises CallbackError; the response's ``iss`` and ``state`` are judged by ``check_response``.
+    Raises CallbackError. The response's ``iss`` is judged by ``judge_response``; its ``state`` finds the transaction.
     """
     values: dict[str, str] = {}
     for name in _RESPONSE_PARAMETERS:
@@ -171,12 +171,6 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
     )
 
 
-def check_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> str:
-    """Return the code of a response that answers the transaction with ``state``. Raises as ``judge_response``."""
-    judge_response(response, state=state, issuer=issuer, iss_required=iss_required)
-    return code_of(response)
-
-
 def code_of(response: AuthorizationResponse) -> str:
     """Return the code of a response that must have one. Raises CallbackError."""
     if response.code is None:
@@ -184,14 +178,13 @@ def code_of(response: AuthorizationResponse) -> str:
     return response.code
 
 
-def judge_response(response: AuthorizationResponse, *, state: str, issuer: str, iss_required: bool) -> None:
-    """Check that a response answers the transaction with ``state`` and is no error; tokens in it are not judged.
+def judge_response(response: AuthorizationResponse, *, issuer: str, iss_required: bool) -> None:
+    """Check that a response comes from ``issuer`` and is no error; tokens in it are not judged.
 
-    ``iss`` is compared whenever it is there and must be there when the metadata announces it. RFC 9207 §2.4.
-    Raises CallbackError, or AuthorizationError when the tenant said no.
+    Its ``state`` is the caller's to judge, who finds the transaction by it. ``iss`` is compared whenever it is there and
+    must be there when the metadata announces it. RFC 9207 §2.4. Raises CallbackError, or AuthorizationError when the
+    tenant said no.
     """
-    if not secrets.compare_digest(response.state.encode(), state.encode()):
-        raise CallbackError("The response belongs to another login.", code="state_unknown")
     if response.iss is None and iss_required:
         raise CallbackError("The response does not name its issuer.", code="iss_missing")
     if response.iss is not None and response.iss != issuer:

@@ -48,7 +48,8 @@ class TransportError(Auth0Error):
     """The tenant gave no usable answer: unreachable, too slow, too large, not JSON, 5xx or rate limited.
 
     ``retryable``: the same request may succeed later. ``answer_lost``: the request left, the answer did not arrive, so
-    the tenant may have acted on it. ``retry_after``: seconds to wait as the tenant said, else None.
+    the tenant may have acted on it. ``retry_after``: seconds to wait as the tenant said, else None. ``refresh_token``: a
+    new one beside an access token that can't be used; the old one may be spent.
     """
 
     code = "tenant_unreachable"
@@ -62,8 +63,10 @@ class TransportError(Auth0Error):
         answer_lost: bool = False,
         retry_after: int | None = None,
         status: int | None = None,
+        refresh_token: str | None = None,
     ) -> None:
         super().__init__(message, code=code)
+        self.refresh_token = refresh_token
         self.retryable = retryable
         self.answer_lost = answer_lost
         self.retry_after = retry_after
@@ -156,18 +159,9 @@ class SigningKeyNotFound(TokenValidationError):
 
 
 class LoginRequired(Auth0Error):
-    """Nothing is left to refresh with: the user must log in again.
-
-    ``parameters`` go into the authorization request of that login (``scope``, ``max_age``, …).
-    """
+    """Nothing is left to refresh with: the user must log in again."""
 
     code = "login_required"
-
-    def __init__(
-        self, message: str = "", *, code: str | None = None, parameters: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message, code=code)
-        self.parameters = dict(parameters or {})
 
 
 class NoAccessToken(Auth0Error):

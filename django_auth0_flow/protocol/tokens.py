@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from django_auth0_flow.protocol.errors import TransportError
@@ -62,20 +63,19 @@ def parse_token_response(
     """Judge the JSON of a successful token response; nothing in it is trusted yet, the ID token is not validated.
 
     A missing ``scope`` means "as requested" (RFC 6749 §5.1). Odd ``expires_in``: a short life is assumed. Raises
-    TransportError when the access token is missing, unprintable or of a type nobody asked for. RFC 6749 §5.1, §7.1.
+    TransportError when the access token is missing, unprintable or of a type that was not asked for. RFC 6749 §5.1, §7.1.
     """
+    refresh_token = body.get("refresh_token")
+    if not isinstance(refresh_token, str) or not _is_token_text(refresh_token):
+        refresh_token = None
+    unusable = partial(TransportError, retryable=False, refresh_token=refresh_token)
     access_token = body.get("access_token")
     if not isinstance(access_token, str) or not access_token or not _is_token_text(access_token):
-        raise TransportError(
-            "The token response has no usable access token.", code="access_token_missing", retryable=False
-        )
+        raise unusable("The token response has no usable access token.", code="access_token_missing")
     token_type = body.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() not in token_types:
-        raise TransportError(
-            "The token response has an unknown token type.", code="token_type_unsupported", retryable=False
-        )
+        raise unusable("The token response has an unknown token type.", code="token_type_unsupported")
     scope = body.get("scope")
-    refresh_token = body.get("refresh_token")
     id_token = body.get("id_token")
     return TokenSet(
         access_token=access_token,
@@ -83,7 +83,7 @@ def parse_token_response(
         obtained_at=now,
         scope=frozenset((scope if isinstance(scope, str) else requested_scope).split()),
         token_type="DPoP" if token_type.lower() == "dpop" else "Bearer",
-        refresh_token=refresh_token if isinstance(refresh_token, str) and _is_token_text(refresh_token) else None,
+        refresh_token=refresh_token,
         id_token=id_token if isinstance(id_token, str) and id_token else None,
     )
 

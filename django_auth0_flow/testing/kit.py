@@ -19,7 +19,8 @@ from django.test import AsyncClient, Client, RequestFactory
 from django_auth0_flow.access.requirements import as_names
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
 from django_auth0_flow.login import finish
-from django_auth0_flow.login.transactions import BY_SITE, Transaction
+from django_auth0_flow.login.admission import Login
+from django_auth0_flow.login.transactions import BY_SITE
 from django_auth0_flow.middleware import after_response
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
@@ -235,17 +236,8 @@ def _finish(
     environ: Any = client.defaults
     request: HttpRequest = RequestFactory().get("/", **environ)
     request.session = client.session if django_settings.SESSION_COOKIE_NAME in client.cookies else session_store()()
-    transaction = Transaction(
-        nonce="",
-        code_verifier="",
-        redirect_uri="",
-        scope=" ".join(sorted(tokens.scope)),
-        next_url="/",
-        started_at=conf.clock(),
-        configuration=conf.name,
-        organization_by=BY_SITE if organization else "",
-    )
-    finish.finish_login(request, tokens, claims, transaction)
+    by = BY_SITE if organization else ""
+    finish.finish_login(request, Login(conf.name, tokens, claims, began_at=conf.clock(), organization_by=by))
     # A test that logs in again and again is no visitor who goes round in circles.
     request.session[FACTS_KEY] = {**request.session[FACTS_KEY], "rounds": 0}
     after_response(request, Auth0Session(request))

@@ -14,22 +14,25 @@ from django_auth0_flow.pages.urls import url_of
 if TYPE_CHECKING:
     from django.test import Client
 
-    from .tenant import Tenant, User
+    from .tenant import Application, Tenant, User
 
 #: Where Django's test client is, without and with ``secure=True``.
 TEST_SITES = ("http://testserver", "https://testserver")
 
 
-def register_site(tenant: Tenant, *sites: str, configuration: str = "default") -> None:
+def register_site(
+    tenant: Tenant, *sites: str, configuration: str = "default", application: Application | None = None
+) -> None:
     """Enter this project's callback and logout addresses at the tenant's application, below each of ``sites``.
 
+    ``application``: another one than the tenant's first.
     They come from the project's own URLs, whatever prefix the include has; no-op where the include is missing.
     """
     try:
         callback, logged_out = (url_of(name, configuration) for name in ("callback", "logged_out"))
     except NoReverseMatch:
         return
-    application = tenant.application
+    application = application or tenant.application
     for site in sites or TEST_SITES:
         for known, path in ((application.callbacks, callback), (application.logout_urls, logged_out)):
             if site + path not in known:

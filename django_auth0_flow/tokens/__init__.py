@@ -1,1 +1,1 @@
-"""A login session's access tokens: one refresh for whoever asks, with or without a request."""
+"""A login session's access tokens: one refresh for all who ask, with or without a request."""

@@ -11,9 +11,9 @@ from django_auth0_flow.models import LoginSession
 def give_back_connection(configuration: str) -> None:
     """With ``RELEASE_CONNECTIONS``, return this thread's database connection to its pool, unless a transaction is open.
 
-    Only for moments when nobody reads from a cursor. The next query takes another connection, which is why the setting is
+    Only for moments when no cursor is being read. The next query takes another connection, which is why the setting is
     off by default: what a middleware has set on this one, for row-level security say, stays behind. Without a pool
-    (``DATABASES[…]["OPTIONS"]["pool"]``) the connection is the thread's own, and nobody gains by closing it.
+    (``DATABASES[…]["OPTIONS"]["pool"]``) the connection is the thread's own, and closing it gains nothing.
     """
     if not get_settings(configuration).release_connections:
         return

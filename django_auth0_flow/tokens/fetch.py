@@ -25,6 +25,9 @@ from django_auth0_flow.protocol.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
 
+#: How long the end of a login waits for the tenant to revoke the refresh token.
+REVOCATION_SECONDS = 3
+
 
 @sensitive_variables()
 def fetch_grant(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:
@@ -100,8 +103,10 @@ def _not_granted() -> NoAccessToken:
 
 
 @sensitive_variables()
-def try_to_revoke(configuration: str, refresh_token: str, *, seconds: float = 3) -> Auth0Error | None:
-    """Revoke a refresh token within ``seconds``; None if the tenant has confirmed it, else what went wrong."""
+def revoke(configuration: str, refresh_token: str | None, *, seconds: float = REVOCATION_SECONDS) -> Auth0Error | None:
+    """Revoke a refresh token, if there is one, best effort; None if the tenant has confirmed it, else what went wrong."""
+    if not refresh_token:
+        return None
     try:
         with http_deadline(seconds):
             get_client(configuration).revoke(refresh_token)
@@ -109,10 +114,3 @@ def try_to_revoke(configuration: str, refresh_token: str, *, seconds: float = 3)
         logger.warning("revocation_failed code=%s", error.code)
         return error
     return None
-
-
-def revoke_quietly(configuration: str, refresh_token: str | None, *, seconds: float = 3) -> bool:
-    """Revoke a refresh token, best effort within ``seconds``; False if the tenant can't be reached."""
-    return not refresh_token or not isinstance(
-        try_to_revoke(configuration, refresh_token, seconds=seconds), TransportError
-    )

@@ -1,6 +1,6 @@
-"""A login session's access tokens for whoever asks: a view, an async view, a task, code inside a transaction.
+"""A login session's access tokens for all who ask: a view, an async view, a task, code inside a transaction.
 
-How one refresh serves them all is ``single_flight``'s business.
+One refresh serves them all: ``single_flight`` sees to it in this process, ``lease`` between processes.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
+from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.reading import read_login_session
-from django_auth0_flow.tokens.single_flight import DATABASE_TROUBLE, SingleFlight
+from django_auth0_flow.tokens.single_flight import SingleFlight
+from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, tokens_of
 from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # whoever waits gets it; nobody waiting is no news for the event loop's log
+        task.exception()  # those who wait get it; without any it is no news for the event loop's log
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class StoredTokenSource:
         """The login session as last read; one query the first time. Raises LoginRequired when it is gone."""
         if self._flight.row is None:
             with self._watching():
-                self._flight.row = self._flight.load()
+                self._flight.row = load(self.pk)
         return self._flight.row
 
     def find_row(self) -> LoginSession | None:
@@ -130,7 +132,7 @@ class StoredTokenSource:
     def grant(self) -> Grant:
         """Tokens and claims as stored, without refresh. Raises LoginRequired when they can't be read."""
         with self._watching():
-            self._flight.tokens(self.row)
+            tokens_of(self.row)
         return self.row.grant
 
     @property
@@ -183,10 +185,10 @@ class StoredTokenSource:
             return run_in_loop(loop, self._aobtain(target, rejected), seconds=2 * conf.refresh_wait + conf.http_timeout)
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
-            if rejected is None and (tokens := self._flight.fresh(self.row, target)):
+            if rejected is None and (tokens := fresh_tokens(self.row, target)):
                 return tokens
             return self._beside_transaction(target, rejected)
-        return run(self._flight.obtain(target, rejected))
+        return run(self._flight.obtain(Wanted(target, rejected)))
 
     async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
@@ -197,21 +199,21 @@ class StoredTokenSource:
         if (known := self._at_hand(target, rejected)) is not None:
             return known
         # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
-        task = asyncio.ensure_future(arun(self._flight.obtain(target, rejected, in_async=True)))
+        task = asyncio.ensure_future(arun(self._flight.obtain(Wanted(target, rejected), in_async=True)))
         _running.add(task)
         task.add_done_callback(_finished)
         return await asyncio.shield(task)
 
     def refresh_early(self) -> None:
-        """As ``access_token`` before a view runs, when nobody reads from the database connection yet."""
-        self._flight.may_disconnect = True
+        """As ``access_token`` before a view runs, when nothing reads from the database connection yet."""
+        self._flight.lease.may_disconnect = True
         try:
             self.access_token()
         except LoginRequired as error:
             self.refusal = error
             raise
         finally:
-            self._flight.may_disconnect = False
+            self._flight.lease.may_disconnect = False
 
     def after_response(self) -> None:
         """Store again what a rollback took along, and let go of connections to APIs."""
@@ -221,15 +223,15 @@ class StoredTokenSource:
 
     def save_lost_rotation(self) -> None:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
-        if self._flight.rotation is None:
+        if self._flight.lease.rotation is None:
             return
-        (rows, grant, refreshed_at), self._flight.rotation = self._flight.rotation, None
+        (rows, grant, refreshed_at), self._flight.lease.rotation = self._flight.lease.rotation, None
         try:
             if any(row.save_grant(grant, refreshed_at=refreshed_at) for row in reversed(rows)):
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
         except DATABASE_TROUBLE as error:
             logger.error("rotation_lost login_session=%s error=%s", self.pk, type(error).__name__)
-            # The old refresh token may be good for some seconds more: nobody is to wait for this lease.
+            # The old refresh token may be good for some seconds more: no one is to wait for this lease.
             with suppress(*DATABASE_TROUBLE):
                 for row in rows:
                     row.release(row.lease)
@@ -245,7 +247,7 @@ class StoredTokenSource:
             raise self.refusal
         if rejected is not None or self._flight.row is None:
             return None
-        return self._flight.fresh(self._flight.row, target)
+        return fresh_tokens(self._flight.row, target)
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
         """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
@@ -255,7 +257,7 @@ class StoredTokenSource:
             # Look before touching: where the row is not visible yet, an UPDATE could wait for the caller's own lock.
             self._flight.row = None
             try:
-                outcome.set_result(run(self._flight.obtain(target, rejected)))
+                outcome.set_result(run(self._flight.obtain(Wanted(target, rejected))))
             except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
                 outcome.set_exception(error)
             finally:
@@ -274,4 +276,4 @@ class StoredTokenSource:
         except DATABASE_TROUBLE as error:
             logger.warning("no_second_connection login_session=%s error=%s", self.pk, type(error).__name__)
         self._flight.row = None
-        return run(self._flight.obtain(target, rejected))
+        return run(self._flight.obtain(Wanted(target, rejected)))

@@ -1,8 +1,8 @@
 """One algorithm, run by a thread or by an event loop.
 
-A procedure that mixes database, network and waiting is written once, as a generator of steps. ``run`` drives it in the
-calling thread. ``arun`` drives it under asyncio: the database in the thread that owns Django's connections, the network in
-a thread of its own, waiting without any.
+A procedure that mixes database, network and waiting is written once, as a generator of such actions. ``run`` carries it
+out in the calling thread. ``arun`` does so under asyncio: the database in the thread that owns Django's connections, the
+network in a thread of its own, waiting without any.
 
 ``acall`` runs a call to an API in a pool of threads. What such a call asks of a login session, a refresh after a 401 say,
 goes back to the event loop (``run_in_loop``), so that no thread of the pool needs a database connection.
@@ -52,66 +52,62 @@ class Wait:
     future: Future[Any] | None = None
 
 
-Step = Database | Network | Wait
+Action = Database | Network | Wait
 
-Steps = Generator[Step, Any, T]
-
-
-def run(steps: Steps[T]) -> T:
-    """Drive the steps in this thread and return what the generator returns."""
-    return _drive(steps, _perform)
+Procedure = Generator[Action, Any, T]
 
 
-def _drive(steps: Steps[T], perform: Callable[[Step], Any]) -> T:
+def run(procedure: Procedure[T]) -> T:
+    """Carry the procedure out in this thread and return what it returns."""
     try:
-        step = next(steps)
+        action = next(procedure)
         while True:
             try:
-                value = perform(step)
+                value = _perform(action)
             except BaseException as error:  # noqa: BLE001  # the procedure decides
-                step = steps.throw(error)
+                action = procedure.throw(error)
             else:
-                step = steps.send(value)
+                action = procedure.send(value)
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
-def _perform(step: Step) -> Any:
-    if isinstance(step, Wait):
-        if step.future is None:
-            time.sleep(step.seconds)
+def _perform(action: Action) -> Any:
+    if isinstance(action, Wait):
+        if action.future is None:
+            time.sleep(action.seconds)
         else:
-            wait_for_futures([step.future], timeout=step.seconds)
+            wait_for_futures([action.future], timeout=action.seconds)
         return None
-    return step.work()
+    return action.work()
 
 
-async def arun(steps: Steps[T]) -> T:
-    """Drive the steps under asyncio without blocking the event loop."""
+async def arun(procedure: Procedure[T]) -> T:
+    """Carry the procedure out under asyncio without blocking the event loop."""
     try:
-        step = next(steps)
+        action = next(procedure)
         while True:
             try:
-                value = await _aperform(step)
+                value = await _aperform(action)
             except BaseException as error:  # noqa: BLE001  # the procedure decides
-                step = steps.throw(error)
+                action = procedure.throw(error)
             else:
-                step = steps.send(value)
+                action = procedure.send(value)
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
-async def _aperform(step: Step) -> Any:
-    if isinstance(step, Database):
-        return await sync_to_async(step.work, thread_sensitive=True)()
-    if isinstance(step, Network):
-        return await asyncio.to_thread(step.work)
-    if step.future is None:
-        await asyncio.sleep(step.seconds)
+async def _aperform(action: Action) -> Any:
+    if isinstance(action, Database):
+        return await sync_to_async(action.work, thread_sensitive=True)()
+    if isinstance(action, Network):
+        return await asyncio.to_thread(action.work)
+    if action.future is None:
+        await asyncio.sleep(action.seconds)
     else:
-        await asyncio.wait([asyncio.wrap_future(step.future)], timeout=step.seconds)
+        await asyncio.wait([asyncio.wrap_future(action.future)], timeout=action.seconds)
     return None
 
 

@@ -61,7 +61,7 @@ class BackchannelLogoutView(View):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer what nobody stores, whatever the method; the connection stays good for the next request, or is closed."""
+        """Forbid every answer to be stored; the connection stays good for the next request, or is closed."""
         response = forbid_storing(super().dispatch(request, *args, **kwargs))
         length = _length_of(request)
         if length is not None and length <= MAX_DRAINED:

@@ -41,8 +41,8 @@ class SeeOther(HttpResponseRedirect):
 class CallbackView(Auth0View):
     """``auth0:callback``: takes the transaction, redeems what the tenant's answer brought, logs the user in.
 
-    The answer comes in the query; with ``RESPONSE_MODE`` ``form_post`` as a POST from the tenant's page, which is laid down
-    in the session and come for by GET; with ``fragment`` as a POST of our own page, which has read the address.
+    The answer comes in the query; with ``RESPONSE_MODE`` ``form_post`` as a POST from the tenant's page, which is
+    stored in the session and picked up by a GET; with ``fragment`` as a POST of our own page, which has read the address.
     """
 
     @classmethod

@@ -26,10 +26,10 @@ class LogoutView(Auth0View):
         return rendering.page(request, "logout.html", {"next": site_urls.safe_next(request, request.GET.get("next"))})
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        done = browser.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
-        if not done.url:
+        url = browser.end_login(request, next_url=site_urls.safe_next(request, request.POST.get("next")))
+        if not url:
             return rendering.page(request, "logged_out.html", {"tenant_left": True})
-        return rendering.finish_answer(HttpResponseRedirect(done.url))
+        return rendering.finish_answer(HttpResponseRedirect(url))
 
 
 class LoggedOutView(Auth0View):
@@ -40,7 +40,7 @@ class LoggedOutView(Auth0View):
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         next_url = browser.open_logout_state(request.GET.get("state", ""), self.configuration)
         if next_url is None:
-            # Nobody here started this logout: show where things stand, go nowhere.
+            # This logout did not start here: show where things stand, go nowhere.
             return rendering.page(request, "logged_out.html", {"still_logged_in": request.user.is_authenticated})
         target = site_urls.safe_next(request, next_url) or django_settings.LOGOUT_REDIRECT_URL
         if target:

@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_auth0_flow import error_responses
-from django_auth0_flow.access.current_login import become_nobody, is_session_gone, login_refusal
+from django_auth0_flow.access.current_login import become_anonymous, is_session_gone, login_refusal, organization_for
 from django_auth0_flow.access.requirements import Requirement
 from django_auth0_flow.login import silent
 from django_auth0_flow.login.admission import check_organization_allowed
-from django_auth0_flow.login.begin import begin_login, organization_for
+from django_auth0_flow.login.begin import begin_login
 from django_auth0_flow.login.transactions import ACCESS_TOKEN, LOGIN
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.storage.session_facts import FACTS_KEY, noted_login
 
+logger = logging.getLogger(__name__)
+
 
 def check_login(
-    request: HttpRequest, requirement: Requirement, *, configurations: Sequence[str] = (), may_be_nobody: bool = False
+    request: HttpRequest,
+    requirement: Requirement,
+    *,
+    configurations: Sequence[str] = (),
+    may_be_anonymous: bool = False,
 ) -> HttpResponse | None:
     """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
 
-    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_nobody``: a visitor who
-    is not logged in is let through, after a look for the tenant's session.
+    ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_anonymous``: a visitor
+    who is not logged in is let through, after a look for the tenant's session.
     """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
-    if configurations:  # else those of a decorator around this one, or of the request
-        login = request.auth0 = login.for_configuration(*configurations)  # type: ignore[attr-defined]  # the middleware's
+    if configurations and login.named and set(configurations).isdisjoint(login.named):
+        # Each of two decorators would undo the login of the other, for ever.
+        logger.error("configurations_exclude_each_other %s %s", ",".join(login.named), ",".join(configurations))
+        return error_responses.forbidden(request, "configurations", next_url=rendering.return_url(request))
     requirement = requirement.for_request(request)
-    if not requirement.organization and (bound := organization_for(request, login.configuration)):
-        # ORGANIZATION holds for logins made elsewhere too: another host's, or from before it was set.
-        demanded = replace(requirement, organization=bound)
-    else:
-        demanded = requirement
+    own_organization = bool(requirement.organization)
+    # What is left open is as a decorator around this one demands it, or as the request does.
+    request.auth0 = login = login.for_view(configurations, any_organization=own_organization)  # type: ignore[attr-defined]
     if login.is_logged_in:
-        return _test_login(request, login, demanded)
-    if may_be_nobody:
-        return _let_nobody_through(request, login, requirement, is_tested=bool(demanded.fingerprint))
+        return _test_login(request, login, requirement)
+    is_tested = bool(requirement.fingerprint or organization_for(request, login.configuration))
+    if may_be_anonymous:
+        return _let_anonymous_through(request, login, requirement, is_tested=is_tested)
     refusal = login_refusal(request)
     may_begin = rendering.is_navigation(request) and not error_responses.is_looping(request, login)
-    if requirement.fingerprint and may_begin and not is_session_gone(request):
+    # From here: ORGANIZATION may say something else at the login's own address.
+    if is_tested and may_begin and not is_session_gone(request):
         return _ask_tenant(request, login, requirement)
     return error_responses.login_required(request, refusal)
 
 
-def _let_nobody_through(
+def _let_anonymous_through(
     request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
 ) -> HttpResponse | None:
-    """Answer by a look for the tenant's session, or let the visitor through, as nobody.
+    """Answer by a look for the tenant's session, or let the visitor through, anonymous.
 
-    Whoever is logged in to this site by other means keeps that login: the tenant's would take its place. On a view with
-    tests, which that login can't satisfy, and with a login of a configuration that does not count here, it is nobody's.
+    A visitor who is logged in to this site by other means keeps that login: the tenant's would take its place. The visitor
+    is anonymous on a view with tests, which that login can't satisfy, and with a login that does not count here.
     """
     if request.user.is_authenticated:
         if is_tested or noted_login(request):
-            become_nobody(request)
+            become_anonymous(request)
         return None
     if is_session_gone(request):
         return None

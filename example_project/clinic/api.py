@@ -1,4 +1,4 @@
-"""The appointments API, and a small second one: they know access tokens, no sessions and no cookies."""
+"""The appointments API: it knows access tokens, no sessions and no cookies."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from django.db import IntegrityError, transaction
 from django.http import JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from django_auth0_flow.decorators import bearer_token_required
 
-from .conf import billing_audience
 from .forms import BookingForm
 from .models import Appointment
 from .types import ClinicRequest
@@ -22,7 +21,7 @@ from .types import ClinicRequest
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def appointments(request: ClinicRequest) -> HttpResponseBase:
-    """``/api/appointments/``: GET lists the caller's appointments, POST books one."""
+    """``/api/appointments/``: GET lists the caller's appointments, POST books one. Each needs another scope."""
     answer: HttpResponseBase = (book if request.method == "POST" else list_appointments)(request)
     return answer
 
@@ -55,15 +54,6 @@ def book(request: ClinicRequest) -> JsonResponse:
     except IntegrityError:
         return JsonResponse({"errors": {"time": ["This time is taken already."]}}, status=409)
     return JsonResponse(as_json(booked), status=201)
-
-
-@require_safe
-@bearer_token_required(audience=billing_audience(), scopes="read:invoices")
-def invoices(request: ClinicRequest) -> JsonResponse:
-    """``/api/invoices/``: another API with another audience; a token for the appointments is no good here."""
-    claims = request.access_token_claims
-    owed = [{"for": "Eye test", "amount": "40.00"}, {"for": "Vaccination", "amount": "25.00"}]
-    return JsonResponse({"invoices": owed, "audience": claims["aud"], "scope": claims.get("scope", "")})
 
 
 def as_json(appointment: Appointment) -> dict[str, Any]:

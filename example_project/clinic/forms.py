@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .models import Appointment, Doctor
 
@@ -21,24 +22,26 @@ def next_weekday() -> date:
 
 
 class BookingForm(forms.Form):
-    doctor = forms.ChoiceField(choices=Doctor.choices)
-    day = forms.DateField(initial=next_weekday, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
-    time = forms.ChoiceField(choices=[(slot, slot) for slot in SLOTS])
-    reason = forms.CharField(max_length=80, required=False, help_text="Optional.")
+    doctor = forms.ChoiceField(label=_("Doctor"), choices=Doctor.choices)
+    day = forms.DateField(
+        label=_("Day"), initial=next_weekday, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    time = forms.ChoiceField(label=_("Time"), choices=[(slot, slot) for slot in SLOTS])
+    reason = forms.CharField(label=_("Reason (optional)"), max_length=80, required=False)
 
     def clean_day(self) -> date:
         day: date = self.cleaned_data["day"]
         today = timezone.localdate()
         if not today < day <= today + timedelta(days=365):
-            raise forms.ValidationError("Please choose a day from tomorrow on, within a year.")
+            raise forms.ValidationError(_("Please choose a day from tomorrow on, within a year."))
         if day.weekday() > 4:
-            raise forms.ValidationError("The clinic is closed at weekends.")
+            raise forms.ValidationError(_("The clinic is closed at weekends."))
         return day
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if not self.errors and Appointment.objects.filter(doctor=values["doctor"], starts_at=self.starts_at).exists():
-            self.add_error("time", "This time is taken already.")
+            self.add_error("time", _("This time is taken already."))
         return values
 
     @property

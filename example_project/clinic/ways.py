@@ -1,4 +1,4 @@
-"""The page "Ways to log in", and the pages that it leads to."""
+"""The page "Ways to log in", and the pages that it leads to. They need the settings of ``site_config.ways``."""
 
 from __future__ import annotations
 
@@ -6,34 +6,53 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from django.http import Http404, HttpResponse
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_safe
 
 from django_auth0_flow.conf import configuration_names
-from django_auth0_flow.decorators import auth0_login_required
+from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from django_auth0_flow.protocol.errors import NoAccessToken
 
-from .conf import api_url, billing_audience, organization, outbox_url
+from .conf import settings
 from .types import ClinicRequest
 
 #: The identity provider whose token the calendar page asks Token Vault for.
 CONNECTION = "google-oauth2"
-_NEWEST = 5
+#: Under this key the session has the name of the configuration that the visitor logged in with by last.
+_WAY = "way"
+
+
+def configuration_for(request: HttpRequest) -> str | None:
+    """Return the name of the configuration whose logins count for this request; None for the default.
+
+    Here that is the one of the newest login, whichever it was: all of them are the same people at the same tenant. Sites
+    with several tenants go by the host or the path.
+    """
+    name: str | None = request.session.get(_WAY)
+    return name
+
+
+@receiver(user_logged_in)
+def note_way(*, request: HttpRequest, **kwargs: Any) -> None:
+    if request.resolver_match is not None:
+        request.session[_WAY] = request.resolver_match.kwargs.get("configuration")
 
 
 @require_GET
 def overview(request: ClinicRequest) -> HttpResponse:
     """List each kind of login that the configurations make possible."""
-    context = {"configurations": configuration_names(), "organization": organization(), "outbox": outbox_url()}
+    context = {"configurations": configuration_names(), "organization": settings.ORGANIZATION}
     return render(request, "clinic/ways.html", context)
 
 
 @require_GET
 @auth0_login_required(silent=True)
 def silent(request: ClinicRequest) -> HttpResponse:
-    """Greet whomever the tenant knows, without a login page; everybody else may read on as nobody."""
+    """Greet visitors whom the tenant knows, without a login page; the others are not logged in and may read on."""
     return render(request, "clinic/silent.html", {"claims": request.auth0.claims})
 
 
@@ -55,10 +74,10 @@ def access_token(request: ClinicRequest) -> HttpResponse:
 @auth0_login_required
 def invoices(request: ClinicRequest) -> HttpResponse:
     """Call a second API with the same login: its token is another one, fetched with the same refresh token."""
-    context: dict[str, Any] = {"audience": billing_audience()}
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(api_url()))
+    context: dict[str, Any] = {"audience": settings.BILLING_AUDIENCE}
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(settings.API_URL))
     try:
-        api = request.auth0.api_for(billing_audience(), "read:invoices", origins=[origin])
+        api = request.auth0.api_for(settings.BILLING_AUDIENCE, "read:invoices", origins=[origin])
         answer = api.get(origin + reverse("api_invoices"))
         context.update(status=answer.status_code, body=answer.json())
     except NoAccessToken as error:
@@ -66,6 +85,15 @@ def invoices(request: ClinicRequest) -> HttpResponse:
     except requests.RequestException:
         context["code"] = "no_answer"
     return render(request, "clinic/invoices.html", context)
+
+
+@require_safe
+@bearer_token_required(audience=settings.BILLING_AUDIENCE, scopes="read:invoices")
+def invoices_api(request: ClinicRequest) -> JsonResponse:
+    """``/api/invoices/``: that second API. A token for the appointments is refused here."""
+    claims = request.access_token_claims
+    owed = [{"for": "Eye test", "amount": "40.00"}, {"for": "Vaccination", "amount": "25.00"}]
+    return JsonResponse({"invoices": owed, "audience": claims["aud"], "scope": claims.get("scope", "")})
 
 
 @require_GET
@@ -78,15 +106,3 @@ def calendar(request: ClinicRequest) -> HttpResponse:
     except NoAccessToken as error:
         context["code"] = error.code
     return render(request, "clinic/calendar.html", context)
-
-
-@require_GET
-def outbox(request: ClinicRequest) -> HttpResponse:
-    """Show the newest messages of the demo's tenant, in the place of a mailbox and a telephone."""
-    if not outbox_url():
-        raise Http404
-    try:
-        messages = requests.get(outbox_url(), timeout=5).json()
-    except requests.RequestException:
-        messages = []
-    return render(request, "clinic/outbox.html", {"outbox": messages[: -_NEWEST - 1 : -1]})

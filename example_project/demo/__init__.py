@@ -1,1 +1,1 @@
-"""``manage.py demo``: the clinic and a tenant of its own, side by side in one process."""
+"""What only ``manage.py demo`` has: people at a tenant of its own, a clock to put forward, a walk. Copy from ``clinic``."""

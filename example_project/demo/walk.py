@@ -1,237 +1,285 @@
-"""``manage.py demo --walk``: a whole login, step by step, each step checked."""
+"""``manage.py demo --walk`` through the clinic: a whole login, then with the same browser each other kind of login.
+
+Each is checked by what went over the wire and by the page it ends on.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Barrier
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import requests
-from site_config import clock
-
-from .browser import Browser, Form
-from .people import PATIENT, TOKEN_LIFETIME
-from .wire import Hop, tell
+from django_auth0_flow.testing.demo import Walk, clock
 
 if TYPE_CHECKING:
-    from django_auth0_flow.testing.tenant import LoggedRequest
+    from django_auth0_flow.testing.demo.wire import Hop
+    from django_auth0_flow.testing.tenant import LoggedRequest, User
 
-    from .cli import Screen
-    from .stage import Stage
-
-PARALLEL = 8
-
-
-class StepFailed(Exception):
-    """A step found something else than it should."""
-
-    def __init__(self, what: str, expected: object, found: object) -> None:
-        super().__init__(f"{what}: expected {expected}, found {found}")
+PROFILE = "/profile/"
+VISITOR = "visitor@example.com"
+#: Logins that follow each other faster would look like a loop, which the site stops.
+PAUSE = 60
+_GRANT = "http://auth0.com/oauth/grant-type/"
+_SECOND_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
-class Walk:
-    """One browser's way through the site. ``fault`` goes wrong at the tenant once, from step ``fault_step`` on."""
+class ClinicWalk(Walk):
+    """The driver's steps with a look at the page, and the cards of the page "Ways to log in"."""
 
-    def __init__(self, stage: Stage, screen: Screen, *, fault: str = "", fault_step: int = 1) -> None:
-        self.stage, self.screen = stage, screen
-        self._fault, self._fault_step = fault, fault_step
-        self.browser = Browser()
-        self.hops: list[Hop] = []
-        self._number = 0
-        self._told: set[tuple[str, ...]] = set()
+    def check_page(self) -> None:
+        super().check_page()
+        self.expect("appointments on the page", 3, self.browser.answer.text.count('<span class="day">'))
 
-    def run(self) -> int:
-        """Take every step, stop at the first that fails; return the exit code."""
-        steps = self.steps()
-        try:
-            for step in steps:
-                step()
-        except (StepFailed, requests.RequestException) as error:
-            self._tell()
-            self.screen.say(self.screen.bad(f"    ✗ {error}"))
-            self.screen.say(self.screen.bad(f"Step {self._number} of {len(steps)} failed."))
-            return 1
-        tenant = self.stage.tenant
-        counts = f"{self.token_calls('refresh_token')} refreshes, {tenant.families_revoked} families revoked"
-        self.screen.say(self.screen.good(f"All {len(steps)} steps went well: {counts}."))
-        return 0
+    # -- on the tenant's page ------------------------------------------------------------------------------------------
 
-    def steps(self) -> list[Callable[[], None]]:
-        """Return the steps in their order."""
-        return [
-            self.begin,
-            self.log_in,
-            self.come_back,
-            self.land,
-            self.call_again,
-            self.outlive_the_token,
-            self.outlive_it_in_parallel,
-            self.try_a_closed_door,
-            self.log_out,
-            self.look_back,
-        ]
+    def step_join_an_organization(self) -> None:
+        with self.step("An organization: its invitation link lands on the site's login") as done:
+            organization = next(iter(self.tenant.organizations.values()))
+            link = urlsplit(self.tenant.invitation_link(self.tenant.invite(organization, email=self.user.email)))
+            self.start(link.path, **dict(parse_qsl(link.query)))
+            self.send_password(self.user)
+            self.browser.follow()
+            self.expect("organization asked for", organization.id, self.authorization_request.get("organization"))
+            self.expect("invitation accepted", True, [*self.tenant.invitations.values()][-1].accepted)
+            self.landed(PROFILE, organization_id=organization.id)
+            done("asked for with the invitation, named in the ID token, kept on the login")
 
-    # -- the steps ---------------------------------------------------------------------------------------------------
-
-    def begin(self) -> None:
-        with self.step("A visitor wants the appointments page; the site prepares a login") as done:
-            self.open("/appointments/")
-            self.browser.open(self.browser.next_url())
-            self.expect("status", 302, self.browser.answer.status_code)
-            target = self.browser.next_url()
-            self.expect("redirect", f"{self.stage.tenant.issuer}authorize", target.partition("?")[0])
-            asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
-            self.expect("response_type", "code", asked.get("response_type"))
-            self.expect("PKCE", "S256", asked.get("code_challenge_method"))
-            self.expect("state, nonce and challenge are sent", True, {"state", "nonce", "code_challenge"} <= set(asked))
-            self.expect("token requests", 0, self.token_calls())
-            done("off to /authorize with state, nonce and PKCE S256; no token request")
-
-    def log_in(self) -> None:
-        with self.step(f"The tenant shows its login page; {PATIENT} types her password") as done:
-            self.expect("status", 200, self.browser.follow().status_code)
-            password = next(user.password for user in self.stage.tenant.users.values() if user.email == PATIENT)
-            self.browser.submit(self.form(with_field="password"), username=PATIENT, password=password or "")
-            self.browser.follow(until=f"{self.stage.url}/auth0/callback/")
-            back = urlsplit(self.browser.next_url())
-            self.expect("redirect", "/auth0/callback/", back.path)
-            self.expect("parameters", ["code", "state"], sorted(parse_qs(back.query)))
-            done("the tenant sends the browser back with code and state")
-
-    def come_back(self) -> None:
-        with self.step("The callback exchanges the code, checks the ID token, logs in") as done:
-            before = self.browser.cookie("clinic_session")
-            self.browser.open(self.browser.next_url())
-            self.expect("status", 302, self.browser.answer.status_code)
-            self.expect("redirect", f"{self.stage.url}/appointments/", self.browser.next_url())
-            self.expect("code exchanges", 1, self.token_calls("authorization_code"))
-            self.expect("a new session key", True, self.browser.cookie("clinic_session") not in (None, before))
-            done("1 token request; the session key is a new one; on to the page asked for")
-
-    def land(self) -> None:
-        with self.step("The page calls the API in her name") as done:
-            page = self.browser.follow()
-            self.expect("status", 200, page.status_code)
-            self.expect("appointments on the page", 3, self.appointments())
-            self.expect("token requests, the login's included", 1, self.token_calls())
-            done("3 appointments; no token request")
-
-    def call_again(self) -> None:
-        with self.step("Once more, with a live token") as done:
-            self.open("/appointments/")
-            self.expect("appointments on the page", 3, self.appointments())
-            hops = self._take()
-            self.expect("requests to the tenant", 0, sum(hop.is_tenants for hop in hops))
-            done("nothing was asked of the tenant")
-
-    def outlive_the_token(self) -> None:
-        with self.step(f"{TOKEN_LIFETIME} seconds later the token has expired") as done:
-            clock.put_forward(TOKEN_LIFETIME + 1)
-            self.open("/appointments/")
-            self.expect("appointments on the page", 3, self.appointments())
-            self.expect("refreshes", 1, self.token_calls("refresh_token"))
-            self.expect("refreshes told on the page", "1", self.shown("refreshes"))
-            done("1 refresh, then the call")
-
-    def outlive_it_in_parallel(self) -> None:
-        with self.step(f"It expires again, and {PARALLEL} requests arrive at once") as done:
-            clock.put_forward(TOKEN_LIFETIME + 1)
-            gate = Barrier(PARALLEL)
-
-            def visit(window: Browser) -> int:
-                gate.wait()
-                return window.open(f"{self.stage.url}/appointments/").status_code
-
-            with ThreadPoolExecutor(PARALLEL) as pool:
-                statuses = list(pool.map(visit, [self.browser.twin() for _ in range(PARALLEL)]))
-            self.expect("statuses", [200] * PARALLEL, statuses)
-            self.expect("refreshes, the one before included", 2, self.token_calls("refresh_token"))
-            sent = [entry.form["refresh_token"][0] for entry in self.refreshes()]
-            self.expect("different refresh tokens sent", 2, len(set(sent)))
-            self.expect("families revoked", 0, self.stage.tenant.families_revoked)
-            done(f"{PARALLEL} pages, 1 refresh, made with the rotated refresh token; 0 families revoked")
-
-    def try_a_closed_door(self) -> None:
+    def step_try_a_closed_door(self) -> None:
         with self.step("The rota needs a permission that she lacks") as done:
-            self.open("/rota/")
-            page = self.browser.follow()
-            self.expect("status", 403, page.status_code)
-            self.expect("address", "/rota/", urlsplit(page.url).path)
+            self.browser.visit("/rota/")
+            self.landed("/rota/", status=403)
             done("asked at the tenant once, without a page; then a plain 403")
 
-    def log_out(self) -> None:
-        with self.step("She logs out: here, her refresh token, the tenant") as done:
-            self.browser.submit(self.form(to="/auth0/logout/"))
-            hint = parse_qs(urlsplit(self.browser.next_url()).query)
-            self.expect("ID token hint", True, "id_token_hint" in hint)
-            revoked = self.stage.tenant.count("/oauth/revoke")
-            self.expect("refresh tokens revoked", True, revoked >= 1)
-            page = self.browser.follow()
-            self.expect("status", 200, page.status_code)
-            self.expect("address", f"{self.stage.url}/", page.url)
-            self.expect("the page offers to log in", True, "/auth0/login/" in page.text)
-            done("logged out in all three places and back at the start")
+    def step_be_known_already(self) -> None:
+        with self.step("A silent login: a visitor without a login here, with one at the tenant") as done:
+            self.browser.forget("clinic_session")
+            self.browser.visit("/ways/silent/")
+            self.expect("prompt", "none", self.authorization_request.get("prompt"))
+            self.landed("/ways/silent/", known_as="Ada Lovelace")
+            self.expect("login pages shown", 0, len(self.requests("/u/login")))
+            done("prompt=none; adopted without a page")
 
-    def look_back(self) -> None:
-        with self.step("The appointments page wants a login again") as done:
-            self.open("/appointments/")
-            page = self.browser.follow()
-            self.expect("address", "/u/login", urlsplit(page.url).path)
-            self.expect("families revoked", 0, self.stage.tenant.families_revoked)
-            done("the tenant asks for the password again")
+    def step_bring_a_second_factor(self) -> None:
+        with self.step("Step-up: the test results want a second factor") as done:
+            clock.put_forward(PAUSE)
+            self.browser.visit("/results/")
+            self.browser.submit("code", code="123456")
+            self.browser.follow()
+            self.expect("acr_values", _SECOND_FACTOR, self.authorization_request.get("acr_values"))
+            self.landed("/results/")
+            self.browser.open("/results/")
+            self.landed("/results/")
+            done("asked for, proved at the tenant, checked in the new ID token; back at the page, which asks no more")
 
-    # -- tools -------------------------------------------------------------------------------------------------------
+    def step_be_answered_by_post(self) -> None:
+        with self.step("form_post: the answer comes in the body of a POST") as done:
+            self.start("/ways/form-post/login/")
+            self.post_answer("form-post", "code state")
+            self.expect("response_mode", "form_post", self.authorization_request.get("response_mode"))
+            self.landed(PROFILE, configuration="form-post")
+            self.expect("code exchanges", 1, self.token_calls("authorization_code"))
+            self.expect("addresses with a code", 0, sum("code" in hop.parameters for hop in self.hops_to("site")))
+            done("code and state posted, in no address; 1 token request")
 
-    @contextmanager
-    def step(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Announce a step; the block tells with the function it gets how the step went."""
-        self._number += 1
-        if self._fault and self._number == self._fault_step:
-            self.stage.tenant.fault(self._fault)
-        self._take()
-        self.hops.clear()
-        self.screen.say(self.screen.bold(f"{self._number:>2}  {title}"))
-        said: list[str] = []
-        yield said.append
-        self._tell()
-        for line in said:
-            self.screen.say(self.screen.good(f"    ✓ {line}"))
+    def step_bring_an_id_token(self) -> None:
+        with self.step("id_token: no client secret, no call to the tenant") as done:
+            self.start("/ways/id-token/login/")
+            self.post_answer("id-token", "id_token state")
+            self.expect("response_type", "id_token", self.authorization_request.get("response_type"))
+            self.landed(PROFILE, configuration="id-token", token_type="")
+            self.expect("token requests", 0, self.token_calls())
+            done("the ID token was posted and checked; no token request, no access token")
 
-    def expect(self, what: str, expected: object, found: object) -> None:
-        if found != expected:
-            raise StepFailed(what, repr(expected), repr(found))
+    def step_add_an_access_token(self) -> None:
+        with self.step("token: a page adds an access token to a login by id_token") as done:
+            self.start("/ways/id-token/login/", next_url="/ways/access-token/")
+            self.post_answer("id-token", "id_token state")
+            self.expect("response_type", "token", self.authorization_request.get("response_type"))
+            self.post_answer("id-token", "access_token expires_in state token_type")
+            self.landed("/ways/access-token/")
+            self.expect("looks at /userinfo", 1, len(self.requests("/userinfo")))
+            self.expect("token requests", 0, self.token_calls())
+            self.browser.open(PROFILE)
+            self.landed(PROFILE, configuration="id-token", token_type="Bearer")
+            done("posted without an ID token; kept with the login once /userinfo had said that it is the same user's")
 
-    def form(self, *, to: str = "", with_field: str = "", to_itself: bool = False) -> Form:
-        form = self.browser.form(to=to, with_field=with_field, to_itself=to_itself)
-        if form is None:
-            raise StepFailed("the page", f"a form with {to or with_field or 'no action'}", "none")
-        return form
+    def step_bring_tokens_in_the_fragment(self) -> None:
+        with self.step("id_token token: both behind the #, brought here by a page with a script") as done:
+            self.start("/ways/implicit/login/", next_url="/appointments/")
+            self.expect("response_type", "id_token token", self.authorization_request.get("response_type"))
+            answer = urlsplit(self.browser.next_url)
+            self.expect("address", ("/ways/implicit/callback/", ""), (answer.path, answer.query))
+            tokens = {"id_token", "access_token"}
+            self.expect("tokens behind the #", tokens, tokens & dict(parse_qsl(answer.fragment)).keys())
+            self.browser.open(answer._replace(fragment="").geturl())
+            self.expect("the page's script", True, "/auth0/fragment.js" in self.browser.answer.text)
+            # What the script does.
+            self.browser.submit("response", response=answer.fragment)
+            self.expect("status", 302, self.browser.answer.status_code)
+            self.browser.follow()
+            self.check_page()
+            self.expect("token requests", 0, self.token_calls())
+            sent = {name for hop in self.hops_to("site") for name in hop.parameters}
+            self.expect("tokens in addresses that reached the site", set(), sent & {*tokens, "response"})
+            done("no server saw them in an address; at_hash ties the two together; the API took the access token")
 
-    def open(self, path: str) -> None:
-        self.browser.open(self.stage.url + path)
+    def step_bring_code_and_id_token(self) -> None:
+        with self.step("Hybrid: code and ID token together") as done:
+            self.start("/ways/hybrid/login/")
+            self.post_answer("hybrid", "code id_token state")
+            self.expect("response_type", "code id_token", self.authorization_request.get("response_type"))
+            self.landed(PROFILE, configuration="hybrid", token_type="Bearer")
+            self.expect("code exchanges", 1, self.token_calls("authorization_code"))
+            done("both posted; the code is the one that the ID token vouches for; 1 token request")
 
-    def token_calls(self, grant_type: str | None = None) -> int:
-        return self.stage.tenant.count("/oauth/token", grant_type=grant_type)
+    # -- on pages of this site -----------------------------------------------------------------------------------------
 
-    def refreshes(self) -> list[LoggedRequest]:
-        return [entry for entry in self.stage.tenant.requests if entry.grant_type == "refresh_token"]
+    def step_read_a_code(self) -> None:
+        with self.step(f"Passwordless: {VISITOR} gets a code by e-mail") as done:
+            self.browser.open(f"/ways/direct/passwordless/?{urlencode({'next': PROFILE})}")
+            self.browser.submit("address", address=VISITOR, kind="email-code")
+            self.browser.follow()
+            self.browser.submit("code", code=self.message_to(VISITOR))
+            self.browser.follow()
+            self.landed(PROFILE, configuration="direct")
+            self.expect("OTP grants", 1, self.token_calls(f"{_GRANT}passwordless/otp"))
+            done("1 message, 1 token request with the code; the browser never left the site")
 
-    def appointments(self) -> int:
-        return self.browser.answer.text.count('<span class="day">')
+    def step_type_a_password(self) -> None:
+        nurse = self.user_of("mary@example.com")
+        with self.step(f"Password and MFA: {nurse.email} logs in on a page of the site") as done:
+            self.begin_with_password(nurse)
+            pages = [self.browser.answer.text]
+            self.browser.submit("factor", factor="0")
+            pages.append(self.browser.follow().text)
+            self.browser.submit("code", code=self.message_to(nurse.email))
+            self.browser.follow()
+            self.landed(PROFILE)
+            grants = (f"{_GRANT}password-realm", f"{_GRANT}mfa-oob")
+            self.expect("password and MFA grants", [1, 1], [self.token_calls(grant) for grant in grants])
+            mfa_token = self.last("/mfa/challenge").form["mfa_token"][0]
+            self.expect("pages with the mfa_token", 0, sum(mfa_token in page for page in pages))
+            done("mfa_required, a challenge by e-mail, then the tokens; the mfa_token stayed on the server")
+
+    def step_set_up_a_second_factor(self) -> None:
+        from django_auth0_flow.testing.tenant.factors import totp
+
+        newcomer = self.user_of("clara@example.com")
+        with self.step(f"First enrolment: {newcomer.email} has no second factor yet, and sets one up") as done:
+            self.begin_with_password(newcomer)
+            self.landed("/ways/direct/mfa/enrol/")
+            self.browser.submit("kind", kind="otp")
+            key = re.search(r'class="auth0-secret"><code[^>]*>([A-Z2-7 ]+)<', self.browser.follow().text)
+            self.expect("a key for her authenticator app", True, key is not None)
+            self.browser.submit("code", code=totp(key[1].replace(" ", "") if key else "", clock.now()))
+            self.browser.follow()
+            codes_page = "/ways/direct/mfa/recovery-codes/"
+            self.landed(codes_page)
+            factors = {factor.kind: factor.secret for factor in newcomer.authenticators}
+            self.expect("factors enrolled", ["otp", "recovery-code"], list(factors))
+            self.expect("recovery code on the page", True, factors["recovery-code"] in self.browser.answer.text)
+            url = self.browser.answer.url
+            self.browser.submit(to=codes_page)
+            self.browser.follow()
+            self.landed(PROFILE)
+            self.browser.open(url)
+            self.expect("recovery code once more", False, factors["recovery-code"] in self.browser.answer.text)
+            self.expect("MFA grants", 1, self.token_calls(f"{_GRANT}mfa-otp"))
+            done("the first code confirmed the enrolment; the recovery code was shown until she had written it down")
+
+    # -- a stronger login, and more from one -----------------------------------------------------------------------------
+
+    def step_sign_push_and_bind(self) -> None:
+        with self.step("PAR, JAR, private_key_jwt and DPoP: a login, an API call, a refresh") as done:
+            self.start("/ways/strong/login/", next_url="/appointments/")
+            self.browser.follow()
+            self.expect("parameters of /authorize", ["client_id", "request_uri"], sorted(self.authorization_request))
+            self.expect("a signed request was pushed", True, "request" in self.last("/oauth/par").form)
+            self.check_page()
+            self.expect_own_proof(self.last("/oauth/token"))
+            self.let_the_token_expire()
+            self.browser.open(self.page)
+            self.check_page()
+            self.expect("refreshes", 1, self.token_calls("refresh_token"))
+            self.expect_own_proof(self.last("/oauth/token"))
+            schemes = [hop.scheme for hop in self.hops_to("api") if hop.proof]
+            self.expect("API calls with a proof", ["DPoP", "DPoP"], schemes)
+            done("the browser saw a reference only; no client secret; each token request and API call has its proof")
+
+    def step_call_another_api(self) -> None:
+        with self.step("A second API from the same login") as done:
+            for _ in range(2):
+                self.browser.open("/ways/invoices/")
+                self.landed("/ways/invoices/", audience="https://billing.example.com")
+            self.expect("logins", 0, len(self.requests("/authorize")))
+            self.expect("token requests for it", 1, self.token_calls("refresh_token"))
+            self.expect(
+                "audience asked for", ["https://billing.example.com"], self.last("/oauth/token").form.get("audience")
+            )
+            done("1 token request by refresh token, for 2 calls; no login")
+
+    def step_fetch_a_foreign_token(self) -> None:
+        with self.step("Token Vault: the user's token at another provider") as done:
+            self.start("/ways/vault/login/", next_url="/ways/calendar/")
+            self.browser.follow()
+            self.landed("/ways/calendar/", connection="google-oauth2")
+            done("exchanged for the refresh token; it stays on the server")
+
+    # -- for steps -------------------------------------------------------------------------------------------------------
+
+    def start(self, login: str, *, next_url: str = PROFILE, **parameters: str) -> None:
+        """Begin a login, a little later than the one before, and go on to what the tenant answers first."""
+        clock.put_forward(PAUSE)
+        self.browser.open(f"{login}?{urlencode({'next': next_url, **parameters})}")
+        self.expect("status", 302, self.browser.answer.status_code)
+        self.browser.follow(until=f"{self.stage.url}/")
+
+    def begin_with_password(self, user: User) -> None:
+        """Send a password on the site's own page; the tenant wants a second factor, too."""
+        self.browser.open(f"/ways/direct/password/?{urlencode({'next': PROFILE})}")
+        self.send_password(user)
+        self.browser.follow()
+        self.expect("status of the password grant", 403, self.last("/oauth/token").status)
+
+    def post_answer(self, configuration: str, fields: str) -> None:
+        """Send the form that the tenant's page holds, and go where the site sends the browser then."""
+        callback = f"/ways/{configuration}/callback/"
+        self.expect("fields of the answer", fields.split(), sorted(self.browser.form(to=callback).fields))
+        self.browser.submit(to=callback)
+        self.expect("status", 303, self.browser.answer.status_code)
+        self.browser.follow()
+
+    def landed(self, path: str, *, status: int = 200, **shown: str) -> None:
+        """Check the current page: its path, and the text that it shows under ids (with ``-`` in the place of ``_``)."""
+        self.expect("address", path, self.browser.path)
+        self.expect("status", status, self.browser.answer.status_code)
+        for name, text in shown.items():
+            self.expect(f"{name} on the page", text, self.shown(name.replace("_", "-")))
+
+    def expect_own_proof(self, sent: LoggedRequest) -> None:
+        """Check that the site proved itself by a signature and sent a proof of the key that tokens are bound to."""
+        found = (sent.status, "client_secret" in sent.form, "client_assertion" in sent.form, "DPoP" in sent.headers)
+        self.expect("status, client secret, client assertion, DPoP proof", (200, False, True, True), found)
+
+    @property
+    def authorization_request(self) -> dict[str, str]:
+        """The parameters of this step's newest authorization request, as the browser brought them."""
+        return {name: values[0] for name, values in self.last("/authorize").query.items()}
+
+    def message_to(self, address: str | None) -> str:
+        """Return the code in the tenant's newest message, which must be one to ``address``."""
+        newest = self.tenant.outbox[-1:]
+        self.expect("address of the newest message", [address], [message.to for message in newest])
+        return newest[0].code or ""
+
+    def user_of(self, email: str) -> User:
+        return next(user for user in self.tenant.users.values() if user.email == email)
+
+    def hops_to(self, target: str) -> list[Hop]:
+        """Return this step's requests to ``target``."""
+        return [hop for hop in self.take_hops() if hop.target == target]
 
     def shown(self, name: str) -> str:
         """Return the text that the page shows under an id."""
         found = re.search(rf'id="{name}">([^<]*)<', self.browser.answer.text)
         return found[1] if found else ""
-
-    def _take(self) -> list[Hop]:
-        self.hops += self.stage.take_news()
-        return self.hops
-
-    def _tell(self) -> None:
-        for line in tell(self._take(), self.screen.width, self._told):
-            self.screen.say(self.screen.soft(line))

@@ -1,63 +1,75 @@
-"""Further configurations of the same tenant, one for each kind of login: what the page "Ways to log in" is about.
+"""The same site with several configurations, one for each kind of login: settings for the page "Ways to log in".
 
-AUTH0_STRONG_CLIENT_ID, AUTH0_STRONG_KEY       an application with Private Key JWT, and its key: PEM text or a path
+Use them by ``DJANGO_SETTINGS_MODULE=site_config.ways``; the demo does. Further choices from the environment:
+
+AUTH0_ORGANIZATION                                id of an organization to log in to
+AUTH0_BILLING                                     identifier of a second API with the permission read:invoices
+AUTH0_STRONG_CLIENT_ID, AUTH0_STRONG_KEY          an application with Private Key JWT; its key as PEM text or a path
 AUTH0_VAULT_CLIENT_ID, AUTH0_VAULT_CLIENT_SECRET  an application without refresh token rotation, for Token Vault
 
-The others are the same application as the default one. Each has a callback URL: ``<BASE_URL>/ways/<name>/callback/``.
-
-A view takes logins of the configuration that its request would log in with (``CONFIGURATION_FOR``). Here that is the way
-that the visitor logged in by last, since all of them lead to the same people of the same tenant.
+The other configurations are the same application as the default one. Each has a callback URL of its own,
+``<BASE_URL>/ways/<name>/callback/``, and a logout URL, ``<BASE_URL>/ways/<name>/logged-out/``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-Configuration = dict[str, Any]
+from .settings import *  # noqa: F403
+from .settings import AUTH0 as DEFAULT
+from .settings import env
+
+ROOT_URLCONF = "site_config.ways_urls"
+ORGANIZATION = env("AUTH0_ORGANIZATION")
+BILLING_AUDIENCE = env("AUTH0_BILLING", "https://billing.example.com")
 
 
-def configurations(default: Mapping[str, Any], env: Callable[[str], str]) -> dict[str, Configuration]:
-    """Return the configurations beside ``default`` by name; those that lack something in the environment are left out."""
-    found: dict[str, Configuration] = {
-        "form-post": {**default, "RESPONSE_MODE": "form_post"},
-        "hybrid": {**default, "RESPONSE_TYPE": "code id_token"},
-        "id-token": without_tokens(default),
-        "implicit": without_code(default),
-        "direct": {
-            **default,
-            "PASSWORDLESS": ["email-code", "email-link", "sms"],
-            "PASSWORD_REALM": "Username-Password-Authentication",
-        },
+def default_without(*left_out: str, **changes: Any) -> dict[str, Any]:
+    return {key: value for key, value in DEFAULT.items() if key not in left_out} | changes
+
+
+AUTH0 = {
+    "default": DEFAULT,
+    # The answer comes in the body of a POST, not in an address.
+    "form-post": {**DEFAULT, "RESPONSE_MODE": "form_post"},
+    # The code comes together with an ID token that vouches for it.
+    "hybrid": {**DEFAULT, "RESPONSE_TYPE": "code id_token"},
+    # An ID token and nothing else: no client secret, no API.
+    "id-token": default_without(
+        "AUDIENCE", "API_ORIGINS", "CLIENT_SECRET", RESPONSE_TYPE="id_token", SCOPE="openid profile email"
+    ),
+    # All tokens come through the address bar: no client secret, no refresh token.
+    "implicit": default_without(
+        "CLIENT_SECRET",
+        RESPONSE_TYPE="id_token token",
+        SCOPE=" ".join(name for name in DEFAULT["SCOPE"].split() if name != "offline_access"),
+    ),
+    # On pages of this site.
+    "direct": {
+        **DEFAULT,
+        "PASSWORDLESS": ["email-code", "email-link", "sms"],
+        "PASSWORD_REALM": "Username-Password-Authentication",
+    },
+    # A view takes logins of the configuration that this callable names.
+    "CONFIGURATION_FOR": "clinic.ways.configuration_for",
+}
+if env("AUTH0_STRONG_CLIENT_ID"):
+    # Signed requests, pushed ahead; a private key instead of a secret; tokens bound to a key of the login.
+    AUTH0["strong"] = default_without(
+        "CLIENT_SECRET",
+        CLIENT_ID=env("AUTH0_STRONG_CLIENT_ID"),
+        CLIENT_ASSERTION_KEYS=[{"key": env("AUTH0_STRONG_KEY"), "alg": "RS256"}],
+        PUSHED_AUTHORIZATION=True,
+        SIGNED_REQUESTS=True,
+        DPOP=True,
+    )
+if env("AUTH0_VAULT_CLIENT_ID"):
+    AUTH0["vault"] = {
+        **DEFAULT,
+        "CLIENT_ID": env("AUTH0_VAULT_CLIENT_ID"),
+        "CLIENT_SECRET": env("AUTH0_VAULT_CLIENT_SECRET"),
     }
-    if env("AUTH0_STRONG_CLIENT_ID"):
-        found["strong"] = {
-            **default,
-            "CLIENT_ID": env("AUTH0_STRONG_CLIENT_ID"),
-            "CLIENT_SECRET": "",
-            "CLIENT_ASSERTION_KEYS": [{"key": env("AUTH0_STRONG_KEY"), "alg": "RS256"}],
-            "PUSHED_AUTHORIZATION": True,
-            "SIGNED_REQUESTS": True,
-            "DPOP": True,
-        }
-    if env("AUTH0_VAULT_CLIENT_ID"):
-        found["vault"] = {
-            **default,
-            "CLIENT_ID": env("AUTH0_VAULT_CLIENT_ID"),
-            "CLIENT_SECRET": env("AUTH0_VAULT_CLIENT_SECRET"),
-        }
-    return found
 
-
-def without_tokens(default: Mapping[str, Any]) -> Configuration:
-    """Return a configuration whose logins are an ID token and nothing else: no client secret, no API."""
-    left_out = ("AUDIENCE", "API_ORIGINS", "CLIENT_SECRET")
-    kept = {key: value for key, value in default.items() if key not in left_out}
-    return {**kept, "RESPONSE_TYPE": "id_token", "SCOPE": "openid profile email"}
-
-
-def without_code(default: Mapping[str, Any]) -> Configuration:
-    """Return a configuration whose tokens all come through the address bar: no client secret, no refresh token."""
-    kept = {key: value for key, value in default.items() if key != "CLIENT_SECRET"}
-    scope = " ".join(name for name in default["SCOPE"].split() if name != "offline_access")
-    return {**kept, "RESPONSE_TYPE": "id_token token", "SCOPE": scope}
+# RFC 9700 advises against access tokens in the address bar, and the check is right: a site of yours should heed it.
+# Here the configuration "implicit" shows that very kind of login, beside the better ones.
+SILENCED_SYSTEM_CHECKS = ["auth0_flow.W011"]

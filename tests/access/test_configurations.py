@@ -13,7 +13,7 @@ from django.test import Client
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.person import Person
-from tests.walk import FETCH
+from tests.walk import FETCH, code_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
 SITE = "https://testserver"
@@ -111,6 +111,18 @@ def test_X6_who_comes_with_another_login_logs_in_with_the_views_own(
 def test_the_views_own_login_is_what_request_auth0_shows(person: Person, path: str, name: str) -> None:
     log_in(person, name)
     assert person.visit(path).content.decode().endswith(f" {name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decorators_that_exclude_each_other_end_in_a_403_and_in_no_circle(
+    person: Person, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_in(person, name)
+    answer = person.visit("/of-each/")
+    assert (answer.status_code, code_shown(answer)) == (403, "configurations")
+    assert "two different logins at once" in person.text
+    assert len(person.asked()) == (name != "default")
+    assert "configurations_exclude_each_other default partners" in caplog.text
 
 
 @pytest.mark.parametrize(("path", "first"), [("/of-both/", "default"), ("/of-both-list/", "partners")])
@@ -344,6 +356,65 @@ class TestSilent:
     ) -> None:
         settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_acme000000000000"}}
         assert staff.visit("/quiet/").content == b"nobody -"
+
+
+class TestOrganization:
+    """``ORGANIZATION`` decides beside the configuration whose login counts, in every kind of view."""
+
+    @pytest.fixture(autouse=True)
+    def organization(self, person: Person, tenant: Tenant, both: dict[str, Any], settings: Any) -> str:
+        acme = tenant.add_organization("acme", id="org_acme000000000000")
+        tenant.user.orgs = [acme.id]
+        log_in(person, "default")  # to no organization: the setting comes later
+        settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": acme.id}}
+        return str(acme.id)
+
+    @pytest.mark.parametrize("path", [path for path, names in PAGES.items() if "default" in names])
+    def test_X26_another_login_is_none(self, person: Person, path: str, organization: str) -> None:
+        assert status(person, path) == 401
+        assert person.visit(path).status_code == 200
+        assert [asked["organization"] for asked in person.asked()] == [organization]
+        assert status(person, path) == 200
+
+    def test_X26_views_without_decorator_see_nobody(self, person: Person) -> None:
+        assert person.visit("/who/").content.decode().endswith(" -")
+        assert person.visit("/who-async/").content.decode().endswith(" -")
+        assert person.visit("/greet/").content == b"nobody"
+        for path in ("/everything/", "/everything-async/"):
+            assert "login_required" in person.visit(path).content.decode()
+
+    @pytest.mark.parametrize("path", ["/quiet/", "/quiet-async/", "/quiet-scoped/", "/quiet-both/"])
+    def test_X26_on_silent_views_it_is_nobody_s(self, person: Person, path: str) -> None:
+        assert person.visit(path).content == b"nobody -"
+        assert person.asked() == []
+
+    @pytest.mark.parametrize("path", ["/drf/", "/drf-permitted/", "/bare-drf/", "/drf-both/"])
+    def test_X26_drf_takes_none(self, person: Person, path: str) -> None:
+        assert status(person, path) == 403
+
+    def test_it_is_not_refreshed_early(self, person: Person, tenant: Tenant) -> None:
+        tenant.clock.advance(90000)
+        status(person, "/bare/")
+        assert tenant.count("/oauth/token", grant_type="refresh_token") == 0
+
+    def test_a_view_s_own_organization_goes_before(self, person: Person, both: dict[str, Any], settings: Any) -> None:
+        assert person.visit("/organized/").status_code == 200
+        settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_other00000000000"}}
+        assert status(person, "/organized/") == 200
+        assert status(person, "/bare/") == 401
+
+    def test_a_callable_may_look_at_the_login(self, person: Person, both: dict[str, Any], settings: Any) -> None:
+        def same(request: Any) -> str:
+            assert request.auth0.is_logged_in
+            return request.auth0.organization or "org_other00000000000"
+
+        settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": same}}
+        assert status(person, "/bare/") == 401
+
+    def test_a_login_that_can_t_be_read_is_over(self, person: Person) -> None:
+        LoginSession.objects.update(sealed="not sealed by us")
+        assert person.client.get("/bare/", headers=FETCH, secure=True).json()["code"] == "login_session_unreadable"
+        assert "_auth_user_id" not in person.client.session
 
 
 class TestAccessTokens:

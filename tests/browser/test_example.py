@@ -26,7 +26,7 @@ README_PICTURE: ViewportSize = {"width": 860, "height": 560}
 @pytest.fixture
 def demo() -> Iterator[str]:
     with running_demo() as (process, said):
-        # Somebody has to read on, or the demo stops when the pipe is full.
+        # Read on, or the demo stops when the pipe is full.
         threading.Thread(target=process.communicate, daemon=True).start()
         yield address_in(said)
 
@@ -51,6 +51,11 @@ def choose(page: Page, name: str) -> None:
 def test_the_demo_is_clicked_through(page: Page, pictures: Path) -> None:
     page.goto("/")
     keep_pictures(page, pictures, "home")
+    choose(page, "日本語")
+    for path in ("/", "/ways/"):
+        page.goto(path)
+        keep_pictures(page, pictures, f"{path.strip('/') or 'home'}-japanese")
+    choose(page, "English")
     page.goto("/appointments/")
     choose(page, "Grace Hopper")
     assert page.locator("#refreshes").inner_text() == "0"

@@ -538,7 +538,7 @@ def test_authenticate_takes_a_named_configuration(tenant: Tenant, settings: Any)
 
 def test_a_user_with_a_fresh_login_shows_no_token(tenant: Tenant) -> None:
     user: Any = authenticate(None, **ADA)
-    carried = user._auth0_fresh_login
+    carried = user._auth0_login
     assert carried.tokens.access_token not in repr(carried) + repr(user) + str(user)
 
 

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.login.admission import (
-    FreshLogin,
+    Login,
     acr_values_demanded,
     attach_login,
     check_organization_allowed,
@@ -146,15 +146,15 @@ def test_X17_acr_values_are_words() -> None:
     assert acr_values_demanded(conf(authorization_params={"acr_values": " gold  silver "})) == ["gold", "silver"]
 
 
-def test_a_fresh_login_travels_with_its_user_once() -> None:
+def test_a_login_travels_with_its_user_once() -> None:
     user = get_user_model()(username="ada")
-    fresh = FreshLogin(TokenSet(access_token="the-token"), {"sub": "the-subject"}, "default")
-    attach_login(user, fresh)
-    assert detach_login(user) is fresh
+    login = Login("default", TokenSet(access_token="the-token"), {"sub": "the-subject"})
+    attach_login(user, login)
+    assert detach_login(user) is login
     assert detach_login(user) is None
-    assert detach_login(SimpleNamespace(_auth0_fresh_login="forged")) is None
+    assert detach_login(SimpleNamespace(_auth0_login="forged")) is None
     assert detach_login(None) is None
-    assert "the-" not in repr(fresh)
+    assert "the-" not in repr(login)
 
 
 @pytest.mark.django_db

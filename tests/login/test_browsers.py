@@ -6,7 +6,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from django_auth0_flow.login.transactions import MAX_PENDING
+from django_auth0_flow.login.transactions import MAX_UNDER_WAY
 from django_auth0_flow.login.transactions import SESSION_KEY as PENDING
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
@@ -43,9 +43,9 @@ class TestTabs:
         for number in range(40):
             urls.append(start(client, next=f"/bare/?tab={number}"))
             tenant.clock.advance(1)
-            assert len(session_of(client)[PENDING]) <= MAX_PENDING
+            assert len(session_of(client)[PENDING]) <= MAX_UNDER_WAY
         # The newest are still there; an old one starts again by itself.
-        assert come_back(client, tenant.login(urls[40 - MAX_PENDING]))["Location"] == "/bare/?tab=24"
+        assert come_back(client, tenant.login(urls[40 - MAX_UNDER_WAY]))["Location"] == "/bare/?tab=24"
         client.logout()
         answer = come_back(client, tenant.login(urls[0]))
         assert come_back(client, tenant.login(answer["Location"]))["Location"] == "/bare/?tab=0"

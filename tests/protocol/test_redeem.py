@@ -90,7 +90,7 @@ def test_no_token_shows_in_a_repr() -> None:
 
 def test_a_response_without_a_code_may_pass_where_none_is_wanted() -> None:
     found = AuthorizationResponse(state="s", id_token="t")
-    judge_response(found, state="s", issuer="https://i/", iss_required=False)
+    judge_response(found, issuer="https://i/", iss_required=False)
     with pytest.raises(CallbackError) as caught:
         code_of(found)
     assert caught.value.code == "code_missing"

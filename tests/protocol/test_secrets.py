@@ -87,7 +87,7 @@ ERRORS: dict[str, Callable[[], errors.Auth0Error]] = {
     "TokenValidationError": lambda: errors.TokenValidationError("nonce", "it is not the one of this login"),
     "TokenExpired": lambda: errors.TokenExpired("exp", "the token has expired"),
     "SigningKeyNotFound": lambda: errors.SigningKeyNotFound("kid", "no such key"),
-    "LoginRequired": lambda: errors.LoginRequired(parameters={"login_hint": SECRET}),
+    "LoginRequired": errors.LoginRequired,
     "NoAccessToken": errors.NoAccessToken,
     "OriginNotAllowed": errors.OriginNotAllowed,
 }

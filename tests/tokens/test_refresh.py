@@ -24,6 +24,7 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.tokens import single_flight
+from django_auth0_flow.tokens.lease import RETRY_SECONDS
 from django_auth0_flow.tokens.source import StoredTokenSource
 
 DAY = 86400
@@ -193,6 +194,34 @@ class TestFailures:
         assert token_of(StoredTokenSource(row.pk))
         assert refreshes(tenant) == 2
         assert tenant.families_revoked == 0
+
+    @pytest.mark.parametrize("fault", ["token-type-missing", "token-type-other"])
+    def test_refresh_token_beside_an_unusable_access_token_is_kept(
+        self, row: LoginSession, tenant: Tenant, fault: str
+    ) -> None:
+        before = row.grant.tokens
+        tenant.clock.advance(DAY)
+        tenant.fault(fault)
+        with pytest.raises(TransportError) as caught:
+            token_of(StoredTokenSource(row.pk))
+        assert (caught.value.code, caught.value.refresh_token) == ("token_type_unsupported", None)
+        row = LoginSession.objects.get()
+        assert row.grant.tokens.refresh_token != before.refresh_token
+        assert row.grant.tokens.access_token == before.access_token
+        assert (row.refresh_failure, row.refreshed_at, row.lease) == ("token_type_unsupported", None, "")
+        with pytest.raises(TransportError):  # nobody asks again for a moment
+            token_of(StoredTokenSource(row.pk))
+        assert refreshes(tenant) == 1
+        tenant.clock.advance(RETRY_SECONDS + 1)
+        assert token_of(StoredTokenSource(row.pk)) != before.access_token
+        assert tenant.families_revoked == 0
+
+    def test_stale_but_live_token_is_used_while_answers_are_unusable(self, row: LoginSession, tenant: Tenant) -> None:
+        before = row.grant.tokens
+        tenant.clock.advance(DAY - 30)
+        tenant.fault("token-type-missing")
+        assert token_of(StoredTokenSource(row.pk)) == before.access_token
+        assert LoginSession.objects.get().grant.tokens.refresh_token != before.refresh_token
 
     def test_answer_lost_after_the_rotation_survives_within_the_overlap(
         self, row: LoginSession, tenant: Tenant

@@ -1,4 +1,4 @@
-"""Procedures of steps: the same outcome by thread and by event loop, and an event loop that is never held up."""
+"""Procedures: the same outcome by thread and by event loop, and an event loop that is never held up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from django.test import Client, RequestFactory
 
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
-from django_auth0_flow.tokens.sync_async import Network, Step, Steps, Wait, acall, arun, loop_of_call, run, run_in_loop
+from django_auth0_flow.tokens.sync_async import (
+    Action,
+    Network,
+    Procedure,
+    Wait,
+    acall,
+    arun,
+    loop_of_call,
+    run,
+    run_in_loop,
+)
 
 DAY = 86400
 #: Seconds of really blocking a thread: what is tested is that the event loop runs on meanwhile.
@@ -47,8 +57,8 @@ def never_done() -> Future[None]:
     [lambda: Network(lambda: time.sleep(LASTING)), lambda: Wait(LASTING), lambda: Wait(LASTING, never_done())],
     ids=["network", "wait", "wait-for-a-leader"],
 )
-def test_event_loop_runs_on_during_a_step(make: Callable[[], Step]) -> None:
-    def procedure() -> Steps[str]:
+def test_event_loop_runs_on_during_a_step(make: Callable[[], Action]) -> None:
+    def procedure() -> Procedure[str]:
         yield make()
         return "done"
 
@@ -73,7 +83,7 @@ def test_both_ways_hand_errors_to_the_procedure() -> None:
     def failing() -> None:
         raise OSError("no route")
 
-    def procedure() -> Steps[list[str]]:
+    def procedure() -> Procedure[list[str]]:
         seen = []
         for step in (Network(failing), Network(threading.get_ident)):
             try:

@@ -208,6 +208,9 @@ urlpatterns = [
     path("of-both-list/", auth0_login_required(configuration=["partners", "default"])(who)),
     path("of-both-mixin/", Both.as_view()),
     path("of-partners-twice/", auth0_login_required(configuration="partners")(auth0_login_required(who))),
+    path(
+        "of-each/", auth0_login_required(configuration="default")(auth0_login_required(configuration="partners")(who))
+    ),
     path("of-nobody/", auth0_login_required(configuration="no-such")(who)),
     path("drf/", api(HasScopes("openid"))),
     path("drf-any/", api(HasScopes("openid") | IsAuthenticated)),

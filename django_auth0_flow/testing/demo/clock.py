@@ -14,11 +14,6 @@ def now() -> float:
     return time.time() + _ahead
 
 
-def ahead() -> float:
-    """Return how many seconds the clock has been put forward altogether."""
-    return _ahead
-
-
 def put_forward(seconds: float) -> None:
     """Let ``seconds`` pass at once."""
     global _ahead  # noqa: PLW0603  # one clock per process is what a clock is
