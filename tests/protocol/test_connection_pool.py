@@ -20,7 +20,12 @@ import pytest
 import requests
 from urllib3 import Retry
 
-from django_auth0_flow.protocol.connection_pool import IDLE_SECONDS, IDLE_SECONDS_UNREPEATABLE, PooledAdapter
+from django_auth0_flow.protocol.connection_pool import (
+    IDLE_SECONDS,
+    IDLE_SECONDS_UNREPEATABLE,
+    PooledAdapter,
+    close_idle_connections,
+)
 from django_auth0_flow.protocol.outbound import ApiSession
 from tests.client_keys import Certificates, make_certificates
 from tests.protocol.test_outbound import TOKEN, Pipe, Source
@@ -441,3 +446,10 @@ def test_how_long_a_connection_may_have_been_idle(
     later(idle)
     assert call(api, method, data=b"order").status_code == 200
     assert len(api.accepted) == connections
+
+
+def test_idle_connections_can_be_closed(any_api: Api) -> None:
+    call(any_api)
+    close_idle_connections()
+    assert call(any_api).status_code == 200
+    assert len(any_api.accepted) == 2
