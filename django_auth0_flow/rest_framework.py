@@ -20,11 +20,12 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token, granted_permissions, granted_scopes
+from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token
 from django_auth0_flow.access.requirements import as_configurations, as_names
 from django_auth0_flow.backends import may_come_in
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
+from django_auth0_flow.protocol.claims import permissions_of, scopes_of
 from django_auth0_flow.session import Auth0Session
 
 _CHALLENGE = "_auth0_challenge"
@@ -235,7 +236,7 @@ class HasScopes(_HasNames):
 
     def granted(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the scopes."""
-        return granted_scopes(dict(claims))
+        return scopes_of(claims)
 
     def granted_to(self, login: Auth0Session) -> frozenset[str]:
         """Return the scopes of the login's access token."""
@@ -249,7 +250,7 @@ class HasPermissions(_HasNames):
 
     def granted(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the permissions."""
-        return granted_permissions(dict(claims))
+        return permissions_of(claims)
 
     def granted_to(self, login: Auth0Session) -> frozenset[str]:
         """Return the permissions in the login's access token."""

@@ -55,7 +55,7 @@ def test_one_command_makes_table_plot_and_profiles(tmp_path: Path) -> None:
     for measure in (
         "claims, scopes and organization against `request.user`, startproject's chain",
         "https, connections opened",
-        "validation against `public_key.verify`",
+        "validation against `jwt.decode` with the same checks",
         "peak memory over plain Django with",
         "django-auth0-flow",
     ):

@@ -22,7 +22,6 @@ from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import walk
 
@@ -68,7 +67,7 @@ def reports() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def direct(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any) -> None:
+def embedded_logins(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = BACKENDS
     tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
     auth0_settings(PASSWORDLESS=["email-code"], PASSWORD_REALM=REALM)
@@ -92,9 +91,9 @@ def assert_clean(reports: list[str], tenant: Tenant, *secrets: str) -> None:
     assert found == []
 
 
-@pytest.mark.urls("tests.direct_urls")
-@pytest.mark.usefixtures("direct")
-class TestDirectLogins:
+@pytest.mark.urls("tests.embedded_urls")
+@pytest.mark.usefixtures("embedded_logins")
+class TestEmbeddedLogins:
     @pytest.mark.parametrize("page", ["/auth0/password/", "/accounts/login/"])
     def test_W5_a_password(self, tenant: Tenant, reports: list[str], page: str) -> None:
         visitor = Visitor()
@@ -142,7 +141,7 @@ class TestPostedAnswers:
         tenant.application.callbacks = ["https://testserver/auth0/callback/"]
         tenant.application.grant_types |= {"implicit"}
         auth0_settings(RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode)
-        person = Person(tenant)
+        person = Visitor(tenant)
         answer = person.at_tenant(person.start("/auth0/login/"))
         fields = answer.fields or dict(parse_qsl(urlsplit(answer.url).fragment))
         person.client.raise_request_exception = False

@@ -14,6 +14,7 @@ from django_auth0_flow.access.current_login import accepted_configurations
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import add_once
 from django_auth0_flow.pages.cache_headers import forbid_storing
+from django_auth0_flow.protocol.claims import permissions_of, scopes_of
 from django_auth0_flow.protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from django_auth0_flow.protocol.errors import TokenValidationError, TransportError
 
@@ -90,11 +91,11 @@ def _check_for(
     if scheme == "Bearer" and "cnf" in claims:
         problem = "The access token is bound to a key and was sent without a proof."
         return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
-    missing = set(scopes) - granted_scopes(claims)
+    missing = set(scopes) - scopes_of(claims)
     if missing:
         wanted = " ".join(sorted(scopes))
         return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a scope.", scope=wanted)
-    if set(permissions) - granted_permissions(claims):
+    if set(permissions) - permissions_of(claims):
         wanted = " ".join(sorted(permissions))
         return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a permission.", scope=wanted)
     request.access_token_claims = claims  # type: ignore[attr-defined]  # this is what adds it
@@ -120,18 +121,6 @@ def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, An
     )
     if not add_once(f"auth0_flow:dpop:{digest}", _REMEMBERED_SECONDS):
         raise TokenValidationError("jti", "the proof was used before", code=_BAD_PROOF)
-
-
-def granted_scopes(claims: dict[str, Any]) -> frozenset[str]:
-    """Return the scopes in an access token's claims."""
-    scope = claims.get("scope")
-    return frozenset(scope.split()) if isinstance(scope, str) else frozenset()
-
-
-def granted_permissions(claims: dict[str, Any]) -> frozenset[str]:
-    """Return the permissions in an access token's claims."""
-    found = claims.get("permissions")
-    return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
 
 
 def _unchecked(error: TransportError) -> HttpResponse:

@@ -12,17 +12,17 @@ from typing import Any, Protocol, TypedDict
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import Auth0Settings
-from django_auth0_flow.protocol import validation
+from django_auth0_flow.protocol import claims as claim_rules
+from django_auth0_flow.protocol.claims import check_organization, is_as_strong_as
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.protocol.validation import check_organization, is_as_strong_as
 
 #: What a view may ask of the organization: an id or name, True for any, None for none, or a callable that takes the
 #: request and returns one of these.
 OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | None
 
 #: What Auth0 calls a login with a second factor, for ``acr_values``.
-MULTI_FACTOR = validation.MULTI_FACTOR
+MULTI_FACTOR = claim_rules.MULTI_FACTOR
 
 
 class TestedLogin(Protocol):

@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from django_auth0_flow.conf.problems import Problem
 from django_auth0_flow.conf.settings import Auth0Settings
-from django_auth0_flow.protocol.issuer import is_acceptable_endpoint
-from django_auth0_flow.protocol.outbound import origin_of
+from django_auth0_flow.protocol.addresses import is_acceptable_endpoint, origin_of
 
 
 def _issuer_problems(conf: Auth0Settings) -> Iterator[Problem]:

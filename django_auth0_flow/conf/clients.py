@@ -7,6 +7,7 @@ from typing import Any
 from django_auth0_flow.conf.client_rules import CERTIFICATE_METHODS
 from django_auth0_flow.conf.settings import Auth0Settings
 from django_auth0_flow.conf.shared_cache import ForgivingCache
+from django_auth0_flow.protocol.cached_document import SharedCache
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import (
     ClientAuth,
@@ -17,7 +18,7 @@ from django_auth0_flow.protocol.client_auth import (
     tls_client_auth,
 )
 from django_auth0_flow.protocol.http import Http, build_session
-from django_auth0_flow.protocol.issuer import Issuer, SharedCache
+from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.signing_keys import KeyRing, load_signing_key
 
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, get_type_hints
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+from django_auth0_flow.protocol.addresses import token_origin
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
-from django_auth0_flow.protocol.outbound import token_origin
 
 DEFAULT = "default"
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class ForgivingCache:
-    """Django's default cache, whose failures count as an empty cache; implements ``protocol.issuer.SharedCache``."""
+    """Django's default cache, whose failures count as an empty cache; a ``protocol.cached_document.SharedCache``."""
 
     def get(self, key: str) -> Any:
         """Return what is stored, or None; also when the cache can't be reached."""

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.pages.urls import url_of
-from django_auth0_flow.protocol.issuer import is_loopback_host
+from django_auth0_flow.protocol.addresses import is_loopback_host
 
 _HOW = "Set AUTH0['BASE_URL'], or use --base-url https://www.example.com"
 

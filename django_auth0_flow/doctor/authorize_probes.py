@@ -10,9 +10,9 @@ from django_auth0_flow.doctor.examined import Examined
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.login import transactions
+from django_auth0_flow.protocol.addresses import is_loopback_host
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
 from django_auth0_flow.protocol.errors import OAuthError
-from django_auth0_flow.protocol.issuer import is_loopback_host
 
 #: What to leave out to see what else is wrong.
 _WITHOUT = {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as django_settings
 
 from django_auth0_flow.conf import Auth0Settings
-from django_auth0_flow.protocol.issuer import is_loopback_host
+from django_auth0_flow.protocol.addresses import is_loopback_host
 
 _APP = "Applications > Applications > (app)"
 

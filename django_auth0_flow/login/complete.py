@@ -100,7 +100,7 @@ def add_access_token(request: HttpRequest, response: AuthorizationResponse, tran
     redeem.judge_origin(response, transaction)
     client, conf = get_client(transaction.configuration), get_settings(transaction.configuration)
     asked = transaction.request(response.state)
-    tokens = redemption.access_token_of(client, asked, response)
+    tokens = redemption.access_token_of(client, response)
     row = login.login_session
     audience = redemption.audience_of(asked)
     tokens = redemption.check_access_token(client, tokens, subject=row.grant.claims["sub"], audience=audience)

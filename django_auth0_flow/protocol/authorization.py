@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
 
+from django_auth0_flow.protocol.base64url import base64url_encode
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
-#: Parameters of the request that belong to this package: nobody's extra parameters may replace them.
+#: Parameters of the request that this package sets: extra parameters never replace them.
 RESERVED_PARAMETERS = frozenset(
     "client_id redirect_uri response_type response_mode state nonce code_challenge code_challenge_method request"
     " request_uri dpop_jkt".split()
@@ -62,7 +61,7 @@ def new_secret() -> str:
 
 def code_challenge(verifier: str) -> str:
     """Return the S256 code challenge of a PKCE verifier. RFC 7636 §4.2."""
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url_encode(hashlib.sha256(verifier.encode()).digest())
 
 
 @dataclass(frozen=True)
@@ -107,15 +106,6 @@ class AuthorizationRequest:
             if self.dpop_key is not None:
                 query["dpop_jkt"] = DPoPKey.load(self.dpop_key).thumbprint
         return query
-
-    def url(self, endpoint: str, client_id: str) -> str:
-        """Return the address the browser goes to."""
-        return with_query(endpoint, self.query(client_id))
-
-
-def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """Return ``url`` with ``parameters`` added to its query."""
-    return url + ("&" if urlsplit(url).query else "?") + urlencode(parameters)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-from django_auth0_flow.protocol.authorization import AuthorizationRequest, with_query
-from django_auth0_flow.protocol.client_auth import ClientAuth
+from django_auth0_flow.protocol.addresses import with_query
+from django_auth0_flow.protocol.authorization import AuthorizationRequest
+from django_auth0_flow.protocol.claims import check_same_login
+from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
 from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
@@ -16,11 +17,12 @@ from django_auth0_flow.protocol.errors import (
     TokenRequestError,
     TokenValidationError,
     TransportError,
+    unusable_answer,
 )
 from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.signing_keys import KeyRing, sign_request
-from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp, TokenRequests
+from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp
 from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed
 from django_auth0_flow.protocol.validation import (
     JoseKeys,
@@ -29,8 +31,8 @@ from django_auth0_flow.protocol.validation import (
     validate_logout_token,
 )
 
-#: ID token claims that a clock gone wrong makes fail.
-_WEATHER = ("exp", "iat", "nbf")
+#: ID token claims that fail when a clock is wrong: that says nothing about the user.
+_CLOCK_CLAIMS = ("exp", "iat", "nbf")
 
 
 class Client:
@@ -63,13 +65,14 @@ class Client:
         self.client_id = client_id
         self.clock = clock
         self.leeway = leeway
-        self._auth = auth
+        self._json_auth = in_body(auth, client_id, client_secret)
         self._http = http
         self._signing_keys = keys
         self._push_requests = push_requests
         self._sign_requests = sign_requests
-        self._tenant = AuthenticatedHttp(issuer=issuer.url, auth=auth, http=http, clock=clock, keys=keys)
-        self._tokens = TokenRequests(self._tenant, issuer, dpop=dpop, resource=resource)
+        self._tenant = AuthenticatedHttp(
+            issuer=issuer, auth=auth, http=http, clock=clock, keys=keys, dpop=dpop, resource=resource
+        )
         #: Makes DPoP proofs, for the tenant's endpoints and for APIs.
         self.prover = self._tenant.prover
         self._keys = JoseKeys(issuer, id_token_algorithm, client_secret)
@@ -96,18 +99,11 @@ class Client:
         answer = self._tenant.post_form(endpoint, lambda: self._query(request)).json_object()
         request_uri = answer.get("request_uri")
         if not isinstance(request_uri, str) or not 0 < len(request_uri) <= 4096 or not request_uri.isprintable():
-            raise TransportError(
-                "The tenant's answer names no pushed request.", code="malformed_answer", retryable=False
-            )
+            raise unusable_answer("The tenant's answer names no pushed request.")
         return with_query(metadata.authorization_endpoint, {"client_id": self.client_id, "request_uri": request_uri})
 
     def complete(
-        self,
-        request: AuthorizationRequest,
-        code: str,
-        *,
-        max_age: int | None = None,
-        organization: str | None = None,
+        self, request: AuthorizationRequest, code: str, *, max_age: int | None = None, organization: str | None = None
     ) -> tuple[TokenSet, dict[str, Any]]:
         """Exchange the code; return the token set and the validated ID token claims.
 
@@ -118,19 +114,10 @@ class Client:
             "code": code,
             "redirect_uri": request.redirect_uri,
             "code_verifier": request.code_verifier,
-            **self._tokens.resource,
+            **self._tenant.resource,
         }
-        tokens, _ = self._tokens.send(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
-        if tokens.id_token is None:
-            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
-        claims = self.validate_id_token(
-            tokens.id_token,
-            nonce=request.nonce,
-            max_age=max_age,
-            organization=organization,
-            access_token=tokens.access_token,
-        )
-        return tokens, claims
+        tokens, _ = self._tenant.request_tokens(form, scope=request.scope, dpop_key=request.dpop_key, is_login=True)
+        return tokens, self._claims_of(tokens, nonce=request.nonce, max_age=max_age, organization=organization)
 
     def refresh(
         self,
@@ -145,35 +132,21 @@ class Client:
         ``scope`` asks for fewer scopes, ``audience`` for another API's token, which Auth0 gives under a multi-resource
         policy only, and else ignores: whether the token is for it is the caller's to check.
 
-        A new ID token is for this client, and must agree with ``first_claims`` in ``iss`` and ``sub``, and in
-        ``auth_time``, ``azp`` and ``org_id`` where it has them (OpenID Connect Core §12.2). Raises InvalidGrant,
+        A new ID token must be about the same login as ``first_claims``. One that can't be judged because keys are out of
+        reach or a clock is wrong is left out: the rotated refresh token must not be lost over it. Raises InvalidGrant,
         MfaRequired, TokenRequestError, TokenValidationError or TransportError. RFC 6749 §6.
         """
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
         if scope is not None:
             form["scope"] = scope
-        form |= {"audience": audience} if audience is not None else self._tokens.resource
+        form |= {"audience": audience} if audience is not None else self._tenant.resource
         # A login from before DPoP was switched on gets its key now: what matters is that it keeps one from then on.
-        dpop_key = tokens.dpop_key or self._tokens.new_dpop_key()
+        dpop_key = tokens.dpop_key or self._tenant.new_dpop_key()
         asked = scope or " ".join(sorted(tokens.scope))
-        answer, _ = self._tokens.send(form, scope=asked, dpop_key=dpop_key, is_login=False)
-        claims = None
-        if answer.id_token is not None:
-            try:
-                claims = self.validate_id_token(answer.id_token, nonce=None)
-            except (TransportError, TokenValidationError) as error:
-                # Keys out of reach or a clock that is wrong say nothing about the person: such an ID token is left out,
-                # and the rotated refresh token is not lost over it.
-                about_the_person = isinstance(error, TokenValidationError) and error.claim not in _WEATHER
-                if about_the_person and not isinstance(error, SigningKeyNotFound):
-                    raise
-                return merge_refreshed(tokens, replace(answer, id_token=None)), None
-            for name in ("iss", "sub"):
-                if claims[name] != first_claims.get(name):
-                    raise TokenValidationError(name, "the refreshed ID token is about somebody else")
-            for name in ("azp", "auth_time", "org_id"):
-                if name in claims and name in first_claims and claims[name] != first_claims[name]:
-                    raise TokenValidationError(name, "the refreshed ID token disagrees with the first one")
+        answer, _ = self._tenant.request_tokens(form, scope=asked, dpop_key=dpop_key, is_login=False)
+        claims = self._refreshed_claims(answer.id_token, first_claims)
+        if claims is None:
+            answer = replace(answer, id_token=None)
         return merge_refreshed(tokens, answer), claims
 
     def connection_token(self, tokens: TokenSet, *, connection: str, login_hint: str = "") -> TokenSet:
@@ -191,7 +164,7 @@ class Client:
         }
         if login_hint:
             form["login_hint"] = login_hint
-        return self._tokens.send(form, scope="", dpop_key=tokens.dpop_key, is_login=False)[0]
+        return self._tenant.request_tokens(form, scope="", dpop_key=tokens.dpop_key, is_login=False)[0]
 
     def revoke(self, refresh_token: str) -> None:
         """Revoke a refresh token with all that came from it; no-op at an issuer without revocation. RFC 7009.
@@ -211,7 +184,7 @@ class Client:
         """
         endpoint = self.issuer.metadata().userinfo_endpoint
         if endpoint is None:
-            raise TransportError("The issuer has no userinfo endpoint.", code="userinfo_unsupported", retryable=False)
+            raise unusable_answer("The issuer has no userinfo endpoint.", code="userinfo_unsupported")
         answer = self._get_protected(endpoint, access_token, dpop_key)
         if answer.status == 401 and self.prover.note_nonce(endpoint, answer.headers) and asks_for_nonce(answer.headers):
             answer = self._get_protected(endpoint, access_token, dpop_key)
@@ -219,7 +192,7 @@ class Client:
             raise TokenRequestError("invalid_token", status=answer.status)
         claims = parse_oauth_answer(answer, now=self.clock())
         if claims.get("sub") != subject:
-            raise TokenValidationError("sub", "the userinfo answer is about somebody else")
+            raise TokenValidationError("sub", "the userinfo answer is about another user")
         return claims
 
     def logout_url(
@@ -248,7 +221,7 @@ class Client:
                 query["state"] = state
         if federated:
             query["federated"] = ""
-        return endpoint + ("&" if urlsplit(endpoint).query else "?") + urlencode(query)
+        return with_query(endpoint, query)
 
     def validate_id_token(self, token: str, **expected: Any) -> dict[str, Any]:
         """Validate an ID token issued to this client; ``expected`` as in ``validation.validate_id_token``."""
@@ -281,32 +254,19 @@ class Client:
         ``form`` holds ``grant_type`` and what belongs to it; no nonce was sent, so none is looked for. Raises MfaRequired,
         InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
         """
-        form, key = {**self._tokens.resource, **form}, self._tokens.new_dpop_key()
-        tokens, answer = self._tokens.send(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
-        if tokens.id_token is None:
-            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
-        claims = self.validate_id_token(tokens.id_token, nonce=None, access_token=tokens.access_token)
-        return tokens, claims, answer
+        form, key = {**self._tenant.resource, **form}, self._tenant.new_dpop_key()
+        tokens, answer = self._tenant.request_tokens(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
+        return tokens, self._claims_of(tokens, nonce=None), answer
 
     def post_json(
         self, path: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Send JSON with this client's credentials to ``path`` below the issuer; return the answer's object.
 
-        Auth0's JSON endpoints document credentials in the body only, so a secret that goes by header elsewhere goes there.
         Raises as parse_oauth_answer.
         """
-
-        def auth_in_body(document: MutableMapping[str, str], issuer: str) -> dict[str, str]:
-            headers = self._auth(document, issuer)
-            if headers.pop("Authorization", None) and self._keys.client_secret:
-                document["client_secret"] = self._keys.client_secret
-            document["client_id"] = self.client_id
-            return headers
-
-        answer = self._tenant.post_json(
-            self._below_issuer(path), lambda: dict(body), auth=auth_in_body, headers=headers
-        )
+        endpoint = self._below_issuer(path)
+        answer = self._tenant.post_json(endpoint, lambda: dict(body), auth=self._json_auth, headers=headers)
         return parse_oauth_answer(answer, now=self.clock())
 
     def get_list(self, path: str, *, bearer: str) -> list[Any]:
@@ -315,6 +275,27 @@ class Client:
         if answer.status != 200:
             parse_oauth_answer(answer, now=self.clock())  # raises what the answer means
         return answer.json_array()
+
+    def _claims_of(self, tokens: TokenSet, **expected: Any) -> dict[str, Any]:
+        """Return the validated ID token claims of a login's token set."""
+        if tokens.id_token is None:
+            raise TokenValidationError("id_token", "the token response has none; is `openid` among the scopes?")
+        return self.validate_id_token(tokens.id_token, access_token=tokens.access_token, **expected)
+
+    def _refreshed_claims(self, id_token: str | None, first_claims: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the claims of a refresh's ID token, None for none and for one that can't be judged."""
+        if id_token is None:
+            return None
+        try:
+            claims = self.validate_id_token(id_token, nonce=None)
+        except (TransportError, SigningKeyNotFound):
+            return None
+        except TokenValidationError as error:
+            if error.claim in _CLOCK_CLAIMS:
+                return None
+            raise
+        check_same_login(claims, first_claims)
+        return claims
 
     def _below_issuer(self, path: str) -> str:
         return f"{self.issuer.url.rstrip('/')}/{path}"

@@ -7,7 +7,6 @@ Core 1.0 §9; Auth0: Application Credentials.
 from __future__ import annotations
 
 import base64
-import secrets
 from collections.abc import Callable, MutableMapping
 from urllib.parse import quote
 
@@ -63,18 +62,10 @@ def private_key_jwt(client_id: str, keys: KeyRing, clock: Callable[[], float]) -
     """
 
     def authenticate(form: MutableMapping[str, str], issuer: str) -> dict[str, str]:
-        now = int(clock())
-        claims = {
-            "iss": client_id,
-            "sub": client_id,
-            "aud": issuer,
-            "iat": now,
-            "exp": now + ASSERTION_LIFETIME,
-            "jti": secrets.token_urlsafe(24),
-        }
+        claims = {"iss": client_id, "sub": client_id, "aud": issuer}
         form["client_id"] = client_id
         form["client_assertion_type"] = ASSERTION_TYPE
-        form["client_assertion"] = keys.current().sign(claims)
+        form["client_assertion"] = keys.current().sign(claims, now=clock(), lifetime=ASSERTION_LIFETIME)
         return {}
 
     return authenticate
@@ -83,3 +74,16 @@ def private_key_jwt(client_id: str, keys: KeyRing, clock: Callable[[], float]) -
 def tls_client_auth(client_id: str) -> ClientAuth:
     """Send the client id only: the certificate that the connection presents is the proof. RFC 8705 §2."""
     return no_client_auth(client_id)
+
+
+def in_body(auth: ClientAuth, client_id: str, client_secret: str | None) -> ClientAuth:
+    """Return ``auth`` for JSON bodies: Auth0's JSON endpoints take id and secret there only, never in a header."""
+
+    def authenticate(document: MutableMapping[str, str], issuer: str) -> dict[str, str]:
+        headers = auth(document, issuer)
+        if headers.pop("Authorization", None) and client_secret:
+            document["client_secret"] = client_secret
+        document["client_id"] = client_id
+        return headers
+
+    return authenticate

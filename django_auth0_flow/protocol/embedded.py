@@ -10,24 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_auth0_flow.protocol.client import Client
-from django_auth0_flow.protocol.errors import MfaRequired, TransportError
+from django_auth0_flow.protocol.errors import MfaRequired, unusable_answer
 from django_auth0_flow.protocol.tokens import TokenSet
 
 PASSWORD = "password"
-
 PASSWORD_REALM = "http://auth0.com/oauth/grant-type/password-realm"
-
 PASSWORDLESS_OTP = "http://auth0.com/oauth/grant-type/passwordless/otp"
-
 MFA_OTP = "http://auth0.com/oauth/grant-type/mfa-otp"
-
 MFA_OOB = "http://auth0.com/oauth/grant-type/mfa-oob"
-
 MFA_RECOVERY_CODE = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
 
 FORWARDED_FOR = "auth0-forwarded-for"
 
-#: What a page may be asked to show of an answer: more is no name, code or address of anybody's.
+#: A text of an answer that a page may show is no longer than this.
 _MAX_TEXT = 2000
 
 
@@ -77,7 +72,7 @@ OOB_CHANNELS = {kind: channel for channel, kind in _CHANNELS.items()}
 
 
 class EmbeddedLogins:
-    """The direct logins of one client for one visitor.
+    """The embedded logins of one client for one visitor.
 
     ``parameters`` (``audience``, …) go into the first grant of a login. ``visitor_address`` is the visitor's IP address,
     which attack protection counts instead of this server's; Auth0 believes it only from a client with a secret, with "Trust
@@ -190,11 +185,7 @@ class EmbeddedLogins:
             )
         except MfaRequired as error:
             if not error.mfa_token:
-                raise TransportError(
-                    "The tenant asks for a second factor without saying how to go on.",
-                    code="malformed_answer",
-                    retryable=False,
-                ) from None
+                raise unusable_answer("The tenant asks for a second factor without saying how to go on.") from None
             raise
         return Granted(tokens, claims, _text(answer, "recovery_code"))
 
@@ -223,6 +214,4 @@ def _challenge(answer: Mapping[str, Any], type_member: str) -> Challenge:
         return Challenge(oob_code, asks_for_code=answer.get("binding_method") == "prompt")
     if kind == "otp":
         return Challenge()
-    raise TransportError(
-        "The tenant's answer names no challenge that this package knows.", code="malformed_answer", retryable=False
-    )
+    raise unusable_answer("The tenant's answer names no challenge that this package knows.")

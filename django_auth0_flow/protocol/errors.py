@@ -1,6 +1,6 @@
 """The exception tree. A class exists where a caller branches on it.
 
-Every error has a ``code``: stable, safe to show to anybody and to log. Messages never hold a token, a code, a secret or
+Every error has a ``code``: stable, safe to show and to log. Messages never hold a token, a code, a secret or
 a claim's value; text that came from outside stays in attributes that say so.
 """
 
@@ -24,7 +24,7 @@ KNOWN_OAUTH_ERRORS = frozenset(
 )
 
 
-#: Codes of a TransportError that say: an answer came, and it is none that anybody could use.
+#: Codes of a TransportError that say: an answer came, and it can't be used.
 UNUSABLE_ANSWERS = frozenset(
     """
     access_token_missing answer_too_large issuer_mismatch malformed_answer metadata_incomplete no_signing_keys
@@ -74,8 +74,13 @@ class TransportError(Auth0Error):
 
     @property
     def is_unusable_answer(self) -> bool:
-        """Tell an answer that can't be used, which is somebody's mistake, from a tenant that is out of reach or busy."""
+        """Tell an answer that can't be used, which is a mistake in a setup, from a tenant that is out of reach or busy."""
         return self.code in UNUSABLE_ANSWERS
+
+
+def unusable_answer(message: str, *, code: str = "malformed_answer", status: int | None = None) -> TransportError:
+    """Return the error for an answer that asking again does not make usable; ``code`` is one of UNUSABLE_ANSWERS."""
+    return TransportError(message, code=code, retryable=False, status=status)
 
 
 class OAuthError(Auth0Error):
@@ -110,7 +115,7 @@ class MfaRequired(OAuthError):
     """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
 
     ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping. ``configuration`` names the
-    configuration of the login, for whoever answers an error that left a view.
+    configuration of the login, for the answer to an error that left a view.
     """
 
     configuration = "default"

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.auth import AuthBase
 
+from django_auth0_flow.protocol.addresses import origin_of, token_origin
 from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
 from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
-from django_auth0_flow.protocol.issuer import is_acceptable_endpoint
 from django_auth0_flow.protocol.tokens import TokenSource
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of ``url`` as ``https://host:port``, the port always spelt out; "" if there is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return ""
-    return f"{parts.scheme}://{parts.hostname}:{port}"
-
-
-def token_origin(url: str) -> str:
-    """Return the origin of ``url`` if a token may go there: https, or http on loopback; else ""."""
-    return origin_of(url) if is_acceptable_endpoint(url) else ""
 
 
 class TokenAuth(AuthBase):

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, code_of
+from django_auth0_flow.protocol.claims import check_strength, scopes_of
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import CallbackError, TokenValidationError, TransportError
 from django_auth0_flow.protocol.tokens import TokenSet, parse_token_response
-from django_auth0_flow.protocol.validation import check_strength
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that an access token from a browser is used at most when nobody vouches for its expiry.
+#: Seconds that an access token from a browser is used at most: its expiry is not signed.
 MAX_LIFE = 86400
 
 
@@ -51,7 +51,7 @@ def _redeemed(
                 raise TokenValidationError(name, "the two ID tokens of this login are about different people")
         return tokens, claims
     if "token" in request.kinds:
-        tokens = access_token_of(client, request, response)
+        tokens = access_token_of(client, response)
         vouched = vouched_for(client, tokens, subject=first["sub"], audience=audience_of(request))
         return replace(vouched, id_token=response.id_token), first
     return TokenSet(id_token=response.id_token, obtained_at=client.clock()), first
@@ -62,7 +62,7 @@ def audience_of(request: AuthorizationRequest) -> str:
     return request.parameters.get("audience") or request.parameters.get("resource", "")
 
 
-def access_token_of(client: Client, request: AuthorizationRequest, response: AuthorizationResponse) -> TokenSet:
+def access_token_of(client: Client, response: AuthorizationResponse) -> TokenSet:
     """Return the access token of a response; whose it is, is not known yet, and it has no scopes.
 
     What stands beside a token is text that the visitor's browser carries: see ``vouched_for``. It says nothing about the
@@ -88,18 +88,11 @@ def vouched_for(client: Client, tokens: TokenSet, *, subject: str, audience: str
     Only a JWT that the issuer signed for ``subject`` and ``audience`` says anything; any other token, an opaque one for
     instance, keeps no scope. Raises TransportError when the issuer's keys can't be had.
     """
-    if not is_jwt_for(tokens, audience):
-        return tokens
     try:
-        return _as_signed(tokens, _claims_of(client, tokens, subject, audience))
+        return _as_signed(client, tokens, subject, audience)
     except TokenValidationError as error:
         logger.warning("front_channel_scopes_not_used code=%s", error.code)
         return tokens
-
-
-def is_jwt_for(tokens: TokenSet, audience: str) -> bool:
-    """Tell whether the access token can be judged here: it looks like a signed JWT, and it is known whose it should be."""
-    return bool(audience) and (tokens.access_token or "").count(".") == 2
 
 
 def check_access_token(client: Client, tokens: TokenSet, *, subject: str, audience: str) -> TokenSet:
@@ -110,27 +103,18 @@ def check_access_token(client: Client, tokens: TokenSet, *, subject: str, audien
     RFC 9700 §2.1.2; OpenID Connect Core §5.3.2.
     """
     client.userinfo(tokens.access_token or "", subject=subject)
-    if not is_jwt_for(tokens, audience):
+    return _as_signed(client, tokens, subject, audience)
+
+
+def _as_signed(client: Client, tokens: TokenSet, subject: str, audience: str) -> TokenSet:
+    """Return ``tokens`` with the scopes and the expiry that a JWT for ``audience`` says; any other token as it is."""
+    if not audience or (tokens.access_token or "").count(".") != 2:
         return tokens
-    return _as_signed(tokens, _claims_of(client, tokens, subject, audience))
-
-
-def _claims_of(client: Client, tokens: TokenSet, subject: str, audience: str) -> dict[str, Any]:
-    """Return the claims of a JWT access token that is ``subject``'s. Raises TokenValidationError or TransportError."""
     claims = client.validate_access_token(tokens.access_token or "", audience)
     issued_to = claims.get("azp", claims.get("client_id", client.client_id))
     if claims["sub"] != subject or issued_to != client.client_id:
-        raise TokenValidationError("azp", "the access token was issued to somebody else", expected=client.client_id)
-    return claims
-
-
-def _as_signed(tokens: TokenSet, claims: Mapping[str, Any]) -> TokenSet:
-    scope = claims.get("scope")
-    return replace(
-        tokens,
-        scope=frozenset(scope.split() if isinstance(scope, str) else ()),
-        expires_at=min(tokens.expires_at or 0.0, float(claims["exp"])),
-    )
+        raise TokenValidationError("azp", "the access token is another user's or client's", expected=client.client_id)
+    return replace(tokens, scope=scopes_of(claims), expires_at=min(tokens.expires_at or 0.0, float(claims["exp"])))
 
 
 def _front_claims(
@@ -139,13 +123,11 @@ def _front_claims(
     """Validate the ID token that came through the browser; each part beside it must be bound to it by its hash."""
     if response.id_token is None:
         raise CallbackError("The response has no ID token.", code="id_token_missing")
-    required = {"c_hash": "code" in request.kinds, "at_hash": "token" in request.kinds}
     return client.validate_id_token(
         response.id_token,
         nonce=request.nonce,
-        code=code_of(response) if required["c_hash"] else None,
-        access_token=response.token_answer.get("access_token") if required["at_hash"] else None,
-        hashes_required=[name for name, needed in required.items() if needed],
-        max_age=expected.get("max_age"),
-        organization=expected.get("organization"),
+        code=code_of(response) if "code" in request.kinds else None,
+        access_token=response.token_answer.get("access_token") if "token" in request.kinds else None,
+        hashes_required=("c_hash", "at_hash"),
+        **expected,
     )

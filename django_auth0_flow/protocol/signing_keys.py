@@ -1,4 +1,4 @@
-"""The client's own signing keys, and what it signs with them."""
+"""The client's own signing keys, and the request objects that it signs with them."""
 
 from __future__ import annotations
 
@@ -8,39 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-#: Seconds that a request object is good: the browser takes it to the tenant at once, or a slow phone a little later.
-LIFETIME = 300
-
-#: Parameters that are numbers in JSON. RFC 9101 §4.
-_NUMBERS = ("max_age",)
-
-
-def sign_request(parameters: Mapping[str, str], *, client_id: str, issuer: str, key: SigningKey, now: float) -> str:
-    """Return the request object that holds ``parameters``. Auth0: Authorization Code Flow with JAR."""
-    values: dict[str, object] = {
-        name: int(value) if name in _NUMBERS and value.isascii() and value.isdigit() else value
-        for name, value in parameters.items()
-    }
-    claims = {
-        **values,
-        "iss": client_id,
-        "aud": issuer,
-        "client_id": client_id,
-        "iat": int(now),
-        "exp": int(now) + LIFETIME,
-        "jti": secrets.token_urlsafe(24),
-    }
-    return key.sign(claims, typ="oauth-authz-req+jwt")
-
-
 ALGORITHMS = ("RS256", "RS384", "PS256")
+
+#: Seconds that a request object is good: the browser takes it to the tenant at once, or a slow phone a little later.
+REQUEST_LIFETIME = 300
 
 #: Seconds that another key signs after the tenant refused the newest.
 FALL_BACK_SECONDS = 600
@@ -54,10 +31,20 @@ class SigningKey:
     algorithm: str = "RS256"
     kid: str = ""
 
-    def sign(self, claims: Mapping[str, Any], *, typ: str = "JWT") -> str:
-        """Return a JWT with these claims."""
+    def sign(self, claims: Mapping[str, object], *, now: float, lifetime: int, typ: str = "JWT") -> str:
+        """Return a JWT with these claims and an id of its own, good for ``lifetime`` seconds."""
+        times = {"iat": int(now), "exp": int(now) + lifetime, "jti": secrets.token_urlsafe(24)}
         headers = {"typ": typ, **({"kid": self.kid} if self.kid else {})}
-        return jwt.encode(dict(claims), self.private_key, self.algorithm, headers=headers)
+        return jwt.encode({**claims, **times}, self.private_key, self.algorithm, headers=headers)
+
+
+def sign_request(parameters: Mapping[str, str], *, client_id: str, issuer: str, key: SigningKey, now: float) -> str:
+    """Return the request object that holds ``parameters``. RFC 9101 §4; Auth0: Authorization Code Flow with JAR."""
+    claims: dict[str, object] = {**parameters, "iss": client_id, "aud": issuer, "client_id": client_id}
+    max_age = parameters.get("max_age", "")
+    if max_age.isascii() and max_age.isdigit():
+        claims["max_age"] = int(max_age)  # a number in JSON
+    return key.sign(claims, now=now, lifetime=REQUEST_LIFETIME, typ="oauth-authz-req+jwt")
 
 
 def load_signing_key(key: str, *, kid: str = "", alg: str = "RS256") -> SigningKey:

@@ -32,7 +32,7 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
     """Return the JSON object in ``data`` (UTF-8, no byte order mark). Raises ValueError for anything else.
 
     Deep nesting (RecursionError) and integers beyond Python's digit limit count as "anything else". Numbers such as
-    ``1e999`` still become infinity: whoever uses a number checks it. RFC 8259; RFC 8725 §3.7 for duplicates.
+    ``1e999`` still become infinity: the users of a number check it. RFC 8259; RFC 8725 §3.7 for duplicates.
     """
     result = _parse_json(data)
     if not isinstance(result, dict):

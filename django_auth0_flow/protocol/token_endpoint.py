@@ -19,26 +19,64 @@ Build = Callable[[], dict[str, Any]]
 
 
 class AuthenticatedHttp:
-    """Sends the client's requests to the endpoints of ``issuer``.
+    """Sends one client's requests to the endpoints of ``issuer``. Safe to share between threads.
 
-    ``keys`` sign what ``auth`` or the builders of parameters make. Safe to share between threads.
+    ``keys`` sign what ``auth`` or the builders of parameters make. ``dpop``: new logins get a key of their own.
+    ``resource``: the API that token requests name by RFC 8707 §2.2, "" for none.
     """
 
     def __init__(
         self,
         *,
-        issuer: str,
+        issuer: Issuer,
         auth: ClientAuth,
         http: Http,
         clock: Callable[[], float],
         keys: KeyRing | None = None,
+        dpop: bool = False,
+        resource: str = "",
     ) -> None:
         self._issuer = issuer
         self._auth = auth
         self._http = http
-        self.clock = clock
+        self._clock = clock
         self._keys = keys
+        self._dpop = dpop
+        self.resource = {"resource": resource} if resource else {}
         self.prover = Prover(clock)
+
+    def new_dpop_key(self) -> str | None:
+        """Return a key for a login, or None without DPoP."""
+        return DPoPKey.generate().dump() if self._dpop else None
+
+    def request_tokens(
+        self,
+        form: Mapping[str, str],
+        *,
+        scope: str,
+        dpop_key: str | None,
+        is_login: bool,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[TokenSet, dict[str, Any]]:
+        """Return the token set and the whole answer to ``form``; ``scope`` is what was asked for.
+
+        With a ``dpop_key`` the access token may be bound to it. At a login it must be, or it would go unnoticed: else
+        Auth0Error (``token_not_bound``). After a refresh both kinds are taken: the rotated refresh token must not be lost,
+        and APIs differ in what they want. Raises as parse_oauth_answer and parse_token_response.
+        """
+        now = self._clock()
+        endpoint = self._issuer.metadata().token_endpoint
+        received = self.post_form(endpoint, lambda: dict(form), headers=headers, dpop_key=dpop_key)
+        answer = parse_oauth_answer(received, now=self._clock())
+        kinds = ("dpop", "bearer") if dpop_key else ("bearer",)
+        tokens = parse_token_response(answer, now=now, requested_scope=scope, token_types=kinds)
+        if dpop_key and is_login and tokens.token_type != "DPoP":
+            raise Auth0Error(
+                "The tenant did not bind the access token. "
+                "Auth0 Dashboard: APIs > (API) > Settings > Token Sender-Constraining.",
+                code="token_not_bound",
+            )
+        return replace(tokens, dpop_key=dpop_key), answer
 
     def post_form(
         self,
@@ -55,28 +93,27 @@ class AuthenticatedHttp:
 
         def send() -> HttpAnswer:
             form = build()
-            sent = {**self._auth(form, self._issuer), **(headers or {}), **self._proof(dpop_key, endpoint)}
+            proof = self.prover.headers(dpop_key, "POST", endpoint) if dpop_key else {}
+            sent = {**self._auth(form, self._issuer.url), **(headers or {}), **proof}
             return self._http.post_form(endpoint, form, headers=sent)
 
-        return self._insist(send, endpoint, dpop_key)
+        return self._insist(send, endpoint, may_add_nonce=dpop_key is not None)
 
     def post_json(
-        self, endpoint: str, build: Build, *, auth: ClientAuth | None = None, headers: Mapping[str, str] | None = None
+        self, endpoint: str, build: Build, *, auth: ClientAuth, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
         """As ``post_form``, as JSON; ``auth`` in the place of the client's usual method."""
 
         def send() -> HttpAnswer:
             document = build()
-            sent = {**(auth or self._auth)(document, self._issuer), **(headers or {})}
+            sent = {**auth(document, self._issuer.url), **(headers or {})}
             return self._http.post_json(endpoint, document, headers=sent)
 
-        return self._insist(send, endpoint, None)
+        return self._insist(send, endpoint)
 
-    def _proof(self, dpop_key: str | None, endpoint: str) -> dict[str, str]:
-        return self.prover.headers(dpop_key, "POST", endpoint) if dpop_key else {}
-
-    def _insist(self, send: Callable[[], HttpAnswer], endpoint: str, dpop_key: str | None) -> HttpAnswer:
-        may_add_nonce, may_change_key = dpop_key is not None, self._keys is not None
+    def _insist(self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False) -> HttpAnswer:
+        """Send once more with the nonce that the server asks for, and once more with another signing key."""
+        may_change_key = True
         while True:
             key = self._keys.current() if self._keys else None
             answer = send()
@@ -84,7 +121,7 @@ class AuthenticatedHttp:
             if answer.status in (200, 201):
                 return answer
             try:
-                parse_oauth_answer(answer, now=self.clock())
+                parse_oauth_answer(answer, now=self._clock())
             except TokenRequestError as error:
                 if error.error == "use_dpop_nonce" and may_add_nonce and has_nonce:
                     may_add_nonce = False
@@ -99,49 +136,3 @@ def _is_about_key(error: TokenRequestError) -> bool:
     if error.error in ("invalid_client", "invalid_request_object"):
         return True
     return error.status == 401 and error.error == "access_denied"
-
-
-class TokenRequests:
-    """Sends token requests of one client. ``resource``: the API by RFC 8707 §2.2, "" for none.
-
-    ``dpop``: new logins get a key of their own.
-    """
-
-    def __init__(self, tenant: AuthenticatedHttp, issuer: Issuer, *, dpop: bool = False, resource: str = "") -> None:
-        self._tenant = tenant
-        self._issuer = issuer
-        self._dpop = dpop
-        self.resource = {"resource": resource} if resource else {}
-
-    def new_dpop_key(self) -> str | None:
-        """Return a key for a login, or None without DPoP."""
-        return DPoPKey.generate().dump() if self._dpop else None
-
-    def send(
-        self,
-        form: Mapping[str, str],
-        *,
-        scope: str,
-        dpop_key: str | None,
-        is_login: bool,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[TokenSet, dict[str, Any]]:
-        """Return the token set and the whole answer to ``form``; ``scope`` is what was asked for.
-
-        With a ``dpop_key`` the access token may be bound to it. At a login it must be, since nobody would notice later:
-        else Auth0Error (``token_not_bound``). After a refresh both kinds are taken: the rotated refresh token must not be
-        lost, and APIs differ in what they want. Raises as parse_oauth_answer and parse_token_response.
-        """
-        now = self._tenant.clock()
-        endpoint = self._issuer.metadata().token_endpoint
-        received = self._tenant.post_form(endpoint, lambda: dict(form), headers=headers, dpop_key=dpop_key)
-        answer = parse_oauth_answer(received, now=self._tenant.clock())
-        kinds = ("dpop", "bearer") if dpop_key else ("bearer",)
-        tokens = parse_token_response(answer, now=now, requested_scope=scope, token_types=kinds)
-        if dpop_key and is_login and tokens.token_type != "DPoP":
-            raise Auth0Error(
-                "The tenant did not bind the access token. "
-                "Auth0 Dashboard: APIs > (API) > Settings > Token Sender-Constraining.",
-                code="token_not_bound",
-            )
-        return replace(tokens, dpop_key=dpop_key), answer

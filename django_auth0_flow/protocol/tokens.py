@@ -47,7 +47,7 @@ class TokenSet:
 
 
 class TokenSource(Protocol):
-    """Whoever hands out a usable access token: all that the outbound client knows of refresh."""
+    """Hands out a usable access token: all that the outbound client knows of refresh."""
 
     def access_token(self, *, rejected: str | None = None) -> TokenSet:
         """Return a token set with a live access token; ``rejected`` is one that an API answered with 401.

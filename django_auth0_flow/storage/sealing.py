@@ -7,7 +7,6 @@ along, so that a sealed value moved elsewhere does not open.
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings as django_settings
 
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.protocol.base64url import base64url_decode, base64url_encode
 
 _NONCE = 12
 
@@ -52,13 +52,13 @@ def seal(data: bytes, *, purpose: str, keys: Sequence[str], context: str = "") -
     """Return ``data`` encrypted and authenticated, as base64url text."""
     nonce = secrets.token_bytes(_NONCE)
     sealed = nonce + _cipher(keys[0], purpose).encrypt(nonce, data, context.encode())
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return base64url_encode(sealed)
 
 
 def unseal(text: str, *, purpose: str, keys: Sequence[str], context: str = "") -> bytes:
     """Return what ``seal`` was given. Raises UnsealError."""
     try:
-        sealed = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        sealed = base64url_decode(text)
     except ValueError as error:
         raise UnsealError("not a sealed value") from error
     if len(sealed) <= _NONCE:

@@ -21,6 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.claims import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
@@ -153,8 +154,7 @@ class StoredTokenSource:
                 claims = client.validate_access_token(self.access_token().access_token or "", audience)
         except TokenValidationError:
             return frozenset()
-        found = claims.get("permissions")
-        return frozenset(item for item in found if isinstance(item, str)) if isinstance(found, list) else frozenset()
+        return permissions_of(claims)
 
     def default_api(self, origins: Collection[str]) -> ApiSession:
         """As ``api_session`` for the default target, one for all who ask."""

@@ -10,8 +10,8 @@ import pytest
 
 from django_auth0_flow.conf import clear_caches, get_client
 from django_auth0_flow.conf.shared_cache import ForgivingCache, add_once
+from django_auth0_flow.protocol.cached_document import CACHE_SECONDS
 from django_auth0_flow.protocol.errors import TransportError
-from django_auth0_flow.protocol.issuer import CACHE_SECONDS
 from django_auth0_flow.testing.tenant import Tenant
 
 DOCUMENTS = ("/.well-known/openid-configuration", "/.well-known/jwks.json")

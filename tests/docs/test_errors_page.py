@@ -16,7 +16,7 @@ PACKAGE = ROOT / "django_auth0_flow"
 SOURCES = [path for path in PACKAGE.rglob("*.py") if not {"testing", "doctor"} & set(path.relative_to(PACKAGE).parts)]
 TOKEN_ERRORS = ("TokenValidationError", "TokenExpired", "SigningKeyNotFound")
 #: Claims that reach a TokenValidationError in a variable.
-CLAIMS = {"at_hash", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "nbf", "org_id", "org_name", "sub"}
+CLAIMS = {"at_hash", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "jti", "nbf", "org_id", "org_name", "sub"}
 ROW = re.compile(r"^\| `([\w.]+)` \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
 ROWS = ROW.findall((DOCS / "errors.md").read_text(encoding="utf-8"))
 

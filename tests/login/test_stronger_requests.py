@@ -426,7 +426,7 @@ class TestResource:
         self, client: Client, tenant: Tenant, auth0_settings: Configure, settings: Any
     ) -> None:
         auth0_settings(AUDIENCE="", RESOURCE=tenant.api.identifier, SCOPE="openid offline_access read:appointments")
-        assert get_settings().api_origins == ("https://api.example.com:443",)
+        assert get_settings().api_origins == ("https://api.example.com",)
         walk(client, tenant)
         token = client.get("/token/").content.decode()
         assert tenant.api.identifier in jwt.decode(token, options={"verify_signature": False})["aud"]

@@ -38,6 +38,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
     "unusable answer": ("unusable_answer", {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2"}),
+    "already submitted": ("already_submitted", {"code": "already_submitted", "next_url": "/a/", "start_url": "/b/"}),
     "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
     "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
     "logout": ("logout", {"next": "/a/"}),
@@ -393,6 +394,7 @@ class TestLooks:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             page = browser.new_page(viewport={"width": 320, "height": 568})
+            page.set_default_timeout(120_000)
             page.route("**/*", serve)
             page.on("console", lambda message: said.append(message.text))
             for address, html in addresses.items():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,11 @@ def test_F16_the_audience_is_one_string_whatever_the_endpoint() -> None:
 def test_a_key_without_kid_and_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_text(client_key("a").pem)
-    text = load_signing_key(str(path)).sign({"a": 1})
+    text = load_signing_key(str(path)).sign({"a": 1}, now=NOW, lifetime=60)
     assert jwt.get_unverified_header(text) == {"typ": "JWT", "alg": "RS256"}
-    assert jwt.decode(text, client_key("a").public_pem, ["RS256"]) == {"a": 1}
+    payload = json.loads(jwt.api_jws.decode(text, client_key("a").public_pem, ["RS256"]))
+    assert payload.pop("jti")
+    assert payload == {"a": 1, "iat": NOW, "exp": NOW + 60}
 
 
 def test_no_key_shows() -> None:

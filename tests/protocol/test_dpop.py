@@ -239,12 +239,13 @@ class TestJudging:
             ("jwk", lambda: _with_header(jwk={**JWK, "x": "A" * 43, "y": "A" * 43})),
             ("signature", lambda: proof(key=ec.generate_private_key(ec.SECP256R1()))),
             ("signature", lambda: proof().rpartition(".")[0] + "." + "A" * 86),
+            ("signature", lambda: proof()[:-2]),
+            ("signature", lambda: proof() + "AAAA"),
             ("signature", lambda: proof().rpartition(".")[0] + "." + "_" * 85 + "w"),
         ],
     )
     def test_headers_and_signatures(self, claim: str, make: Callable[[], str]) -> None:
-        # Another algorithm has a signature of another length.
-        assert refusal(make()) == ("proof" if claim == "alg" and len(make().rpartition(".")[2]) != 86 else claim)
+        assert refusal(make()) == claim
 
     def test_a_proof_of_another_key(self) -> None:
         other = ec.generate_private_key(ec.SECP256R1())
@@ -265,9 +266,9 @@ class TestJudging:
 
     @pytest.mark.parametrize("part", [b"[]", b"7", b"{", b"\xff", b"[" * 3000, b'{"a":1,"a":2}', b""])
     def test_parts_that_are_no_json_object(self, part: bytes) -> None:
-        good = {"typ": "dpop+jwt", "alg": "ES256", "jwk": JWK}
+        signed = jwt.api_jws.encode(part, KEY, "ES256", headers={"typ": "dpop+jwt", "jwk": JWK})
         assert refusal(_raw(part, {})) == "proof"
-        assert refusal(_raw(good, part)) == "proof"
+        assert refusal(signed) == "proof"
 
 
 def _with_header(**changes: Any) -> str:

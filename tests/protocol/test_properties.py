@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from django_auth0_flow.protocol.addresses import is_acceptable_endpoint, origin_of
 from django_auth0_flow.protocol.authorization import (
     MAX_PARAMETER_LENGTH,
     code_of,
@@ -23,8 +24,7 @@ from django_auth0_flow.protocol.errors import (
     TransportError,
 )
 from django_auth0_flow.protocol.http import HttpAnswer, parse_oauth_answer
-from django_auth0_flow.protocol.issuer import Issuer, is_acceptable_endpoint, parse_metadata
-from django_auth0_flow.protocol.outbound import origin_of
+from django_auth0_flow.protocol.issuer import Issuer, parse_metadata
 from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_object
 from django_auth0_flow.protocol.tokens import parse_token_response
 from django_auth0_flow.protocol.validation import (
@@ -203,7 +203,7 @@ def test_metadata(changes: dict[str, Any], over_good: bool) -> None:
 @given(st.lists(any_json | documents, max_size=4))
 def test_key_sets(key: SigningKey, junk: list[Any]) -> None:
     issuer = Issuer(ISSUER, http=canned_http(*junk, key))
-    assert key.kid in [found.key_id for found in issuer.signing_keys(key.kid)]
+    assert key.kid in [found.kid for found in issuer.signing_keys(key.kid)]
 
 
 @bounded

@@ -31,7 +31,6 @@ CLIENT = Client(
     clock=lambda: float(NOW),
     leeway=60,
 )
-REQUEST = AuthorizationRequest("https://app.example.com/callback", "openid", "the-state")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_a_response_without_a_code_may_pass_where_none_is_wanted() -> None:
 class TestAccessToken:
     def test_it_is_read_like_a_token_response(self) -> None:
         answer = {"access_token": "opaque", "token_type": "Bearer", "expires_in": "7200", "refresh_token": "never"}
-        tokens = access_token_of(CLIENT, REQUEST, AuthorizationResponse(state="s", token_answer=answer))
+        tokens = access_token_of(CLIENT, AuthorizationResponse(state="s", token_answer=answer))
         assert (tokens.access_token, tokens.refresh_token, tokens.id_token) == ("opaque", None, None)
         assert tokens.expires_at == NOW + 7200
         assert tokens.scope == frozenset()  # what the browser leaves out grants nothing
@@ -116,4 +115,4 @@ class TestAccessToken:
     )
     def test_anything_else_is_refused(self, answer: dict[str, str], error: type[Exception]) -> None:
         with pytest.raises(error):
-            access_token_of(CLIENT, REQUEST, AuthorizationResponse(state="s", token_answer=answer))
+            access_token_of(CLIENT, AuthorizationResponse(state="s", token_answer=answer))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from django_auth0_flow.protocol.claims import LOGOUT_EVENT
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.issuer import Issuer
-from django_auth0_flow.protocol.validation import LOGOUT_EVENT, JoseKeys, validate_access_token, validate_logout_token
+from django_auth0_flow.protocol.validation import JoseKeys, validate_access_token, validate_logout_token
 from django_auth0_flow.testing.tenant.keys import SigningKey
 from tests.protocol.support import CLIENT_ID, ISSUER, LEFT_OUT, NOW, canned_issuer, good_claims, id_token, make_jws
 
@@ -253,10 +254,11 @@ def test_b5_signed_by_a_stranger(key: SigningKey, other_key: SigningKey, issuer:
 
 def test_b5_hmac(key: SigningKey, issuer: Issuer) -> None:
     """Only an application whose ID tokens are HS256 takes HS256, with its own secret; it takes RS256 as well."""
-    token = make_jws({"alg": "HS256", "typ": "logout+jwt"}, logout_claims(), b"secret", "HS256")
-    keys = JoseKeys(issuer, "HS256", "secret")
+    secret, another = "s" * 32, "a" * 32
+    token = make_jws({"alg": "HS256", "typ": "logout+jwt"}, logout_claims(), secret.encode(), "HS256")
+    keys = JoseKeys(issuer, "HS256", secret)
     assert validate(token, keys)["sid"] == "sid-1"
     assert validate(id_token(key, logout_claims()), keys)["sid"] == "sid-1"
-    for other in (JoseKeys(issuer, "HS256", "another"), JoseKeys(issuer, "HS256"), JoseKeys(issuer, "RS256", "secret")):
+    for other in (JoseKeys(issuer, "HS256", another), JoseKeys(issuer, "HS256"), JoseKeys(issuer, "RS256", secret)):
         with pytest.raises(TokenValidationError):
             validate(token, other)
