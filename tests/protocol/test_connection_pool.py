@@ -63,11 +63,15 @@ class Api(ThreadingHTTPServer):
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server_port}"
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        with suppress(OSError):
+        try:
             if self.tls is not None:
                 request = self.tls.wrap_socket(request, server_side=True)
             self.accepted.append(request)
-            super().finish_request(request, client_address)
+            with suppress(OSError):
+                super().finish_request(request, client_address)
+        except OSError:
+            return  # a handshake that failed
+        finally:
             request.close()
 
     def hang_up(self) -> None:
