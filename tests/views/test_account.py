@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from django_auth0_flow.logout import own_logins
@@ -179,7 +178,7 @@ class TestWhatIsShown:
             assert [secret for secret in secrets if not secret or secret in text] == []
 
     def test_logins_whose_session_is_gone_are_left_out(self, here: Client, there: Client) -> None:
-        Session.objects.filter(pk=there.session.session_key).delete()
+        there.session.delete()
         assert [login.is_current for login in here.get(ACCOUNT).context["logins"]] == [True]
 
     def test_a_login_whose_session_key_can_t_be_read_may_be_alive(self, here: Client, there: Client) -> None:
@@ -207,7 +206,7 @@ class TestWhatIsShown:
         assert cost_of_one <= 6
         for _ in range(5):
             log_in()
-        assert cost() == cost_of_one + 1  # whether the others' sessions live
+        assert cost() <= cost_of_one + 1  # whether the others' sessions live
 
     def test_a_subclass_and_its_template(self, here: Client, rf: Any, settings: Any) -> None:
         from django_auth0_flow.views import AccountView
@@ -225,10 +224,10 @@ class TestWhatIsShown:
 
 class TestEnding:
     def test_one(self, tenant: Tenant, here: Client, there: Client, reasons: list[str]) -> None:
-        refresh_token, key = row_of(there).grant.tokens.refresh_token, there.session.session_key
+        refresh_token, key = row_of(there).grant.tokens.refresh_token, str(there.session.session_key)
         answer = end(here, row_of(there).pk)
         assert (answer.status_code, answer["Location"]) == (302, ACCOUNT)
-        assert not Session.objects.filter(pk=key).exists()
+        assert living_sessions([key]) == set()
         assert LoginSession.objects.get() == row_of(here)
         assert revoked(tenant) == [refresh_token]
         assert reasons == ["ended_by_user"]
@@ -315,9 +314,10 @@ class TestEnding:
         assert [is_logged_in(client) for client in (here, there)] == [False, False]
 
     def test_who_is_told_that_something_is_left_can_try_again(
-        self, here: Client, there: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+        self, log_in: LogIn, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settings.SESSION_ENGINE = "tests.stubborn_sessions"
+        here, there = log_in(), log_in()
         monkeypatch.setattr(stubborn_sessions, "spared", there.session.session_key)
         assert end(here, "all")["Location"] == ACCOUNT
         text = here.get(ACCOUNT).content.decode()
