@@ -34,6 +34,7 @@ ROWS = [
     "tests/embedded/test_double_submit.py",
     "tests/logout/test_backchannel.py",
     "tests/test_logins.py::TestGoodLogin",
+    "tests/views/test_account.py::TestWhatIsKept",
 ]
 SESSIONS = [
     "tests/embedded/test_double_submit.py",
@@ -41,6 +42,7 @@ SESSIONS = [
     "tests/logout/test_backchannel.py",
     "tests/logout/test_logout.py",
     "tests/test_logins.py::TestGoodLogin",
+    "tests/views/test_account.py::TestEnding",
 ]
 REQUESTS = [
     "tests/decorators",
