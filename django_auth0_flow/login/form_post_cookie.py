@@ -82,7 +82,7 @@ def session_key_of(request: HttpRequest, state: str, configuration: str) -> str 
     return str(found["k"])
 
 
-def has_news(request: HttpRequest) -> bool:
+def has_changes(request: HttpRequest) -> bool:
     """Tell whether ``apply`` has something to do."""
     return _TO_SEND in request.__dict__
 
