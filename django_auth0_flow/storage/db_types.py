@@ -44,7 +44,7 @@ class OpaqueField(_Field):
         return super().get_lookup(lookup_name) if lookup_name in self._LOOKUPS else None
 
     def get_transform(self, lookup_name: str) -> Any:
-        """Return None: a part of the value, or its length, is as telling."""
+        """Return None: a part of the value, or its length, would reveal as much."""
         return None
 
     def deconstruct(self) -> Any:
