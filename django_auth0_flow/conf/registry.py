@@ -77,7 +77,7 @@ def _chooser() -> Callable[[HttpRequest], str | None] | None:
 def chosen_configuration(request: HttpRequest) -> str | None:
     """Return the name that ``CONFIGURATION_FOR`` gives this request; None without that setting.
 
-    Its None means the default configuration.
+    If the callable returns None, the default configuration is meant.
     """
     chooser = _chooser()
     return None if chooser is None else chooser(request) or DEFAULT

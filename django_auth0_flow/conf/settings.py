@@ -108,9 +108,9 @@ Certificate = Annotated[
 
 
 def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
-    """Declare a setting. The documentation says what it means, and ``shown`` for a default that others decide.
+    """Declare a setting. ``meaning`` is for the documentation, and so is ``shown``, in place of ``default``.
 
-    A ``secret`` one is left out of the repr.
+    A ``secret`` setting is left out of the repr.
     """
     documented = {"default": default, "meaning": meaning, "shown": shown}
     return field(default_factory=lambda: _frozen(default), repr=not secret, metadata=documented)
