@@ -142,8 +142,8 @@ def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
         yield (
             messages.INFO,
             gettext(
-                "At the tenant these users may still be logged in, and can come back without a password. To keep a user out: "
-                "Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
+                "At the tenant these users may still be logged in, and can come back without a password. To keep a user "
+                "out: Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
             ),
         )
 
