@@ -122,7 +122,7 @@ def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
         if scope is not None and "openid" not in scope.split():
             hint = "Without it Auth0 issues no ID token, so no one can log in."
             yield Problem("E011", key, "must ask for the scope openid.", hint)
-    # What AUTHORIZATION_PARAMS demands itself, a visitor may only sharpen.
+    # Where AUTHORIZATION_PARAMS makes a demand itself, a visitor can only make it stricter.
     if weakened := sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_PINS & fixed.keys()))):
         yield Problem(
             "W032",
