@@ -33,7 +33,7 @@ _POSTED = "posted"
 
 
 class SeeOther(HttpResponseRedirect):
-    """303: come for the answer by GET."""
+    """303 See Other: the browser fetches the answer by GET."""
 
     status_code = 303
 
@@ -53,7 +53,7 @@ class CallbackView(Auth0View):
         return view
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Take a POST only where the configuration has answers come by one."""
+        """Accept POST only if the configuration's answers come by POST."""
         super().setup(request, *args, **kwargs)
         takes_post = get_settings(self.configuration).response_mode != "query"
         self.http_method_names = ["get", "post", "options"] if takes_post else ["get", "options"]
@@ -91,7 +91,7 @@ class CallbackView(Auth0View):
         key = form_post_cookie.session_key_of(request, response.state, self.configuration)
         if key is not None:
             transactions.keep_posted(type(request.session)(key), response, self.configuration)
-        # Whatever became of it: the session that can tell comes with the next request only.
+        # Redirect in any case: the session cookie comes with the next request only.
         query = urlencode({"state": response.state, _POSTED: "1"})
         return rendering.finish_answer(SeeOther(f"{request.path}?{query}"))
 
@@ -172,5 +172,5 @@ class CallbackView(Auth0View):
 
 
 def _fragment_page(request: HttpRequest) -> HttpResponse:
-    """Show the page whose script brings the fragment of its address here, which no server sees by itself."""
+    """Show the page whose script posts the fragment of its address, which browsers don't send to servers."""
     return rendering.page(request, "fragment.html", {})
