@@ -72,7 +72,7 @@ class CachedDocument(Generic[_T]):
             if self._value is not None and time.monotonic() < self._fresh_until:
                 return self._value
             if self._value is None and self._failure is not None and asked < self._failure[0]:
-                raise copy(self._failure[1])  # it failed while this caller waited, who need not time out alone
+                raise copy(self._failure[1])  # failed while this caller waited: don't wait as long again
             return self._renewed(may_be_shared=True)
 
     def refetch(self) -> _T:

@@ -97,7 +97,7 @@ class AuthenticatedHttp:
             sent = {**self._auth(form, self._issuer.url), **(headers or {}), **proof}
             return self._http.post_form(endpoint, form, headers=sent)
 
-        return self._insist(send, endpoint, may_add_nonce=dpop_key is not None)
+        return self._with_retries(send, endpoint, may_add_nonce=dpop_key is not None)
 
     def post_json(
         self, endpoint: str, build: Build, *, auth: ClientAuth, headers: Mapping[str, str] | None = None
@@ -109,9 +109,9 @@ class AuthenticatedHttp:
             sent = {**auth(document, self._issuer.url), **(headers or {})}
             return self._http.post_json(endpoint, document, headers=sent)
 
-        return self._insist(send, endpoint)
+        return self._with_retries(send, endpoint)
 
-    def _insist(self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False) -> HttpAnswer:
+    def _with_retries(self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False) -> HttpAnswer:
         """Send once more with the nonce that the server asks for, and once more with another signing key."""
         may_change_key = True
         while True:
