@@ -197,7 +197,7 @@ class LeasedRefresh:
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
-        """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
+        """The tenant refused the refresh token: use what another worker rotated to, or end the login session."""
         found: LoginSession = yield Database(self.load)
         if found.version != row.version:
             yield Database(partial(found.release, lease))

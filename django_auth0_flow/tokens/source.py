@@ -46,7 +46,7 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # those who wait get it; without any it is no news for the event loop's log
+        task.exception()  # those who wait get the error; if none waits, the event loop need not log it
 
 
 @dataclass(frozen=True)
