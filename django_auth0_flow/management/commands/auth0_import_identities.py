@@ -34,7 +34,7 @@ _NO_FIELD = (
 class Command(BaseCommand):
     help = (
         "Links existing users to their Auth0 identities, so that their next login finds their account: no new password, "
-        "no second account. Only shows what it would do, unless told to --apply. Links that exist are never changed, "
+        "no second account. Only shows what it would do, unless called with --apply. Links that exist are never changed, "
         "conflicts are listed and left alone, and running it again does no harm. Exit codes: 0 done, 1 conflicts, "
         "2 could not run."
     )
