@@ -111,7 +111,9 @@ class AuthenticatedHttp:
 
         return self._with_retries(send, endpoint)
 
-    def _with_retries(self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False) -> HttpAnswer:
+    def _with_retries(
+        self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False
+    ) -> HttpAnswer:
         """Send once more with the nonce that the server asks for, and once more with another signing key."""
         may_change_key = True
         while True:
