@@ -35,9 +35,8 @@ def begin_login(
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
     visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
-    ``any_organization``: the login must belong to an organization, no matter which. ``purpose`` as in ``Transaction``.
-    Raises TransportError when the tenant's metadata can't be fetched, and with ``PUSHED_AUTHORIZATION`` as
-    ``Client.authorization_url``.
+    ``any_organization``: the login must belong to one, no matter which. ``purpose`` as in ``Transaction``. Raises as
+    ``Client.authorization_url``, and TransportError when the tenant's metadata can't be fetched.
     """
     conf = get_settings(configuration)
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
