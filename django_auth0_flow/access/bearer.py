@@ -43,8 +43,8 @@ def check_bearer_token(
 ) -> HttpResponse | None:
     """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1.
 
-    ``configurations``: whose tokens count, by default those of the one that the request would log in with. A token that is
-    bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
+    ``configurations``: whose tokens count; default: those of the one that the request would log in with. A token that is
+    bound to a key is accepted under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
     """
     refusals = []
     for name in accepted_configurations(request, configurations):

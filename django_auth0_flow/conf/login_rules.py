@@ -155,7 +155,7 @@ def _group_problems(conf: Auth0Settings) -> Iterator[Problem]:
         text = f"is {conf.groups_claim!r}, a text of values with spaces between, which counts as one group."
         yield Problem("W036", "GROUPS_CLAIM", text, "Set GROUPS_SEPARATOR to ' ' to have it split.")
     if cut := sorted(name for name in named if separator and separator in name):
-        text = f"stands in {', '.join(map(repr, cut))}, which no claim can then give."
+        text = f"is part of {', '.join(map(repr, cut))}, which no claim can then give."
         hint = "Choose a separator that is in no group's name, or let the tenant send a list."
         yield Problem("W036", "GROUPS_SEPARATOR", text, hint)
 

@@ -46,7 +46,7 @@ def _configured() -> Mapping[str, object]:
 
 
 def find_chooser_problems(setting: object) -> Iterator[Problem]:
-    """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
+    """Yield what is wrong with ``CONFIGURATION_FOR``, which belongs beside several named configurations."""
     if not isinstance(setting, Mapping):
         return
     named = configurations(setting)

@@ -20,7 +20,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class SettingType:
-    """``name`` stands in the documentation, ``expected`` in the message about a value that ``accepts`` refuses."""
+    """``name`` is for the documentation, ``expected`` for the message about a value that ``accepts`` refuses."""
 
     name: str
     expected: str
@@ -172,7 +172,7 @@ class Auth0Settings:
     )
     groups_claim: Text = setting("", "the claim with groups or roles: a list, or text")
     groups_separator: Text = setting(
-        "", 'what stands between the groups of a claim that is text, as `" "` in `scope`; without it text is one group'
+        "", 'the separator in a claim that is text, such as `" "` in `scope`; without it the text is one group'
     )
     groups: TextDict = setting({}, "claim value → Django group; without it groups match by name")
     staff_groups: Texts = setting((), "claim values that set `is_staff`; a login without them clears it")
@@ -193,7 +193,9 @@ class Auth0Settings:
     )
     id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
     federated_logout: Flag = setting(False, "log out of the identity provider too")
-    organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
+    organization: Organization = setting(
+        "", "every login's organization: id, name, or a callable that takes the request"
+    )
     response_type: Text = setting(
         "code", "`id_token`, `code id_token`, `id_token token`; see [logins](logins.md#implicit-and-hybrid)"
     )
@@ -206,10 +208,12 @@ class Auth0Settings:
         "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
     )
     trusted_proxy_count: ProxyCount = setting(
-        0, "how many proxies stand before the site, for `auth0-forwarded-for`; `None` sends none"
+        0, "how many proxies are in front of the site, for `auth0-forwarded-for`; `None` sends none"
     )
     pushed_authorization: Flag = setting(False, "push the authorization request (PAR, RFC 9126)")
-    signed_requests: Flag = setting(False, "sign it (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`")
+    signed_requests: Flag = setting(
+        False, "sign the authorization request (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`"
+    )
     client_assertion_keys: SigningKeys = setting(
         (), '`{"key": PEM text or path, "kid": …, "alg": …}`, newest first, for `private_key_jwt`', secret=True
     )

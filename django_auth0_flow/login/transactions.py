@@ -32,7 +32,7 @@ MAX_AGE = 3600
 
 MAX_UNDER_WAY = 16
 
-#: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
+#: Characters. A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
 _MAX_NEXT_IN_STATE = 400
 
 #: What a transaction is for: to log a person in; to adopt the tenant's session without a page; to see whether that
@@ -142,7 +142,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
 
 
 def take(request: HttpRequest, state: str) -> Transaction | None:
-    """Remove and return the transaction of ``state``: it is spent before anything is done with it.
+    """Remove and return the transaction of ``state``: it can't be used a second time, whatever happens next.
 
     None if this browser's session has none, or it is older than MAX_AGE.
     """
@@ -208,5 +208,5 @@ def _seal_state(transaction: Transaction) -> str:
 
 
 def _key(state: str) -> str:
-    """Return the key of a state: its digest, so that a look-up tells nothing by its time."""
+    """Return the key of a state: its digest, so that the time of a look-up reveals nothing."""
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -7,7 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.protocol.errors import Auth0Error, TokenRequestError
 
-_REJECTED_SITE = _("The login service does not accept this site. The people who run this site need to check its set-up.")
+_REJECTED_SITE = _(
+    "The login service does not accept this site. The people who run this site need to check its set-up."
+)
 
 _UNUSABLE_ANSWER = _("The login service gave an answer that this site can't use.")
 

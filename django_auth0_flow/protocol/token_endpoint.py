@@ -1,4 +1,4 @@
-"""Requests that the client proves itself for: the token endpoint's, and others under the same authentication."""
+"""Requests with client authentication: to the token endpoint, and to others that want the same."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ class AuthenticatedHttp:
     ) -> tuple[TokenSet, dict[str, Any]]:
         """Return the token set and the whole answer to ``form``; ``scope`` is what was asked for.
 
-        With a ``dpop_key`` the access token may be bound to it. At a login it must be, or it would go unnoticed: else
-        Auth0Error (``token_not_bound``). After a refresh both kinds are taken: the rotated refresh token must not be lost,
-        and APIs differ in what they want. Raises as parse_oauth_answer and parse_token_response.
+        With a ``dpop_key`` the access token may be bound to it. At a login it must be, else Auth0Error
+        (``token_not_bound``): the difference would go unnoticed. After a refresh both kinds are taken: the rotated
+        refresh token must not be lost, and APIs differ in what they want.
+        Raises as parse_oauth_answer and parse_token_response.
         """
         now = self._clock()
         endpoint = self._issuer.metadata().token_endpoint
@@ -114,7 +115,7 @@ class AuthenticatedHttp:
     def _with_retries(
         self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False
     ) -> HttpAnswer:
-        """Send once more with the nonce that the server asks for, and once more with another signing key."""
+        """Send; then once more with a nonce if the server asks for one, and once more with another signing key."""
         may_change_key = True
         while True:
             key = self._keys.current() if self._keys else None

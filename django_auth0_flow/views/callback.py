@@ -48,7 +48,7 @@ class CallbackView(Auth0View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         view = super().as_view(**initkwargs)
-        # The tenant's page knows no CSRF token: the sealed cookie of this very login stands in. Else see ``post``.
+        # The tenant's page has no CSRF token: the sealed cookie of this login replaces it. Otherwise see ``post``.
         view.csrf_exempt = True
         return view
 
@@ -136,7 +136,7 @@ class CallbackView(Auth0View):
         if request.user.is_authenticated:
             return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
         if sealed.is_silent:
-            # The browser keeps no session: it goes where it wanted to, and is not sent round again.
+            # The browser keeps no session: send it where it wanted to go, and don't try again.
             url = silent.with_marker(site_urls.landing_url(next_url), silent.LOST)
             return rendering.finish_answer(HttpResponseRedirect(url))
         if sealed.is_link:
@@ -165,7 +165,7 @@ class CallbackView(Auth0View):
         return strict and django_settings.SESSION_COOKIE_NAME not in request.COOKIES and _HOPPED not in request.GET
 
     def _hop(self, request: HttpRequest) -> HttpResponse:
-        """Answer with a page that comes back here from this site itself, so that the cookie is sent."""
+        """Answer with a page of this site that leads back here, so that the cookie is sent."""
         query = request.GET.copy()
         query[_HOPPED] = "1"
         return rendering.page(request, "hop.html", {"url": f"{request.path}?{query.urlencode()}"})

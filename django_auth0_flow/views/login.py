@@ -23,7 +23,7 @@ _INITIATED_KEY = "_auth0_initiated"
 class LoginView(Auth0View):
     """``auth0:login``: GET sends a person to the tenant's login page. ``next`` says where to come back to.
 
-    It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may stand for ``next``, and
+    It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may replace ``next``, and
     an invitation goes on with its organization. OpenID Connect Core §4; Auth0: Configure Default Login Routes.
     """
 

@@ -96,7 +96,7 @@ class Command(BaseCommand):
         say(f"{len(plan.new)} to link" if linked is None else style.SUCCESS(f"{linked} linked"))
         say(f"{plan.present} linked already")
         if plan.passed_over:
-            say(f"{plan.passed_over} passed over: this field of theirs holds no subject")
+            say(f"{plan.passed_over} passed over: their field holds no subject")
         if verbosity > 1:
             for subject, user in plan.new.items():
                 say(f"  {subject} is user {user}")
