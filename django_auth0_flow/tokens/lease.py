@@ -32,7 +32,7 @@ from django_auth0_flow.protocol.errors import (
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import send, tokens_refreshed
 from django_auth0_flow.tokens.connection_pool import give_back_connection
-from django_auth0_flow.tokens.fetch import fetch_grant, network_seconds, revoke
+from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.stored import (
     MAX_RETRY_SECONDS,
     Wanted,
@@ -100,7 +100,7 @@ class LeasedRefresh:
     def _try_to_claim(self, wanted: Wanted, row: LoginSession, lease: str) -> Procedure[tuple[bool, LoginSession]]:
         """Claim the lease and read the row anew. A database that takes no lease could not keep new tokens either."""
         try:
-            claimed: bool = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
+            claimed: bool = yield Database(partial(row.claim, lease, settings_of(row).refresh_lease))
             return claimed, (yield Database(self.load))
         except DATABASE_TROUBLE as error:
             logger.error("refresh_not_begun login_session=%s error=%s", row.pk, type(error).__name__)
