@@ -211,7 +211,7 @@ def _callback_messages() -> Iterator[CheckMessage]:
             )
         elif one.issuer != other.issuer and not (one.base_url and other.base_url):
             yield CheckWarning(
-                f"{words}: only the host can tell which tenant an answer comes from, if {CHOOSER} goes by it.",
+                f"{words}: only the host can tell which tenant an answer comes from, if {CHOOSER} chooses by it.",
                 hint="Let their hosts differ and name each in BASE_URL, or give each its own path and namespace.",
                 id="auth0_flow.W033",
             )

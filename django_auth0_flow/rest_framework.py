@@ -157,7 +157,7 @@ class Auth0BearerAuthentication(BaseAuthentication):
 
 
 class _HasNames(OperationHolderMixin, BasePermission):
-    """An instance stands in ``permission_classes`` as a class would, and combines with ``&``, ``|`` and ``~``.
+    """An instance can be used in ``permission_classes`` like a class, and combines with ``&``, ``|`` and ``~``.
 
     ``configuration``: the name, or names, of the configurations whose logins and tokens count; by default, for logins the
     one that the request would log in with, for tokens those that the authentication class takes.

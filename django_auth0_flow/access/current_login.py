@@ -1,9 +1,11 @@
 """Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
 
-A visitor is logged in when Django's session authenticates this very user now, the user is active, and the session names a
-login session whose row exists, belongs to this user, was made with a configuration that is accepted here and to the
-organization that ``ORGANIZATION`` demands, and whose grant the tenant has not ended as far as we know. A login that is
-found to be over is ended at once, Django's session with it; a tenant that is down, slow or answers junk ends nothing.
+A visitor is logged in when all of this holds. Django's session authenticates this very user now, and the user is active.
+The session names a login session whose row exists and belongs to this user. That was made with a configuration that is
+accepted here, and to the organization that ``ORGANIZATION`` demands. The tenant has not ended its grant, as far as we know.
+
+A login that is found to be over is ended at once, and Django's session with it. A tenant that is down, slow or answers
+junk ends nothing.
 """
 
 from __future__ import annotations

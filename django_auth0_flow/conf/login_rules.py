@@ -26,7 +26,7 @@ _NOT_TO_FORWARD = RESERVED_PARAMETERS | frozenset(
 _DEMANDS = frozenset(("acr_values", "max_age"))
 
 #: Parameters that a site may set in AUTHORIZATION_PARAMS as a demand of its own; a visitor could then undo it.
-_PINS = frozenset(("prompt", "connection"))
+_SITE_CHOICES = frozenset(("prompt", "connection"))
 
 #: Fields of Django's user models that are kept by Django itself, or identify the row; and those that give rights.
 _NOT_FROM_CLAIMS = frozenset("password groups user_permissions last_login id pk".split())
@@ -123,7 +123,7 @@ def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
             hint = "Without it Auth0 issues no ID token, so no one can log in."
             yield Problem("E011", key, "must ask for the scope openid.", hint)
     # Where AUTHORIZATION_PARAMS makes a demand itself, a visitor can only make it stricter.
-    if weakened := sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_PINS & fixed.keys()))):
+    if weakened := sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_SITE_CHOICES & fixed.keys()))):
         yield Problem(
             "W032",
             "FORWARDED_PARAMS",

@@ -25,7 +25,7 @@ class UtcNow(Now):
 
 
 def exact_key(*parts: str) -> str:
-    """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
+    """Return a digest of ``parts``: it compares exactly, whatever collation or column length a database has."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

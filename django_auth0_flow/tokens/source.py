@@ -104,7 +104,7 @@ class StoredTokenSource:
     def find_row(self) -> LoginSession | None:
         """Return the row as last read, None once this login was found to be over.
 
-        Whether the user is active is the caller's to know.
+        The caller must check that the user is active.
         """
         if self.ended:
             return None
