@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, router
+from django.db.models import Q
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
@@ -31,6 +32,7 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import send, tokens_refreshed
+from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.stored import (
@@ -197,14 +199,14 @@ class LeasedRefresh:
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
-        """The tenant refused the refresh token: use what another worker rotated to, or end the login session."""
-        found: LoginSession = yield Database(self.load)
-        if found.version != row.version:
+        """The tenant refused the refresh token: use what another worker stored, or end the login session."""
+        # By its version: tokens that came meanwhile stay.
+        if not (yield Database(partial(row.end, reason, only_if=Q(version=row.version)))):
+            found: LoginSession = yield Database(self.load)
             yield Database(partial(found.release, lease))
             return found
         # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
-        if not (yield Database(partial(row.end, reason, session=True))):
-            yield Database(partial(row.end, reason))
+        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
