@@ -46,7 +46,7 @@ CORE = (
     "cached_document",
     "http grant authorization client_auth",
     "tokens dpop signing_keys adapters",
-    "claims jws",
+    "claim_checks jws",
     "errors strict_json base64url addresses",
 )
 ROOT_MODULES = 16

@@ -27,7 +27,7 @@ from pytest_django.live_server_helper import LiveServer
 from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.logout.sessions import end_sessions
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import LOGOUT_EVENT
+from django_auth0_flow.protocol.claim_checks import LOGOUT_EVENT
 from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing.tenant import Tenant
