@@ -22,7 +22,7 @@ from django_auth0_flow.login.admission import Login, attach_login, check_organiz
 from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
-from django_auth0_flow.storage.session_facts import noted
+from django_auth0_flow.storage.django_session_facts import noted
 from django_auth0_flow.users.mapping import ClaimsMapper, remember_identity
 from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 

@@ -22,8 +22,8 @@ from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.urls import landing_url, safe_next
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY, noted
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
-from django_auth0_flow.storage.session_facts import FACTS_KEY, noted
 from django_auth0_flow.users.mapping import identity_of
 
 logger = logging.getLogger(__name__)
