@@ -11,7 +11,7 @@ from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login
 from django_auth0_flow.doctor.examined import Examined
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
-from django_auth0_flow.protocol.embedded import EmbeddedLogins
+from django_auth0_flow.protocol.embedded_grants import EmbeddedLogins
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 

@@ -10,14 +10,14 @@ from django.utils.translation import get_language
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import reveals_nothing
-from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.embedded.submit import submit_once
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import code_challenge
-from django_auth0_flow.protocol.embedded import Granted
+from django_auth0_flow.protocol.embedded_grants import Granted
 from django_auth0_flow.protocol.errors import Auth0Error
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.logout.cleanup import clear_logout_tokens
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.storage.django_sessions import session_store
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.login import transactions
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.storage.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.embedded.test_passwordless import ask

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import client_secret_basic, no_client_auth
-from django_auth0_flow.protocol.embedded import (
+from django_auth0_flow.protocol.embedded_grants import (
     MFA_OOB,
     MFA_OTP,
     MFA_RECOVERY_CODE,
