@@ -47,7 +47,7 @@ CORE = (
     "http grant authorization client_auth",
     "tokens dpop signing_keys adapters",
     "claim_checks jws",
-    "errors strict_json base64url addresses",
+    "errors strict_json base64url addresses passwordless_channels",
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50
