@@ -8,7 +8,7 @@ from functools import partial
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
-from django_auth0_flow.doctor.examined import Examined
+from django_auth0_flow.doctor.examined import Examined, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.protocol.embedded_grants import EmbeddedLogins
@@ -129,3 +129,15 @@ def _refusal(examined: Examined, test: str, ask: Callable[[], object]) -> Iterat
 
 def _said(examined: Examined, error: OAuthError) -> str:
     return examined.printable(f"{error.status} {error.error}: {error.error_description}")
+
+
+_CLIENT = ("tenant", "client", "credentials")
+
+TESTS = (
+    Test("code", probe_code, needs=_CLIENT, applies=needs_code),
+    Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
+    Test("password", probe_password, needs=_CLIENT, applies=needs_password),
+    Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
+    Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
+    Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
+)
