@@ -30,9 +30,9 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
-from django_auth0_flow.protocol.claims import check_organization
+from django_auth0_flow.protocol.claim_checks import check_organization
 from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
-from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
+from django_auth0_flow.storage.django_session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.source import StoredTokenSource
 
 _SOURCES = "_auth0_sources"

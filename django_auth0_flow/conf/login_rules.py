@@ -13,9 +13,7 @@ from django_auth0_flow.protocol.authorization import (
     parse_max_age,
     response_modes,
 )
-
-#: What ``PASSWORDLESS`` may list.
-PASSWORDLESS_KINDS = ("email-code", "email-link", "sms")
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 #: Parameters that decide what a token may do: a visitor could choose them, or the author of a link.
 _NOT_TO_FORWARD = RESERVED_PARAMETERS | frozenset(
@@ -85,8 +83,8 @@ def _choice_problems(conf: Auth0Settings) -> Iterator[Problem]:
 
 
 def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
-    if unknown := [kind for kind in conf.passwordless if kind not in PASSWORDLESS_KINDS]:
-        hint = f"Choose from {', '.join(PASSWORDLESS_KINDS)}."
+    if unknown := [kind for kind in conf.passwordless if kind not in CHANNELS]:
+        hint = f"Choose from {', '.join(CHANNELS)}."
         yield Problem("E026", "PASSWORDLESS", f"has unknown entries: {', '.join(map(repr, unknown))}.", hint)
     if conf.trusted_proxy_count is not None and not 0 <= conf.trusted_proxy_count <= 20:
         hint = "Each of them must add to X-Forwarded-For the address that it was called from."

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from django_auth0_flow.protocol.addresses import token_origin
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 DEFAULT = "default"
 
@@ -208,7 +209,9 @@ class Auth0Settings:
     recheck_seconds: WholeSeconds = setting(
         0, "ask the tenant silently this often whether its session lives; `0`: never"
     )
-    passwordless: Texts = setting((), "logins without a password: any of `email-code`, `email-link`, `sms`")
+    passwordless: Texts = setting(
+        (), f"logins without a password: any of {', '.join(f'`{kind}`' for kind in CHANNELS)}"
+    )
     password_realm: Realm = setting(
         "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
     )

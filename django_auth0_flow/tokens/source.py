@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import permissions_of
+from django_auth0_flow.protocol.claim_checks import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
