@@ -232,12 +232,10 @@ class Auth0Settings:
         False, "with a pool of database connections: see [deployment](deployment.md#databases)"
     )
     account_page: Flag = setting(
-        False, "answer at `auth0:account`, where people see and end their logins; see [own logins](account.md)"
+        False, "switch on `auth0:account`, where people see and [end their logins](account.md)"
     )
     login_details: Flag = setting(
-        True,
-        "for `ACCOUNT_PAGE`, keep with each login its browser and system in words (`Firefox`, `Windows`) and the hour of "
-        "its last use; never an address",
+        True, "with `ACCOUNT_PAGE`, keep of each login browser and system in words, and the hour of its last use"
     )
     clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
 
