@@ -65,7 +65,7 @@ def test_async_siblings_on_a_stale_token_do_not_wait_for_each_other(
 
     async def both() -> Any:
         async with ThreadSensitiveContext():
-            return await asyncio.wait_for(asyncio.gather(login.aaccess_token(), login.apermissions()), timeout=5)
+            return await asyncio.wait_for(asyncio.gather(login.aaccess_token(), login.apermissions()), timeout=120)
 
     token, _ = asyncio.run(both())
     assert token

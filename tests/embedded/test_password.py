@@ -228,11 +228,11 @@ def test_set_up_errors_are_explained_to_the_operators_only(
 def test_brute_force_protection_blocks_that_name_and_address_only(realm: Any, tenant: Tenant) -> None:
     realm(TRUSTED_PROXY_COUNT=1)
     tenant.application.trust_forwarded_for = True
-    attacker = Visitor(**{"X-Forwarded-For": "203.0.113.7"})
+    attacker = Visitor(headers={"X-Forwarded-For": "203.0.113.7"})
     for _ in range(10):
         log_in(attacker, password="guess")
     assert log_in(attacker).context["code"] == "too_many_attempts"
-    ada = Visitor(**{"X-Forwarded-For": "198.51.100.2"})
+    ada = Visitor(headers={"X-Forwarded-For": "198.51.100.2"})
     log_in(ada)
     assert ada.path == "/plain/"
 

@@ -76,7 +76,7 @@ def test_a_code_logs_in_and_leads_to_next(tenant: Tenant, kind: str, address: st
 
 
 def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
-    visitor = Visitor(**{"Accept-Language": "ja"})
+    visitor = Visitor(headers={"Accept-Language": "ja"})
     log_in(visitor, tenant)
     start = starts(tenant)[-1]
     assert start.headers["x-request-language"] == "ja"
@@ -87,7 +87,7 @@ def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
     assert form["username"] == ADDRESS
     assert form["audience"] == "https://api.example.com"
     assert form["scope"] == "openid profile email offline_access"
-    assert form["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert form["redirect_uri"] == "https://testserver/auth0/callback/"
     assert form["client_secret"]
     assert grant.headers["auth0-forwarded-for"] == "127.0.0.1"
 
@@ -553,7 +553,7 @@ def test_no_code_and_no_address_in_log_and_url(tenant: Tenant, caplog: pytest.Lo
 
 def open_link(tenant: Tenant, link: str | None = None) -> str:
     """Open the link of the newest message, as a mailbox would; return the address of our callback."""
-    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=5)
+    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=120)
     return answer.headers["Location"].removeprefix(SITE)
 
 
@@ -572,7 +572,7 @@ def test_the_link_stands_for_a_whole_authorization_request(tenant: Tenant) -> No
     ask(visitor, "email-link")
     sent = {name: values[0] for name, values in parse_qs(urlsplit(str(tenant.last_message().link)).query).items()}
     assert sent["response_type"] == "code"
-    assert sent["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert sent["redirect_uri"] == "https://testserver/auth0/callback/"
     assert sent["scope"] == "openid profile email offline_access"
     assert sent["audience"] == "https://api.example.com"
     assert len(sent["nonce"]) >= 43

@@ -256,7 +256,7 @@ SPOILT = [
 def test_spoilt_answers_of_the_json_endpoints_are_transport_errors(
     tenant: Tenant, logins: EmbeddedLogins, http: Http, fault: str, call: str
 ) -> None:
-    http.timeout = 0.4 if fault == "slow" else http.timeout
+    http.timeout = 1 if fault == "slow" else http.timeout
     endpoint, run = JSON_CALLS[call]
     tenant.fault(fault, endpoint=endpoint)
     with pytest.raises(TransportError):

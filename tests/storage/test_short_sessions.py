@@ -22,7 +22,6 @@ from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
 from django_auth0_flow.storage.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.embedded.test_passwordless import ask
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, LOGOUT, NAVIGATE, come_back, is_logged_in, start, walk
 
@@ -154,7 +153,7 @@ class TestUnderWay:
 
     def test_X21_a_silent_login_that_found_nobody(self, tenant: Tenant) -> None:
         tenant.application.callbacks = [f"{SITE}{CALLBACK}"]
-        person = Person(tenant)
+        person = Visitor(tenant)
         person.start("/quiet/")
         assert life() == WAITING
         assert person.visit("/quiet/").content.decode() == "nobody"

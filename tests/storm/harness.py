@@ -67,7 +67,7 @@ class Site:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
@@ -116,7 +116,7 @@ class Site:
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
             for worker in workers:
-                output, _ = worker.communicate(timeout=120)
+                output, _ = worker.communicate(timeout=600)
                 answers += json.loads(output.splitlines()[-1])
         finally:
             for worker in workers:

@@ -97,7 +97,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def run_to_death(site: Site, code: str) -> None:
     """Run ``code`` in the site and see the process die of it."""
     setup = "import sys, json, django; django.setup()\n"
-    done = subprocess.run([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT, timeout=300, check=False
+    )
     assert done.returncode == 9
 
 
@@ -487,9 +489,10 @@ class TestSurroundings:
     ) -> None:
         auth0_settings(HTTP_TIMEOUT=0.3)
         tenant.clock.advance(DAY)
-        tenant.fault("slow", times=None, seconds=5)
-        assert visit(logged_in_client, within=3)[0] == 503
+        tenant.fault("slow", times=None, seconds=300)
+        assert visit(logged_in_client, within=120)[0] == 503
         tenant.clear_faults()
+        auth0_settings()
         tenant.clock.advance(5)
         assert visit(logged_in_client)[0] == 200
         assert tenant.families_revoked == 0
@@ -504,12 +507,12 @@ class TestSurroundings:
 
         def late(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
             asked.append(kind)
-            hurry.wait(5)
+            hurry.wait(300)
 
         hurry = threading.Event()
         tenant.token_hook = late
         try:
-            assert visit(logged_in_client, "/unmarked-token/", within=5)[0] == 503
+            assert visit(logged_in_client, "/unmarked-token/", within=120)[0] == 503
             assert asked.count("access_token") == 1
         finally:
             hurry.set()

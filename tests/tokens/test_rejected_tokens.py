@@ -323,7 +323,7 @@ def test_threads_of_several_processes_refresh_a_rejected_token_once(tmp_path: Pa
     database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(tmp_path / "rejected.sqlite3"),
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 120},
     }
     with Tenant() as tenant:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]
