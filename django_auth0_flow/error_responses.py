@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
+from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded import mfa as mfa_logins
-from django_auth0_flow.embedded.error_codes import note_setup_mistake
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for

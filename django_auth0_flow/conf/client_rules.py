@@ -19,7 +19,12 @@ CLIENT_AUTH_METHODS = (*SECRET_METHODS, "private_key_jwt", *CERTIFICATE_METHODS,
 
 def _needs_credentials(conf: Auth0Settings) -> bool:
     """Tell whether any request of this configuration goes to an endpoint where a client proves itself."""
-    return "code" in conf.response_kinds or conf.has_embedded_logins or conf.pushed_authorization
+    return (
+        "code" in conf.response_kinds
+        or conf.has_embedded_logins
+        or conf.pushed_authorization
+        or bool(conf.machine_audiences)
+    )
 
 
 def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -42,6 +47,9 @@ def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("E041", "CLIENT_AUTH", "private_key_jwt needs CLIENT_ASSERTION_KEYS.", hint)
     elif method in CERTIFICATE_METHODS and not conf.client_certificate:
         yield Problem("E044", "CLIENT_AUTH", f"{method} needs CLIENT_CERTIFICATE.")
+    if conf.machine_audiences and method == "none":
+        hint = "Auth0 gives machine tokens to confidential applications only: set CLIENT_AUTH and its credentials."
+        yield Problem("E035", "MACHINE_AUDIENCES", "is set for a client that can't prove itself.", hint)
     if conf.has_embedded_logins and method not in SECRET_METHODS:
         yield Problem(
             "W008",

@@ -29,12 +29,14 @@ from django_auth0_flow.doctor.metadata_probes import (
 from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.doctor.token_probes import (
     needs_code,
+    needs_machine,
     needs_mfa,
     needs_one_time_code,
     needs_password,
     needs_passwordless,
     needs_refresh,
     probe_code,
+    probe_machine,
     probe_mfa,
     probe_one_time_code,
     probe_password,
@@ -83,6 +85,7 @@ TESTS = (
     Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
     Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
     Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
+    Test("machine tokens", probe_machine, needs=_CLIENT, applies=needs_machine),
     Test("logout", probe_logout, needs=("tenant", "client")),
     Test("rate limits", probe_limits),
 )

@@ -11,6 +11,7 @@ from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login
 from django_auth0_flow.doctor.examined import Examined
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
+from django_auth0_flow.protocol.client_credentials import request_machine_token
 from django_auth0_flow.protocol.embedded import EmbeddedLogins
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -40,6 +41,10 @@ def needs_one_time_code(conf: Auth0Settings) -> bool:
 
 def needs_passwordless(conf: Auth0Settings) -> bool:
     return bool(conf.passwordless)
+
+
+def needs_machine(conf: Auth0Settings) -> bool:
+    return bool(conf.machine_audiences)
 
 
 def needs_mfa(conf: Auth0Settings) -> bool:
@@ -76,6 +81,29 @@ def probe_one_time_code(examined: Examined) -> Iterator[Finding]:
 
 def probe_mfa(examined: Examined) -> Iterator[Finding]:
     yield from _refusal(examined, "second factor", lambda: _logins(examined).confirm_otp(MADE_UP, "000000"))
+
+
+def probe_machine(examined: Examined) -> Iterator[Finding]:
+    """Ask for a scope that no API has: the refusal says how far the application may go, and no token is issued.
+
+    Tokens that are issued are counted, and may be billed.
+    """
+    for audience in examined.conf.machine_audiences:
+        try:
+            request_machine_token(examined.client, {"audience": audience, "scope": MADE_UP})
+        except OAuthError as error:
+            mistake = find_mistake(error.error, error.error_description, error.status)
+            if mistake == "SM19" or error.error == "invalid_scope":
+                continue
+            if mistake is None:
+                mistake = "D16" if error.error == "unauthorized_client" else "D14"
+            mistake = refused_client(examined, mistake) or mistake
+            if mistake in CREDENTIALS_REFUSED:
+                examined.lost["credentials"] = "the tenant refuses the client's credentials"
+            detail = examined.printable(f"It is the API {audience}.")
+            yield finding(mistake, "machine tokens", _said(examined, error), detail=detail)
+            if mistake not in ("SM15", "SM16"):
+                return
 
 
 def probe_passwordless(examined: Examined) -> Iterator[Finding]:

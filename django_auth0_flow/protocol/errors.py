@@ -28,6 +28,7 @@ KNOWN_OAUTH_ERRORS = frozenset(
 UNUSABLE_ANSWERS = frozenset(
     """
     access_token_missing answer_too_large issuer_mismatch malformed_answer metadata_incomplete no_signing_keys
+    organization_mismatch
     token_not_bound token_type_unsupported userinfo_unsupported
     """.split()
 )
