@@ -44,7 +44,7 @@ CORE = (
     "token_endpoint validation",
     "issuer",
     "cached_document",
-    "http grant authorization client_auth",
+    "http grant authorization client_auth connection_pool",
     "tokens dpop signing_keys adapters",
     "claims jws",
     "errors strict_json base64url addresses",

@@ -120,6 +120,14 @@ def _duration_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("W001", "LEEWAY", "is over 5 minutes.", "60 seconds is what Auth0 uses.")
     if not 0 < conf.http_timeout <= 15:
         yield Problem("E013", "HTTP_TIMEOUT", "must be over 0 and at most 15 seconds.")
+    elif conf.refresh_wait <= conf.refresh_lease:
+        yield Problem(
+            "W038",
+            "REFRESH_WAIT",
+            f"is {conf.refresh_wait} seconds: after a worker was killed during a refresh, requests answer 503 until "
+            f"{conf.refresh_lease:g} seconds are over, 2 more than HTTP_TIMEOUT.",
+            "Leave it out: by default it is long enough, and no request waits longer than the refresh lasts.",
+        )
 
 
 CLIENT_RULES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -156,7 +157,11 @@ class Auth0Settings:
     refresh_margin: WholeSeconds = setting(
         60, "how long before its expiry a token is refreshed; at most a third of its life"
     )
-    refresh_wait: WholeSeconds = setting(15, "how long to wait for another worker's refresh before answering 503")
+    refresh_wait: WholeSeconds = setting(
+        15,
+        "how long to wait for another worker's refresh before answering 503; the default outlasts a worker that was killed",
+        shown="`15`: 5 more than `HTTP_TIMEOUT`",
+    )
     leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
     http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
     base_url: Text = setting("", "`https://www.example.com`: build the callback URL on this, not on the request's host")
@@ -235,6 +240,11 @@ class Auth0Settings:
         return self.audience or self.resource
 
     @property
+    def refresh_lease(self) -> float:
+        """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
+        return self.http_timeout + 2
+
+    @property
     def has_embedded_logins(self) -> bool:
         """Whether people can log in on the site's own pages."""
         return bool(self.passwordless or self.password_realm)
@@ -273,6 +283,8 @@ def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "base_url": conf.base_url.rstrip("/"),
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
+    if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
+        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + 3
     if "RESPONSE_MODE" not in values:
         implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:

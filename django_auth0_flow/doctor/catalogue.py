@@ -354,12 +354,6 @@ _ALL = (
         "tick the permissions.",
     ),
     Mistake(
-        "SM18",
-        "machine_audience_missing",
-        "A machine token was asked for without an API.",
-        "No Dashboard setting: name the audience, or set AUTH0['AUDIENCE'].",
-    ),
-    Mistake(
         "SM19",
         "machine_scope_missing",
         "The application has not been granted a scope that a machine token is asked for.",

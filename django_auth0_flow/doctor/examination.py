@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -56,13 +57,16 @@ class Test:
     applies: Callable[[Auth0Settings], bool] = lambda conf: True
 
 
+#: Answers of 429 that are about an account, or a quota of tokens.
+_OTHER_LIMITS = re.compile(rb"too_many_attempts|quota exceeded", re.IGNORECASE)
+
 _CLIENT = ("tenant", "client", "credentials")
 
 
 def probe_limits(examined: Examined) -> Iterator[Finding]:
     """Judge what the answers so far say about the rate limit."""
     for exchange in examined.http.exchanges:
-        if exchange.answer.status == 429 and b"too_many_attempts" not in exchange.answer.body:
+        if exchange.answer.status == 429 and not _OTHER_LIMITS.search(exchange.answer.body):
             yield finding("SM69", "rate limits", "429")
             return
     for exchange in examined.http.exchanges:

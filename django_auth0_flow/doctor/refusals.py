@@ -18,7 +18,6 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("not configured with default connection", "SM02"),
     ("service not enabled within domain", "SM15"),
     ('need to create a "client-grant"', "SM16"),
-    ("non-global clients are not allowed", "SM18"),
     ("client has not been granted scopes", "SM19"),
     ("client quota exceeded", "SM73"),
     ("invalid audience specified", "SM20"),

@@ -13,7 +13,13 @@ from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.protocol.client_credentials import request_machine_token
 from django_auth0_flow.protocol.embedded import EmbeddedLogins
-from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
+from django_auth0_flow.protocol.errors import (
+    InvalidGrant,
+    MfaRequired,
+    OAuthError,
+    TokenValidationError,
+    TransportError,
+)
 from django_auth0_flow.protocol.tokens import TokenSet
 
 #: In place of codes, tokens and names; the tenant's log shows it.
@@ -104,6 +110,10 @@ def probe_machine(examined: Examined) -> Iterator[Finding]:
             yield finding(mistake, "machine tokens", _said(examined, error), detail=detail)
             if mistake not in ("SM15", "SM16"):
                 return
+        except TransportError as error:
+            if error.code != "quota_exceeded":
+                raise
+            yield finding("SM73", "machine tokens", examined.last_answer())
 
 
 def probe_passwordless(examined: Examined) -> Iterator[Finding]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import requests
-from asgiref.sync import sync_to_async
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_client
@@ -18,6 +18,7 @@ from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.row_tokens import DiscreetApiSession, RowTokens
 from django_auth0_flow.tokens.stored import Wanted
+from django_auth0_flow.tokens.sync_async import acall
 
 
 class MachineTokenSource:
@@ -44,9 +45,9 @@ class MachineApi(DiscreetApiSession):
         super().__init__(self._source, origins, timeout=access.settings.http_timeout, prover=prover)
 
     async def arequest(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        """As ``request``; a stale token is renewed first and the call runs in a thread."""
+        """As ``request``; a stale token is renewed first, and the call runs in a thread of a pool for such calls."""
         await self._source.aaccess_token()
-        return await sync_to_async(self.request)(method, url, **kwargs)
+        return await acall(partial(self.request, method, url, **kwargs))
 
 
 def machine_api(

@@ -104,7 +104,8 @@ class LeasedRow(models.Model):
 
         ``retry_at`` and ``failure`` as for ``release``.
         """
-        copy = type(self)(pk=self.pk, configuration=self.configuration)
+        copy = type(self)(configuration=self.configuration)
+        copy.pk = self.pk
         copy.grant = grant
         rows = type(self)._default_manager.filter(pk=self.pk, version=self.version)
         changed = rows.update(

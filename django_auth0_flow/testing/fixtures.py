@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
     from .fake_api import FakeApi
+    from .offline import OfflineTenant
     from .tenant import Tenant
 
 
@@ -31,12 +32,29 @@ def _auth0_back_online() -> Iterator[None]:
         offline.go_online()
 
 
+@pytest.fixture(autouse=True)
+def _auth0_connections_end() -> Iterator[None]:
+    """Leave no connection to an API open after a test: its server would wait for it."""
+    yield
+    if (pool := sys.modules.get("django_auth0_flow.protocol.connection_pool")) is not None:
+        pool.close_idle_connections()
+
+
 @pytest.fixture
 def auth0_login(db: None) -> Callable[..., Any]:
     """Log a test client in without network: ``auth0_login(client, permissions="read:things")``."""
     from .kit import auth0_login
 
     return auth0_login
+
+
+@pytest.fixture
+def auth0_offline(db: None) -> Iterator[OfflineTenant]:
+    """The default configuration's tenant without network: ``machine_api`` and ``machine_token`` get what they ask for."""
+    from .offline import offline_tenant
+
+    with offline_tenant() as tenant:
+        yield tenant
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.storage.leased_rows import LeasedRow
 from django_auth0_flow.tokens.connection_pool import give_back_connection
-from django_auth0_flow.tokens.fetch import network_seconds
 from django_auth0_flow.tokens.stored import Wanted, is_usable, now_for, settings_of, tokens_of
 from django_auth0_flow.tokens.sync_async import Action, Database, Procedure, Wait
 
@@ -116,7 +115,7 @@ class Lease(ABC, Generic[Row]):
     def _try_to_claim(self, wanted: Wanted, row: Row, lease: str) -> Procedure[tuple[bool, Row]]:
         """Claim the lease and read the row anew. A database that takes no lease could not keep new tokens either."""
         try:
-            claimed: bool = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
+            claimed: bool = yield Database(partial(row.claim, lease, settings_of(row).refresh_lease))
             return claimed, (yield Database(self.load))
         except DATABASE_TROUBLE as error:
             logger.error("refresh_not_begun %s error=%s", self.name, type(error).__name__)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router
+from django.db.models import Q
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
@@ -23,6 +24,7 @@ from django_auth0_flow.protocol.errors import (
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import send, tokens_refreshed
+from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.lease import Lease
 from django_auth0_flow.tokens.stored import Wanted, is_usable, now_for, settings_of, tokens_of
@@ -138,14 +140,14 @@ class LoginLease(Lease[LoginSession]):
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
-        """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
-        found: LoginSession = yield Database(self.load)
-        if found.version != row.version:
+        """The tenant refused the refresh token: use what another worker stored, or end the login session."""
+        # By its version: tokens that came meanwhile stay.
+        if not (yield Database(partial(row.end, reason, only_if=Q(version=row.version)))):
+            found: LoginSession = yield Database(self.load)
             yield Database(partial(found.release, lease))
             return found
         # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
-        if not (yield Database(partial(row.end, reason, session=True))):
-            yield Database(partial(row.end, reason))
+        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:

@@ -23,8 +23,8 @@ from django_auth0_flow.protocol.tokens import TokenSet, TokenSource
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE, Lease, Row
 from django_auth0_flow.tokens.single_flight import SingleFlight
-from django_auth0_flow.tokens.stored import Wanted, fresh_tokens
-from django_auth0_flow.tokens.sync_async import arun, run
+from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, settings_of
+from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,10 @@ class RowTokens(Generic[Row]):
         """Return a live token set; network only when the stored one is stale."""
         if (known := self._at_hand(wanted)) is not None:
             return known
+        if (loop := loop_of_call()) is not None:
+            # A renewal ends or fails within REFRESH_WAIT and the exchange after it.
+            conf = settings_of(self.flight.row or self.flight.lease.load())
+            return run_in_loop(loop, self.aobtain(wanted), seconds=2 * conf.refresh_wait + conf.http_timeout)
         connection = connections[router.db_for_write(self._model)]
         if not connection.in_atomic_block or connection.vendor == "sqlite" or is_simulated():
             return run(self.flight.obtain(wanted))

@@ -80,7 +80,7 @@ class SingleFlight(Generic[Row]):
         error = flight.answer.exception()
         if error is not None and flight.target == target:
             raise copy.copy(error)
-        row = flight.answer.result() if error is None else None
+        row: Row | None = flight.answer.result() if error is None else None
         return row or (yield Database(self.lease.load))
 
     def _join(self, target: Target, in_async: bool) -> tuple[bool, _Flight]:

@@ -17,6 +17,7 @@ from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.login_lease import LoginLease, load
+from django_auth0_flow.tokens.reading import read_login_session
 from django_auth0_flow.tokens.row_tokens import RowTokens, api_session
 from django_auth0_flow.tokens.stored import Wanted, tokens_of
 
@@ -75,13 +76,17 @@ class StoredTokenSource:
         return self._flight.row
 
     def find_row(self) -> LoginSession | None:
-        """Return the row as last read, None once this login was found to be over."""
+        """Return the row as last read, None once this login was found to be over.
+
+        Whether the user is active is the caller's to know.
+        """
         if self.ended:
             return None
-        try:
-            return self.row
-        except LoginRequired:
-            return None
+        if self._flight.row is None:
+            self._flight.row = read_login_session(self.pk)
+            if self._flight.row is None:
+                self.ended = "login_session_ended"
+        return self._flight.row
 
     @property
     def refused(self) -> bool:

@@ -17,14 +17,13 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_auth0_flow.conf import get_client
+from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.tokens import single_flight
-from django_auth0_flow.tokens.fetch import network_seconds
 from django_auth0_flow.tokens.lease import RETRY_SECONDS
 from django_auth0_flow.tokens.source import StoredTokenSource
 
@@ -418,7 +417,7 @@ class TestLease:
 
         client.refresh = looking  # type: ignore[method-assign]
         assert token_of(StoredTokenSource(row.pk))
-        assert left[0] > network_seconds(row.configuration)
+        assert left[0] > get_settings().http_timeout
 
     def test_lease_of_another_worker_does_not_hold_up_a_live_token(self, row: LoginSession, tenant: Tenant) -> None:
         row.claim("other", 30)

@@ -47,6 +47,6 @@ class Command(BaseCommand):
             done = "to delete" if dry_run else "deleted"
             self.stdout.write(
                 f"{found.looked_at} login sessions looked at: {found.deleted} {done}, "
-                f"{found.missing} without a session for now. {tokens} used logout tokens {done}, "
-                f"{machine_tokens} machine tokens."
+                f"{found.missing} without a session for now. {tokens} used logout tokens {done}."
+                + (f" {machine_tokens} machine tokens {done}." if machine_tokens else "")
             )
