@@ -18,7 +18,7 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator

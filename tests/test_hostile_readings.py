@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import ThreadSensitiveContext
 from django.test import Client, RequestFactory
 
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
 from tests.visitor import Visitor

@@ -12,8 +12,8 @@ from django_auth0_flow.models import MachineToken
 from django_auth0_flow.protocol.errors import (
     KNOWN_OAUTH_ERRORS,
     Auth0Error,
+    MachineTokenRefused,
     OAuthError,
-    TokenRequestError,
     TransportError,
 )
 from django_auth0_flow.protocol.grant import Grant
@@ -64,7 +64,7 @@ class MachineLease(Lease[MachineToken]):
     def failed_lately(self, row: MachineToken, seconds: int) -> Auth0Error:
         """Return what the worker that asked was told."""
         if row.refresh_failure in KNOWN_OAUTH_ERRORS or row.refresh_failure == OAuthError.code:
-            return TokenRequestError(row.refresh_failure)
+            return MachineTokenRefused(row.refresh_failure)
         return super().failed_lately(row, seconds)
 
     def renew(self, wanted: Wanted, row: MachineToken, lease: str) -> Procedure[MachineToken]:
@@ -82,7 +82,7 @@ class MachineLease(Lease[MachineToken]):
             if is_usable(row, wanted):
                 return row
             raise
-        except TokenRequestError as error:
+        except MachineTokenRefused as error:
             retry_at = now_for(row) + REFUSED_SECONDS
             yield Database(partial(row.release, lease, retry_at=retry_at, failure=error.code))
             logger.error("machine_token_refused %s code=%s", self.name, error.code)

@@ -28,7 +28,7 @@ class MachineTokenSource:
         self._tokens = RowTokens(MachineToken, MachineLease(access))
 
     def access_token(self, *, rejected: str | None = None) -> TokenSet:
-        """Return a live token set; network only when the stored one is stale. Raises TokenRequestError, TransportError."""
+        """Return a live token set; network only when the stored one is stale. Raises MachineTokenRefused, TransportError."""
         return self._tokens.obtain(Wanted(rejected=rejected))
 
     async def aaccess_token(self) -> TokenSet:
@@ -65,7 +65,7 @@ def machine_api(
     to ``API_ORIGINS`` for the configuration's own audience, and to the audience's own origin for any other.
 
     Requests raise TransportError, with ``retry_after``, when there is no token for now (tenant out of reach, rate or quota
-    used up), and TokenRequestError when the tenant refuses the application. Neither is ever LoginRequired.
+    used up), and MachineTokenRefused when the tenant refuses the application. Neither is ever LoginRequired.
     """
     access = Access.to(audience, scope=scope, organization=organization, configuration=configuration)
     if not origins:
@@ -83,6 +83,7 @@ def machine_token(audience: str = "", *, scope: str = "", organization: str = ""
     return MachineTokenSource(access).access_token().access_token or ""
 
 
+@sensitive_variables()
 async def amachine_token(
     audience: str = "", *, scope: str = "", organization: str = "", configuration: str = DEFAULT
 ) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django_auth0_flow.protocol.base64url import base64url_decode
 from django_auth0_flow.protocol.client import Client
-from django_auth0_flow.protocol.errors import OAuthError, TokenRequestError, unusable_answer
+from django_auth0_flow.protocol.errors import MachineTokenRefused, OAuthError, unusable_answer
 from django_auth0_flow.protocol.strict_json import parse_json_object
 from django_auth0_flow.protocol.tokens import TokenSet
 
@@ -18,7 +18,7 @@ def request_machine_token(client: Client, parameters: Mapping[str, str], *, dpop
 
     ``dpop_key``: of the token before, if there was one; with DPoP the new one is bound to it where the API binds tokens.
     A token that names another organization than the one asked for, or none, is unusable; one that names an organization
-    although none was asked for is as it should be: that is the application's default. Raises TokenRequestError or
+    although none was asked for is as it should be: that is the application's default. Raises MachineTokenRefused or
     TransportError. Auth0: Client Credentials Flow, Machine-to-Machine Access for Organizations.
     """
     tenant = client.token_endpoint
@@ -28,7 +28,7 @@ def request_machine_token(client: Client, parameters: Mapping[str, str], *, dpop
         tokens, _ = tenant.request_tokens(form, scope=parameters.get("scope", ""), dpop_key=key, is_login=False)
     except OAuthError as error:
         # Whatever the word, this is about no user and no login: mfa_required or invalid_grant must not be taken for that.
-        raise TokenRequestError(error.error, error.error_description, status=error.status) from error
+        raise MachineTokenRefused(error.error, error.error_description, status=error.status) from error
     if _is_of_another(parameters.get("organization", ""), tokens.access_token or ""):
         raise unusable_answer("The token is for another organization, or for none.", code="organization_mismatch")
     return replace(tokens, refresh_token=None, id_token=None)

@@ -17,7 +17,7 @@ Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
 
 class UpToDateQuerySet(models.QuerySet[Row_co]):
-    """Reads from the database that is written to, whatever the router says: a replica lags behind what was just saved."""
+    """Reads from the database that writes go to, whatever the router says: a replica may lag behind."""
 
     @property
     def db(self) -> str:
@@ -86,7 +86,7 @@ class LeasedRow(models.Model):
         self.access_token_expires_at = grant.tokens.expires_at if grant.tokens.access_token else None
 
     def claim(self, lease: str, seconds: float) -> bool:
-        """Win the right to refresh for ``seconds``, unless a worker that is alive holds it. One UPDATE."""
+        """Claim the right to refresh for ``seconds``; False while another worker's claim lasts. One UPDATE."""
         free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
         rows = type(self)._default_manager.filter(free, pk=self.pk)
         return rows.update(lease=lease, lease_expires_at=UtcNow() + timedelta(seconds=seconds)) == 1

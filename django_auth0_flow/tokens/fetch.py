@@ -1,6 +1,6 @@
 """What is asked of the tenant for stored tokens: a refresh, another API's, a connection's, the site's own; revocation.
 
-Only the network part; who may ask and when is ``single_flight``'s business.
+Only the network part: ``single_flight`` and ``lease`` decide who may ask, and when.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: How long the end of a login waits for the tenant to revoke the refresh token.
+#: Seconds that ending a login waits for the tenant to revoke the refresh token.
 REVOCATION_SECONDS = 3
 
 

@@ -34,11 +34,11 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # those who wait get it; without any it is no news for the event loop's log
+        task.exception()  # those who wait get the error; if none waits, the event loop need not log it
 
 
 class DiscreetApiSession(ApiSession):
-    """Shows no variables of a call that failed in Django's error reports: its headers hold the access token."""
+    """Hides the variables of failed calls from Django's error reports: a request's headers hold the access token."""
 
     @sensitive_variables()
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -87,7 +87,7 @@ class RowTokens(Generic[Row]):
         return fresh_tokens(self.flight.row, wanted.target)
 
     def _beside_transaction(self, wanted: Wanted) -> TokenSet:
-        """Renew on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
+        """Renew on a connection of its own, so that a rollback of the caller's transaction can't undo it."""
         outcome: Future[TokenSet] = Future()
 
         def work() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import permissions_of
+from django_auth0_flow.protocol.claim_checks import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
@@ -23,8 +23,8 @@ from django_auth0_flow.tokens.stored import Wanted, tokens_of
 
 logger = logging.getLogger(__name__)
 
-#: Codes of LoginRequired by which the tenant has ended a login, and those by which a login is over for whatever reason. An
-#: access token that has run out, or a tenant that wants a second factor, ends no login.
+#: Codes of LoginRequired: the tenant has ended the login; then all by which a login is over. An expired access token, or a
+#: tenant that wants a second factor, ends no login.
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
 OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
@@ -60,7 +60,7 @@ class StoredTokenSource:
         self._lease = LoginLease(self.pk)
         self._tokens = RowTokens(LoginSession, self._lease)
         self._flight = self._tokens.flight
-        #: Why the tenant wants the user back, once it has said so: it is not asked again in the same request.
+        #: Why the tenant wants the user to log in again, if it has said so: it is not asked twice in one request.
         self.refusal: LoginRequired | None = None
         #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
         self.ended = ""
@@ -78,7 +78,7 @@ class StoredTokenSource:
     def find_row(self) -> LoginSession | None:
         """Return the row as last read, None once this login was found to be over.
 
-        Whether the user is active is the caller's to know.
+        The caller must check that the user is active.
         """
         if self.ended:
             return None
@@ -95,7 +95,7 @@ class StoredTokenSource:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Remember that the login is over when this is what comes out."""
+        """Remember that the login is over if LoginRequired says so."""
         try:
             yield
         except LoginRequired as error:
@@ -166,7 +166,7 @@ class StoredTokenSource:
             self._lease.may_disconnect = False
 
     def after_response(self) -> None:
-        """Store again what a rollback took along, and let go of connections to APIs."""
+        """Store tokens again whose save was rolled back, and close connections to APIs."""
         self.save_lost_rotation()
         for session in self._api_sessions:
             session.close()
@@ -187,7 +187,7 @@ class StoredTokenSource:
                     row.release(row.lease)
 
     def _check_alive(self) -> None:
-        """Raise LoginRequired when the login is over, or the tenant has said that it wants the user back."""
+        """Raise LoginRequired when the login is over, or the tenant has said that the user must log in again."""
         if self.ended:
             raise LoginRequired("The login has ended.", code=self.ended)
         if self.refusal is not None:

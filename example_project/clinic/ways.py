@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_safe
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from django_auth0_flow.machine import machine_api
-from django_auth0_flow.protocol.errors import NoAccessToken, TokenRequestError, TransportError
+from django_auth0_flow.protocol.errors import MachineTokenRefused, NoAccessToken, TransportError
 
 from .conf import settings
 from .models import Appointment, Doctor
@@ -108,7 +108,7 @@ def board(request: ClinicRequest) -> HttpResponse:
     try:
         answer = machine_api(scope="read:board").get(origin + reverse("api_board"))
         context.update(status=answer.status_code, body=answer.json())
-    except (TokenRequestError, TransportError) as error:
+    except (MachineTokenRefused, TransportError) as error:
         context["code"] = error.code
     except requests.RequestException:
         context["code"] = "no_answer"

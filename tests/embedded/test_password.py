@@ -15,10 +15,10 @@ from django.test.utils import override_settings
 from django_auth0_flow.backends import Auth0Backend, refusal_of
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORD, PASSWORD_REALM
+from django_auth0_flow.protocol.embedded_grants import PASSWORD, PASSWORD_REALM
 from django_auth0_flow.protocol.errors import MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor

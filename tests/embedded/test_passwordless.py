@@ -14,7 +14,8 @@ from django.test import Client
 
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
+from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
@@ -314,7 +315,7 @@ def test_a_login_that_waited_for_too_long_starts_again_with_its_next(tenant: Ten
     visitor = Visitor()
     ask(visitor)
     path, data = visitor.filled("code", code=str(tenant.last_message().code))
-    tenant.clock.advance(waiting_logins.MAX_AGE["code"] + 1)
+    tenant.clock.advance(WAITING_AGES["code"] + 1)
     answer = visitor.client.post(path, data)
     assert answer.context["code"] == "login_expired"
     assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"

@@ -13,7 +13,7 @@ from django.test import Client
 
 from django_auth0_flow.login.form_post_cookie import MAX_COOKIES
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
 from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, assert_nothing_stored, code_shown, is_logged_in

@@ -11,8 +11,8 @@ from django.test import Client, RequestFactory
 
 from django_auth0_flow.backends import refusal_of
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import MULTI_FACTOR, check_strength
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.claim_checks import MULTI_FACTOR, check_strength
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.testing.tenant import Tenant, User
 from tests.embedded.test_passwordless import ask, open_link

@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from django_auth0_flow.conf import clear_caches
-from django_auth0_flow.protocol.claims import LOGOUT_EVENT
+from django_auth0_flow.protocol.claim_checks import LOGOUT_EVENT
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing.tenant import Tenant
 from tests.logout.support import assert_done, assert_refused, name_at_home, row_of, send, sid_of

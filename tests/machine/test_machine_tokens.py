@@ -22,7 +22,7 @@ from django_auth0_flow.machine import amachine_token, machine_api, machine_token
 from django_auth0_flow.machine.lease import REFUSED_SECONDS, UNUSABLE_SECONDS, MachineLease
 from django_auth0_flow.models import MachineToken
 from django_auth0_flow.protocol.dpop import DPoPKey
-from django_auth0_flow.protocol.errors import OriginNotAllowed, TokenRequestError, TransportError
+from django_auth0_flow.protocol.errors import MachineTokenRefused, OriginNotAllowed, TransportError
 from django_auth0_flow.testing.tenant import Tenant
 from tests.client_keys import Certificates, client_key, make_certificates, tls_edge
 from tests.picky_api import PickyApi, picky_api
@@ -350,7 +350,7 @@ class TestAnswers:
         granted = dict(tenant.application.client_grants), set(tenant.application.grant_types), dict(tenant.apis)
         break_it(tenant)
         for _ in range(3):
-            with pytest.raises(TokenRequestError) as caught:
+            with pytest.raises(MachineTokenRefused) as caught:
                 machine_token()
             assert caught.value.code == code
         assert asked(tenant) == 1
@@ -361,29 +361,46 @@ class TestAnswers:
         assert machine_token()
 
     def test_a_scope_that_was_not_granted(self, caplog: pytest.LogCaptureFixture) -> None:
-        with pytest.raises(TokenRequestError):
+        with pytest.raises(MachineTokenRefused):
             machine_token(scope="delete:everything")
         assert "tick the permission" in caplog.text
 
     def test_a_wrong_secret_is_a_refusal_too(self, tenant: Tenant, auth0_settings: Configure) -> None:
         auth0_settings(CLIENT_SECRET="wrong")
-        with pytest.raises(TokenRequestError) as caught:
+        with pytest.raises(MachineTokenRefused) as caught:
             machine_token()
         assert caught.value.status == 401
 
     @pytest.mark.parametrize("error", ["invalid_grant", "mfa_required", "login_required"])
     def test_no_answer_is_taken_for_the_end_of_a_login(self, tenant: Tenant, error: str) -> None:
         tenant.fault("refuse", error=error, grant_type="client_credentials")
-        with pytest.raises(TokenRequestError) as caught:
+        with pytest.raises(MachineTokenRefused) as caught:
             machine_token()
-        assert type(caught.value) is TokenRequestError
+        assert type(caught.value) is MachineTokenRefused
+
+    @pytest.mark.parametrize("path", ["/machine-token/", "/async-machine-token/"])
+    def test_in_a_view_it_is_the_sites_mistake_and_no_failed_login(self, tenant: Tenant, path: str) -> None:
+        tenant.application.grant_types.discard("client_credentials")
+        browser = Client(headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate"})
+        for _ in range(4):
+            response = browser.get(path)
+            assert (response.status_code, "Retry-After" in response) == (502, False)
+            assert "client_rejected" in response.content.decode()
+            assert "/auth0/login/" not in response.content.decode()
+        assert not browser.session.keys()
+
+    def test_in_a_view_a_quota_is_503(self, tenant: Tenant) -> None:
+        tenant.application.token_quota = {"per_hour": 0}
+        response = Client().get("/machine-token/")
+        assert (response.status_code, response.json()["code"]) == (503, "quota_exceeded")
+        assert 0 < int(response["Retry-After"]) <= 3600
 
     def test_a_visitor_is_not_logged_out_by_it(
         self, tenant: Tenant, client: Client, log_in: Callable[..., Any]
     ) -> None:
         log_in(client)
         tenant.application.grant_types.discard("client_credentials")
-        with pytest.raises(TokenRequestError):
+        with pytest.raises(MachineTokenRefused):
             machine_token()
         assert client.get("/token/").status_code == 200
 
@@ -436,7 +453,7 @@ class TestOrganizations:
 
     def test_the_tenants_refusal(self, tenant: Tenant, audience: str) -> None:
         tenant.application.client_grant_organizations = {}
-        with pytest.raises(TokenRequestError):
+        with pytest.raises(MachineTokenRefused):
             machine_token(organization=tenant.add_organization("partners").id)
 
 

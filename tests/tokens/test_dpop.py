@@ -19,7 +19,7 @@ from django_auth0_flow.conf import get_client
 from django_auth0_flow.login import transactions
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.protocol.grant import Grant, Target
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant
