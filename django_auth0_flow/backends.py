@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
-from django_auth0_flow.embedded.error_codes import note_setup_mistake, password_code
+from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+from django_auth0_flow.embedded.error_codes import password_code
 from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.login.admission import Login, attach_login, check_organization_allowed, with_userinfo
 from django_auth0_flow.models import Identity

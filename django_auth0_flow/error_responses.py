@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
+from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded import mfa as mfa_logins
-from django_auth0_flow.embedded.error_codes import note_setup_mistake
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
@@ -34,6 +34,7 @@ from django_auth0_flow.protocol.errors import (
     Auth0Error,
     AuthorizationError,
     LoginRequired,
+    MachineTokenRefused,
     MfaRequired,
     NoAccessToken,
     OAuthError,
@@ -60,6 +61,9 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         return login_required(request, error)
     if isinstance(error, TransportError):
         return unavailable(request, error)
+    if isinstance(error, MachineTokenRefused):
+        text = "The tenant refuses this application a token of its own."
+        return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
     if isinstance(error, NoAccessToken):

@@ -1,15 +1,17 @@
-"""``Identity``: which subject at an issuer is which user. ``LoginSession``: one login in one browser, with its tokens."""
+"""``Identity``: which subject at an issuer is which user. ``LoginSession``: one login in one browser, with its tokens.
+
+``MachineToken``: the site's own access token for an API.
+"""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models, router
-from django.db.models import F, Q
+from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +19,8 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, send
 from django_auth0_flow.storage.db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
 from django_auth0_flow.storage.django_sessions import try_to_delete_session
-from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
+from django_auth0_flow.storage.leased_rows import LeasedRow, UpToDateQuerySet
+from django_auth0_flow.storage.sealing import UnsealError
 from django_auth0_flow.storage.session_keys import digest_session_key, seal_session_key, unseal_session_key
 
 if TYPE_CHECKING:
@@ -27,25 +30,13 @@ logger = logging.getLogger(__name__)
 
 _HOUR = 3600
 
-Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
-
 
 def hour_of(epoch: float) -> float:
     """Return when the hour of this moment began: the last use of a login is kept no finer."""
     return epoch // _HOUR * _HOUR
 
 
-class _UpToDateQuerySet(models.QuerySet[Row_co]):
-    """Reads from the database that writes go to, whatever the router says: a replica may lag behind."""
-
-    @property
-    def db(self) -> str:
-        """The alias to be used, as Django's own attribute of this name."""
-        own: Any = self  # what using() and a related manager have set; the stubs don't know of it
-        return str(own._db or router.db_for_write(self.model, **own._hints))
-
-
-class IdentityQuerySet(_UpToDateQuerySet["Identity"]):
+class IdentityQuerySet(UpToDateQuerySet["Identity"]):
     pass
 
 
@@ -77,44 +68,32 @@ class Identity(models.Model):
         return exact_key(issuer, subject)
 
 
-class LoginSessionQuerySet(_UpToDateQuerySet["LoginSession"]):
+class LoginSessionQuerySet(UpToDateQuerySet["LoginSession"]):
     def for_user(self, user: Any) -> LoginSessionQuerySet:
         """Return the user's login sessions, newest first: ``for_user(user).first().api`` works in a Celery task."""
         return self.filter(identity__user=user).select_related("identity").order_by("-created_at")
 
 
-class LoginSession(models.Model):
-    """One login in one browser. Claiming, loading and saving are one conditional statement each.
+class LoginSession(LeasedRow):
+    """One login in one browser."""
 
-    The lease is measured by the database's clock, so workers with differing clocks agree on it; token expiries are in
-    epoch seconds by the application's clock.
-    """
+    SEALED_AS = "login_session"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     identity = models.ForeignKey(
         Identity, on_delete=models.CASCADE, related_name="login_sessions", verbose_name=_("identity")
     )
-    configuration = models.CharField(_("configuration"), max_length=64, default="default")
     sealed_session_key = OpaqueTextField(blank=True, default="", editable=False)
     session_digest = OpaqueCharField(max_length=64, blank=True, default="", editable=False)
     session_missing_since = models.DateTimeField(null=True, blank=True, editable=False)
     sid_key = OpaqueCharField(max_length=64, blank=True, editable=False)
-    sealed = OpaqueTextField(editable=False)
-    access_token_expires_at = models.FloatField(_("access token expires at (epoch)"), null=True, blank=True)
-    version = models.PositiveIntegerField(default=1, editable=False)
-    lease = OpaqueCharField(max_length=32, blank=True, default="", editable=False)
-    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
-    retry_at = models.FloatField(null=True, blank=True, editable=False)
-    refresh_failure = models.CharField(_("last refresh failure"), max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("logged in at"), auto_now_add=True)
     logged_in_at = models.FloatField(_("logged in at (epoch)"))
-    refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
     browser = models.CharField(_("browser"), max_length=40, blank=True, default="", db_default="")
     system = models.CharField(_("operating system"), max_length=40, blank=True, default="", db_default="")
     last_used_at = models.FloatField(_("last used at (epoch, to the hour)"), null=True, blank=True)
 
     objects = LoginSessionQuerySet.as_manager()
-    _opened: tuple[str, Grant] | None = None
 
     class Meta:
         verbose_name = _("login session")
@@ -122,8 +101,9 @@ class LoginSession(models.Model):
         # Not db_index: PostgreSQL would get a second index for LIKE, and every login would write it.
         indexes = [models.Index(fields=["sid_key"], name="auth0_flow_sid_key")]
 
-    def __str__(self) -> str:
-        return str(self.pk)
+    @property
+    def _sealing_context(self) -> str:
+        return str(self.pk.hex)
 
     @staticmethod
     def sid_key_for(issuer: str, sid: object) -> str:
@@ -145,26 +125,6 @@ class LoginSession(models.Model):
         """Seal the key; ``pk`` and ``configuration`` must be set."""
         self.session_digest = digest_session_key(key or "")
         self.sealed_session_key = seal_session_key(key or "", configuration=self.configuration, login_id=self.pk)
-
-    @property
-    def grant(self) -> Grant:
-        """Unseal tokens and claims. Raises UnsealError: the keys are gone or the row was changed, log in again."""
-        if self._opened is not None and self._opened[0] == self.sealed:
-            return self._opened[1]
-        data = unseal(self.sealed, purpose="login_session", keys=secrets_of(self.configuration), context=self.pk.hex)
-        try:
-            grant = Grant.load(data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnsealError("written by another version") from error
-        self._opened = (self.sealed, grant)
-        return grant
-
-    @grant.setter
-    def grant(self, grant: Grant) -> None:
-        self.sealed = seal(
-            grant.dump(), purpose="login_session", keys=secrets_of(self.configuration), context=self.pk.hex
-        )
-        self.access_token_expires_at = grant.tokens.expires_at if grant.tokens.access_token else None
 
     if TYPE_CHECKING:  # added in ``apps``: it is built on this module
 
@@ -189,16 +149,6 @@ class LoginSession(models.Model):
             rows = type(self).objects.filter(pk=self.pk).exclude(last_used_at=self.last_used_at)
             rows.update(last_used_at=self.last_used_at)
 
-    def claim(self, lease: str, seconds: float) -> bool:
-        """Claim the right to refresh for ``seconds``; False while another worker's claim lasts. One UPDATE."""
-        free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
-        changed = (
-            type(self)
-            .objects.filter(free, pk=self.pk)
-            .update(lease=lease, lease_expires_at=UtcNow() + timedelta(seconds=seconds))
-        )
-        return changed == 1
-
     def follow_session(self, key: str | None) -> bool:
         """Store that the Django session has a new key; False if the row is gone. One UPDATE, no tokens needed."""
         self.session_key = key
@@ -210,40 +160,6 @@ class LoginSession(models.Model):
                 session_missing_since=None,
             )
         )
-
-    def release(self, lease: str, *, retry_at: float | None = None, failure: str = "") -> None:
-        """Give the lease back without new tokens; ``retry_at`` (epoch) keeps others from trying before then."""
-        type(self).objects.filter(pk=self.pk, lease=lease).update(
-            lease="", lease_expires_at=None, retry_at=retry_at, refresh_failure=failure
-        )
-
-    def save_grant(
-        self, grant: Grant, *, refreshed_at: float | None, retry_at: float | None = None, failure: str = ""
-    ) -> bool:
-        """Store refreshed tokens if no one else has since this copy was loaded; False if so, or if the row is gone.
-
-        ``retry_at`` and ``failure`` as for ``release``.
-        """
-        copy = LoginSession(id=self.id, configuration=self.configuration)
-        copy.grant = grant
-        changed = (
-            type(self)
-            .objects.filter(pk=self.pk, version=self.version)
-            .update(
-                sealed=copy.sealed,
-                access_token_expires_at=copy.access_token_expires_at,
-                refreshed_at=refreshed_at,
-                version=F("version") + 1,
-                lease="",
-                lease_expires_at=None,
-                retry_at=retry_at,
-                refresh_failure=failure,
-            )
-        )
-        if changed == 1:
-            self.sealed, self.access_token_expires_at = copy.sealed, copy.access_token_expires_at
-            self.refreshed_at, self.version = refreshed_at, self.version + 1
-        return changed == 1
 
     def end(self, reason: str, *, session: bool = False, only_if: Q | None = None) -> bool:
         """Delete the row, log that and send ``login_session_ended``; False if the row is gone, or stays.
@@ -268,3 +184,48 @@ class LoginSession(models.Model):
         logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
         send(login_session_ended, type(self), login_session=self, reason=reason)
         return True
+
+
+class MachineTokenQuerySet(UpToDateQuerySet["MachineToken"]):
+    def dead(self, now: float) -> MachineTokenQuerySet:
+        """Return the rows that no worker uses: token expired or never given, no pause under way, no lease held."""
+        unused = Q(access_token_expires_at__isnull=True) | Q(access_token_expires_at__lt=now)
+        unpaused = Q(retry_at__isnull=True) | Q(retry_at__lt=now)
+        unleased = Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
+        return self.filter(unused, unpaused, unleased)
+
+
+class MachineToken(LeasedRow):
+    """The site's own access token for one API (client credentials), shared by all workers and hosts.
+
+    ``key`` stands for the application, audience, scope and organization; see ``machine.source.key_of``. A row that can't be
+    unsealed holds no token: another one is asked for.
+    """
+
+    SEALED_AS = "machine_token"
+
+    key = models.CharField(max_length=64, primary_key=True, editable=False)
+    audience = models.TextField(_("audience"))
+    scope = models.TextField(_("scope"), blank=True, default="")
+    organization = models.TextField(_("organization"), blank=True, default="")
+
+    objects = MachineTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("machine token")
+        verbose_name_plural = _("machine tokens")
+
+    @property
+    def grant(self) -> Grant:
+        """The stored token set, an empty one if there is none yet."""
+        if not self.sealed:
+            return Grant()
+        try:
+            return self.unsealed_grant()
+        except UnsealError:
+            logger.warning("machine_token_unreadable machine_token=%s", self.pk)
+            return Grant()
+
+    @grant.setter
+    def grant(self, grant: Grant) -> None:
+        self.seal_grant(grant)

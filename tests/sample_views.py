@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views.generic import View
 
+from django_auth0_flow import machine
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin, auth0_login_required, bearer_token_required
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.session import Auth0Session
@@ -87,6 +88,25 @@ async def async_token(request: Request) -> HttpResponse:
 @auth0_login_required
 def token(request: Request) -> HttpResponse:
     return HttpResponse(request.auth0.access_token())
+
+
+def machine_token(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(machine.machine_token())
+
+
+async def async_machine_token(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(await machine.amachine_token())
+
+
+@transaction.atomic
+def machine_token_in_transaction(request: HttpRequest) -> HttpResponse:
+    return machine_token(request)
+
+
+@transaction.atomic
+def machine_token_then_error(request: HttpRequest) -> HttpResponse:
+    machine_token(request)
+    raise RuntimeError("the view failed")
 
 
 def unmarked_token(request: Request) -> HttpResponse:

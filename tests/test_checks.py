@@ -46,6 +46,11 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E002", changed(ZZZZZZ=1), "Known keys"),
     ("E003", changed(CLIENT_ID=7), "a string"),
     ("E003", changed(CREATE_USERS="yes"), "True or False"),
+    (
+        "E035",
+        changed(MACHINE_AUDIENCES=["https://api.example.com"], CLIENT_AUTH="none"),
+        "confidential applications only",
+    ),
     ("E003", changed(REFRESH_MARGIN=1.5), "a whole number of seconds"),
     ("E003", changed(REFRESH_MARGIN=True), "a whole number of seconds"),
     ("E003", changed(HTTP_TIMEOUT="10"), "a number of seconds"),

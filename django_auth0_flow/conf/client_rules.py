@@ -14,7 +14,12 @@ from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
 
 def _needs_credentials(conf: Auth0Settings) -> bool:
     """Tell whether any request of this configuration goes to an endpoint where a client proves itself."""
-    return "code" in conf.response_kinds or conf.has_embedded_logins or conf.pushed_authorization
+    return (
+        "code" in conf.response_kinds
+        or conf.has_embedded_logins
+        or conf.pushed_authorization
+        or bool(conf.machine_audiences)
+    )
 
 
 #: The problem of a client without its credential: id, key and hint.
@@ -43,6 +48,9 @@ def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
         id_, key, hint = _WITHOUT[method.credential]
         text = f"needs {method.credential}."
         yield Problem(id_, key, f"{name} {text}" if key else text, hint)
+    if conf.machine_audiences and method is not None and not method.credential:
+        hint = "Auth0 gives machine tokens to confidential applications only: set CLIENT_AUTH and its credentials."
+        yield Problem("E035", "MACHINE_AUDIENCES", "is set for a client without credentials.", hint)
     if conf.has_embedded_logins and (method is None or method.credential != "CLIENT_SECRET"):
         yield Problem(
             "W008",

@@ -136,6 +136,11 @@ def remove_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
         _clients.clear()
 
 
+def is_simulated() -> bool:
+    """Tell whether clients are made by a builder of a test: what they get is for this process only."""
+    return len(_client_builders) > 1
+
+
 def configuration_names() -> list[str]:
     """Return the names of all configurations."""
     return list(_configured())

@@ -152,6 +152,9 @@ class Auth0Settings:
         "where `request.auth0.api` may send the access token: https, or http on loopback",
         shown="the audience's origin",
     )
+    machine_audiences: Texts = setting(
+        (), "APIs that `machine_api` calls: checks and `auth0_doctor` look whether the application may"
+    )
     refresh_margin: WholeSeconds = setting(
         60, "how long before its expiry a token is refreshed; at most a third of its life"
     )

@@ -334,6 +334,38 @@ _ALL = (
         f"{_APP} > Credentials: check the Authentication Method. {_APP} > Settings > Client Secret: copy it.",
     ),
     Mistake(
+        "SM05",
+        "machine_grant_off",
+        "The application may not ask for tokens of its own (client credentials): its type is Single Page or Native, or the "
+        "grant is off.",
+        f"{_GRANTS.format('Client Credentials')} Single Page and Native applications can't have it: use another type.",
+    ),
+    Mistake(
+        "SM15",
+        "machine_audience_unknown",
+        "No API of the tenant has the identifier that a machine token is asked for.",
+        "Applications > APIs: create the API, or copy its Identifier to the letter, a slash at the end included.",
+    ),
+    Mistake(
+        "SM16",
+        "machine_access_missing",
+        "The application is not authorized for the API that a machine token is asked for.",
+        f"{_API} > Application Access (older: Machine to Machine Applications) > (app) > Client Access: Grant Access, and "
+        "tick the permissions.",
+    ),
+    Mistake(
+        "SM19",
+        "machine_scope_missing",
+        "The application has not been granted a scope that a machine token is asked for.",
+        f"{_API} > Application Access > (app): tick the permission. Leave openid and the like out: there is no user.",
+    ),
+    Mistake(
+        "SM73",
+        "machine_quota_used_up",
+        "The application or organization has used up its quota of machine tokens.",
+        "No Dashboard setting: the Management API's token_quota. Look for another program that asks for each call anew.",
+    ),
+    Mistake(
         "D16",
         "grant_off",
         "The application may not use this kind of login.",

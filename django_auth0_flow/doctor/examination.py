@@ -11,7 +11,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_auth0_flow import checks
 from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
-from django_auth0_flow.doctor import authorize_probes, limits_probes, logout_probes, metadata_probes, token_probes
+from django_auth0_flow.doctor import (
+    authorize_probes,
+    limits_probes,
+    logout_probes,
+    machine_probes,
+    metadata_probes,
+    token_probes,
+)
 from django_auth0_flow.doctor.addresses import find_addresses
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
 from django_auth0_flow.doctor.examined import Examined, RecordingHttp, Test
@@ -26,6 +33,7 @@ TESTS = (
     *metadata_probes.TESTS,
     *authorize_probes.TESTS,
     *token_probes.TESTS,
+    *machine_probes.TESTS,
     *logout_probes.TESTS,
     *limits_probes.TESTS,
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from django_auth0_flow.doctor.catalogue import WARNING
 from django_auth0_flow.doctor.examined import Examined, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 
+#: Answers of 429 that are about an account, or about a quota of tokens.
+_OTHER_LIMITS = re.compile(rb"too_many_attempts|quota exceeded", re.IGNORECASE)
+
 
 def probe_limits(examined: Examined) -> Iterator[Finding]:
     """Judge what the answers so far say about the rate limit."""
     for exchange in examined.http.exchanges:
-        if exchange.answer.status == 429 and b"too_many_attempts" not in exchange.answer.body:
+        if exchange.answer.status == 429 and not _OTHER_LIMITS.search(exchange.answer.body):
             yield finding("SM69", "rate limits", "429")
             return
     for exchange in examined.http.exchanges:

@@ -6,6 +6,7 @@ For the people who run the site: it goes to the log, and with ``DEBUG`` onto the
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
@@ -13,8 +14,12 @@ from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
 
+logger = logging.getLogger(__name__)
+
 #: Mistakes that are never the visitor's, nor a passing failure.
-_OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 D13".split())
+_OF_THE_SETUP = frozenset(
+    "SM01 SM02 SM03 SM04 SM05 SM06 SM07 SM08 SM12 SM13 SM14 SM15 SM16 SM17 SM19 SM20 SM61 SM63 D13".split()
+)
 
 _BY_ERROR = {
     "unauthorized_client": "D16",
@@ -40,3 +45,11 @@ def find_setup_mistake(error: Auth0Error) -> Mistake | None:
         return MISTAKES[found]
     other = _BY_ERROR.get(error.error) if found is None else None
     return MISTAKES[other] if other else None
+
+
+def note_setup_mistake(error: Auth0Error) -> Mistake | None:
+    """Return the mistake in the set-up behind ``error``, if there is one, and tell the log how to fix it."""
+    mistake = find_setup_mistake(error)
+    if mistake is not None:
+        logger.error("setup_mistake name=%s: %s Auth0 Dashboard: %s", mistake.name, mistake.cause, mistake.fix)
+    return mistake

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from django_auth0_flow.doctor.setup_mistakes import find_setup_mistake
 from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, OAuthError
-
-if TYPE_CHECKING:
-    from django_auth0_flow.doctor.catalogue import Mistake
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +58,6 @@ def reveals_nothing(error: Auth0Error) -> bool:
     if not isinstance(error, OAuthError) or find_setup_mistake(error) is not None:
         return False
     return error.error not in ("bad.email", "bad.phone_number", "sms_provider_error", "too_many_attempts")
-
-
-def note_setup_mistake(error: Auth0Error) -> Mistake | None:
-    """Return the mistake in the set-up behind ``error``, if there is one, and tell the log how to fix it."""
-    mistake = find_setup_mistake(error)
-    if mistake is not None:
-        logger.error("setup_mistake name=%s: %s Auth0 Dashboard: %s", mistake.name, mistake.cause, mistake.fix)
-    return mistake
 
 
 def _common_code(error: Auth0Error) -> str:

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("auth0_flow", "0005_groups_given_by_key"),
+        ("auth0_flow", "0006_machine_tokens"),
     ]
 
     operations = [

@@ -98,6 +98,7 @@ _WORDS: dict[str, Promise] = {
     "tenant_unreachable": _("The login service can't be reached at the moment."),
     "tenant_timeout": _("The login service takes too long to answer."),
     "rate_limited": _("The login service is too busy at the moment."),
+    "quota_exceeded": _("The login service is too busy at the moment."),
     "too_many_requests": _("The login service is too busy at the moment."),
     "too_many_attempts": _(
         "There were too many attempts to log in. If an account has this name, its owner was sent a message about it."
@@ -105,6 +106,7 @@ _WORDS: dict[str, Promise] = {
     "server_error": _TROUBLE,
     "temporarily_unavailable": _TROUBLE,
     "malformed_answer": _UNUSABLE_ANSWER,
+    "organization_mismatch": _UNUSABLE_ANSWER,
     "answer_too_large": _UNUSABLE_ANSWER,
     "issuer_mismatch": _UNUSABLE_ANSWER,
     "metadata_incomplete": _UNUSABLE_ANSWER,

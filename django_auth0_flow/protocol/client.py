@@ -73,6 +73,8 @@ class Client:
         self._tenant = AuthenticatedHttp(
             issuer=issuer, auth=auth, http=http, clock=clock, keys=keys, dpop=dpop, resource=resource
         )
+        #: For grants that have a module of their own.
+        self.token_endpoint = self._tenant
         #: Makes DPoP proofs, for the tenant's endpoints and for APIs.
         self.prover = self._tenant.prover
         self._keys = JoseKeys(issuer, id_token_algorithm, client_secret)

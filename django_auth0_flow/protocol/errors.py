@@ -28,6 +28,7 @@ KNOWN_OAUTH_ERRORS = frozenset(
 UNUSABLE_ANSWERS = frozenset(
     """
     access_token_missing answer_too_large issuer_mismatch malformed_answer metadata_incomplete no_signing_keys
+    organization_mismatch
     token_not_bound token_type_unsupported userinfo_unsupported
     """.split()
 )
@@ -109,6 +110,10 @@ class TokenRequestError(OAuthError):
 
 class InvalidGrant(TokenRequestError):
     """``invalid_grant``: the code or refresh token is unknown, expired, used or revoked. Auth0 answers it with 403."""
+
+
+class MachineTokenRefused(TokenRequestError):
+    """The tenant refuses the application a token of its own: a mistake in the setup, never the end of a user's login."""
 
 
 class MfaRequired(OAuthError):

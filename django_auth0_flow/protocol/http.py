@@ -192,14 +192,29 @@ def retry_after(headers: Mapping[str, str], now: float) -> int | None:
     return None
 
 
-def rate_limited(answer: HttpAnswer, now: float) -> TransportError:
-    """Return the error for an answer by which the tenant asks to wait."""
-    return TransportError(
-        "The tenant limits the rate of requests.",
-        code="rate_limited",
-        retry_after=retry_after(answer.headers, now),
-        status=answer.status,
-    )
+def _quota_reset(headers: Mapping[str, str]) -> int | None:
+    """Return the seconds until a machine-to-machine quota that is used up is reset, None if none is.
+
+    Auth0: ``b=per_hour;q=10;r=0;t=3540,b=per_day;…``: bucket, quota, remaining, seconds to reset.
+    """
+    waits = []
+    for name in ("Auth0-Client-Quota-Limit", "Auth0-Organization-Quota-Limit"):
+        for bucket in headers.get(name, "").split(","):
+            fields = dict(part.strip().partition("=")[::2] for part in bucket.split(";"))
+            if fields.get("r") == "0" and _RETRY_AFTER.match(fields.get("t", "")):
+                waits.append(int(fields["t"]))
+    return max(waits, default=None)
+
+
+def rate_limited(answer: HttpAnswer, now: float, description: str = "") -> TransportError:
+    """Return the error for an answer by which the tenant asks to wait: for its rate limit, or for a quota of tokens."""
+    wait, reset = retry_after(answer.headers, now), _quota_reset(answer.headers)
+    if reset is None and "quota" not in description.lower():
+        text = "The tenant limits the rate of requests."
+        return TransportError(text, code="rate_limited", retry_after=wait, status=answer.status)
+    text = "The quota of tokens for this application or organization is used up."
+    wait = wait if reset is None else reset
+    return TransportError(text, code="quota_exceeded", retry_after=wait, status=answer.status)
 
 
 def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
@@ -226,7 +241,7 @@ def parse_oauth_answer(answer: HttpAnswer, *, now: float) -> dict[str, Any]:
     if "too_many_attempts" not in (error, body.get("code")) and (
         answer.status == 429 or error == "too_many_requests" or "global limit has been reached" in description.lower()
     ):
-        raise rate_limited(answer, now)
+        raise rate_limited(answer, now, description)
     if error == "mfa_required":
         mfa_token, requirements = body.get("mfa_token"), body.get("mfa_requirements")
         raise MfaRequired(

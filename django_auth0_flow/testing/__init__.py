@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .kit import (
         aauth0_login,
         auth0_login,
+        expire_machine_tokens,
         expire_tokens,
         login_session_of,
         make_access_token,
@@ -29,6 +30,7 @@ _HOMES = {
     "OfflineTenant": "offline",
     "aauth0_login": "kit",
     "auth0_login": "kit",
+    "expire_machine_tokens": "kit",
     "expire_tokens": "kit",
     "go_online": "offline",
     "log_in_at": "site",
@@ -46,6 +48,7 @@ __all__ = [
     "UnexpectedCall",
     "aauth0_login",
     "auth0_login",
+    "expire_machine_tokens",
     "expire_tokens",
     "go_online",
     "log_in_at",

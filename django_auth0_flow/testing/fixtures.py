@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
     from .fake_api import FakeApi
+    from .offline import OfflineTenant
     from .tenant import Tenant
 
 
@@ -45,6 +46,15 @@ def auth0_login(db: None) -> Callable[..., Any]:
     from .kit import auth0_login
 
     return auth0_login
+
+
+@pytest.fixture
+def auth0_offline(db: None) -> Iterator[OfflineTenant]:
+    """The default configuration's tenant without network: ``machine_api`` and ``machine_token`` get what they ask for."""
+    from .offline import offline_tenant
+
+    with offline_tenant() as tenant:
+        yield tenant
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from django_auth0_flow.login import finish
 from django_auth0_flow.login.admission import Login
 from django_auth0_flow.login.transactions import BY_SITE
 from django_auth0_flow.middleware import after_response
-from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.models import Identity, LoginSession, MachineToken
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.session import Auth0Session
@@ -161,6 +161,16 @@ def expire_tokens(client: Client | AsyncClient) -> None:
     row.version = F("version") + 1
     row.retry_at = None
     row.save(update_fields=["sealed", "access_token_expires_at", "version", "retry_at"])
+
+
+def expire_machine_tokens() -> None:
+    """Let all machine tokens be past their expiry, and forget failures: the next use asks for another one."""
+    for row in MachineToken.objects.all():
+        grant, conf = row.grant, get_settings(row.configuration)
+        row.grant = replace(grant, tokens=replace(grant.tokens, expires_at=conf.clock() - 1), rejected_at=None)
+        row.version = F("version") + 1
+        row.retry_at = None
+        row.save(update_fields=["sealed", "access_token_expires_at", "version", "retry_at"])
 
 
 def revoke_tokens(client: Client | AsyncClient) -> None:

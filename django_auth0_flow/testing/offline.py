@@ -1,4 +1,4 @@
-"""A tenant inside this process, for logins without network: discovery, keys, refresh, revocation, userinfo.
+"""A tenant inside this process, for logins without network: discovery, keys, refresh, machine tokens, revocation, userinfo.
 
 It takes the place of the configured tenant by its issuer; nobody can log in *at* it, see ``Tenant`` for that.
 """
@@ -57,12 +57,18 @@ class OfflineGrant:
 
 
 class OfflineTenant:
-    """The tenant of one issuer. ``is_down`` True makes every request to it fail, as if nothing listened there."""
+    """The tenant of one issuer. ``is_down`` True makes every request to it fail, as if nothing listened there.
+
+    ``machine_scopes``: what machine tokens get that are asked for without a scope; ``machine_error``: a word (
+    ``unauthorized_client``, …) by which they are refused.
+    """
 
     def __init__(self, issuer: str, clock: Callable[[], float]) -> None:
         self.issuer = issuer
         self.clock = clock
         self.is_down = False
+        self.machine_scopes = ""
+        self.machine_error = ""
         self.adapter = CannedAdapter(self._respond)
         self._grants: dict[str, OfflineGrant] = {}
         self._holders: dict[str, str] = {}
@@ -168,6 +174,8 @@ class OfflineTenant:
     def _token(self, form: Mapping[str, str]) -> requests.Response:
         kind = form.get("grant_type", "")
         grant = self._grants.get(form.get("refresh_token") or form.get("subject_token") or "")
+        if kind == "client_credentials":
+            return self._machine_token(form)
         if kind != "refresh_token" and not kind.endswith(":federated-connection-access-token"):
             return _refusal("unauthorized_client", f"The offline tenant grants no {kind}; the local tenant does.")
         if grant is None:
@@ -176,6 +184,24 @@ class OfflineTenant:
             token = {"access_token": f"offline-{form.get('connection')}", "expires_in": 3600, "token_type": "Bearer"}
             return json_response(200, token)
         return self._refreshed(form, grant)
+
+    def _machine_token(self, form: Mapping[str, str]) -> requests.Response:
+        """Give any audience, scope and organization that is asked for, unless ``machine_error`` says no."""
+        if self.machine_error:
+            return _refusal(self.machine_error, "The test says so.")
+        client_id, organization = form.get("client_id", ""), form.get("organization", "")
+        named = "org_id" if organization.startswith("org_") else "org_name"
+        grant = OfflineGrant(
+            f"{client_id}@clients",
+            client_id,
+            form.get("audience") or form.get("resource", ""),
+            frozenset(form.get("scope", self.machine_scopes).split()),
+            organization={named: organization.lower()} if organization else {},
+            claims={"gty": "client-credentials"},
+        )
+        scope = " ".join(sorted(grant.scopes))
+        token = {"access_token": self.access_token(grant), "expires_in": grant.lifetime, "token_type": "Bearer"}
+        return json_response(200, {**token, "scope": scope})
 
     def _refreshed(self, form: Mapping[str, str], grant: OfflineGrant) -> requests.Response:
         """Give any audience that is asked for: what the real tenant allows is for its own set-up to say."""
@@ -251,7 +277,7 @@ def as_it_was() -> Iterator[None]:
     finally:
         _change(before)
         for tenant in _tenants.values():
-            tenant.is_down = False
+            tenant.is_down, tenant.machine_scopes, tenant.machine_error = False, "", ""
 
 
 def _change(issuers: set[str]) -> None:

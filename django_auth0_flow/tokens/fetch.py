@@ -1,4 +1,4 @@
-"""What is asked of the tenant with a stored grant: a refresh, a token for another API, a connection's token, revocation.
+"""What is asked of the tenant for stored tokens: a refresh, another API's, a connection's, the site's own; revocation.
 
 Only the network part: ``single_flight`` and ``lease`` decide who may ask, and when.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.protocol.adapters import http_deadline
+from django_auth0_flow.protocol.client_credentials import request_machine_token
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     InvalidGrant,
@@ -22,6 +26,8 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.grant import Grant, Target
 from django_auth0_flow.protocol.tokens import TokenSet
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +44,27 @@ def fetch_grant(configuration: str, grant: Grant, target: Target) -> tuple[Grant
     the one that was wanted.
     Raises what ``Client.refresh`` raises, and NoAccessToken when the tenant does not give that kind of token.
     """
+    return _insist(configuration, partial(_fetch, configuration, grant, target))
+
+
+@sensitive_variables()
+def fetch_machine_token(configuration: str, parameters: Mapping[str, str], dpop_key: str | None) -> TokenSet:
+    """Ask the tenant for a token of the site itself; a lost answer is asked for once more. See ``client_credentials``."""
+    ask = partial(request_machine_token, get_client(configuration), parameters, dpop_key=dpop_key)
+    return _insist(configuration, ask)
+
+
+def _insist(configuration: str, ask: Callable[[], T]) -> T:
+    """Do what asks the tenant, once more if the answer is lost and there is time; all within HTTP_TIMEOUT."""
     started = time.monotonic()
     timeout = get_settings(configuration).http_timeout
     with http_deadline(timeout):
         try:
-            return _fetch(configuration, grant, target)
+            return ask()
         except TransportError as error:
             if not error.answer_lost or time.monotonic() - started > timeout / 2:
                 raise
-            return _fetch(configuration, grant, target)
+            return ask()
 
 
 def _fetch(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:

@@ -8,19 +8,18 @@ from __future__ import annotations
 import copy
 import threading
 import time
-import uuid
+from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any, Generic
 
 from asgiref.sync import SyncToAsync
 
-from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import Auth0Error, TransportError
 from django_auth0_flow.protocol.grant import Target
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.tokens.lease import LeasedRefresh
-from django_auth0_flow.tokens.stored import Wanted, is_usable, load, settings_of, tokens_of, without_refresh
+from django_auth0_flow.tokens.lease import Lease, Row
+from django_auth0_flow.tokens.stored import Wanted, is_usable, settings_of, tokens_of
 from django_auth0_flow.tokens.sync_async import Database, Procedure, Wait
 
 
@@ -34,30 +33,30 @@ class _Flight:
     target: Target
     in_async: bool = False
     request: object = field(default_factory=lambda: SyncToAsync.thread_sensitive_context.get(None))
-    answer: Future[LoginSession | None] = field(default_factory=Future)
+    answer: Future[Any] = field(default_factory=Future)
 
 
-_flights: dict[uuid.UUID, _Flight] = {}
+_flights: dict[Hashable, _Flight] = {}
 
 _flights_lock = threading.Lock()
 
 
-class SingleFlight:
-    """The refresh of one login session, for ``sync_async.run`` or ``arun``. ``row``: the login session as last read."""
+class SingleFlight(Generic[Row]):
+    """The renewal of one row's tokens, for ``sync_async.run`` or ``arun``. ``row``: the row as last read."""
 
-    def __init__(self, pk: uuid.UUID) -> None:
-        self.pk = pk
-        self.lease = LeasedRefresh(pk)
-        self.row: LoginSession | None = None
+    def __init__(self, lease: Lease[Row]) -> None:
+        self.pk = lease.pk
+        self.lease = lease
+        self.row: Row | None = None
 
     def obtain(self, wanted: Wanted, *, in_async: bool = False) -> Procedure[TokenSet]:
         row = self.row
         if row is None or wanted.rejected is not None:
-            row = yield Database(partial(load, self.pk))
+            row = yield Database(self.lease.load)
         give_up = time.monotonic() + settings_of(row).refresh_wait
         while True:
             self.row = row
-            if usable := without_refresh(row, wanted):
+            if usable := self.lease.without_refresh(row, wanted):
                 return usable
             leader, flight = self._join(wanted.target, in_async)
             if leader:
@@ -76,13 +75,13 @@ class SingleFlight:
             if not flight.answer.done() or time.monotonic() >= give_up:
                 raise TransportError("A refresh by another request takes too long.", code="refresh_busy", retry_after=1)
 
-    def _answer_of(self, flight: _Flight, target: Target) -> Procedure[LoginSession]:
+    def _answer_of(self, flight: _Flight, target: Target) -> Procedure[Row]:
         """Return the row that the leader got, or fail as it did if it asked for the same token."""
         error = flight.answer.exception()
         if error is not None and flight.target == target:
             raise copy.copy(error)
-        row = flight.answer.result() if error is None else None
-        return row or (yield Database(partial(load, self.pk)))
+        row: Row | None = flight.answer.result() if error is None else None
+        return row or (yield Database(self.lease.load))
 
     def _join(self, target: Target, in_async: bool) -> tuple[bool, _Flight]:
         with _flights_lock:
@@ -92,7 +91,7 @@ class SingleFlight:
             flight = _flights[self.pk] = _Flight(target, in_async)
             return True, flight
 
-    def _lead(self, wanted: Wanted, row: LoginSession, flight: _Flight) -> Procedure[LoginSession]:
+    def _lead(self, wanted: Wanted, row: Row, flight: _Flight) -> Procedure[Row]:
         """Refresh for everybody in this process; whatever happens, the flight ends."""
         try:
             row = yield from self.lease.refresh(wanted, row)

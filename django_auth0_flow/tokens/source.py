@@ -1,37 +1,25 @@
-"""A login session's access tokens for all who ask: a view, an async view, a task, code inside a transaction.
-
-One refresh serves them all: ``single_flight`` sees to it in this process, ``lease`` between processes.
-"""
+"""A login session's access tokens, and what is known of whether the login lives."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import uuid
 from collections.abc import Collection, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
-
-import requests
-from django.db import connections, router
-from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.claim_checks import permissions_of
-from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
+from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
+from django_auth0_flow.tokens.login_lease import LoginLease, load
 from django_auth0_flow.tokens.reading import read_login_session
-from django_auth0_flow.tokens.single_flight import SingleFlight
-from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, settings_of, tokens_of
-from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
+from django_auth0_flow.tokens.row_tokens import RowTokens, api_session
+from django_auth0_flow.tokens.stored import Wanted, settings_of, tokens_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +28,6 @@ logger = logging.getLogger(__name__)
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
 OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
-
-_running: set[asyncio.Task[TokenSet]] = set()
-
-
-def _finished(task: asyncio.Task[TokenSet]) -> None:
-    _running.discard(task)
-    if not task.cancelled():
-        task.exception()  # those who wait get the error; if none waits, the event loop need not log it
 
 
 @dataclass(frozen=True)
@@ -67,14 +47,6 @@ def api_session_for(row: LoginSession) -> ApiSession:
     return StoredTokenSource(row.pk).api_session(get_settings(row.configuration).api_origins)
 
 
-class _DiscreetApiSession(ApiSession):
-    """Hides the variables of failed calls from Django's error reports: a request's headers hold the access token."""
-
-    @sensitive_variables()
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        return super().send(request, **kwargs)
-
-
 class StoredTokenSource:
     """The access tokens of one login session.
 
@@ -85,7 +57,9 @@ class StoredTokenSource:
 
     def __init__(self, pk: uuid.UUID | str) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
-        self._flight = SingleFlight(self.pk)
+        self._lease = LoginLease(self.pk)
+        self._tokens = RowTokens(LoginSession, self._lease)
+        self._flight = self._tokens.flight
         #: Why the tenant wants the user to log in again, if it has said so: it is not asked twice in one request.
         self.refusal: LoginRequired | None = None
         #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
@@ -166,56 +140,32 @@ class StoredTokenSource:
 
     def api_session(self, origins: Collection[str], target: Target = DEFAULT_TARGET) -> ApiSession:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
-        name = self.row.configuration
-        timeout, prover = get_settings(name).http_timeout, get_client(name).prover
-        session = _DiscreetApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        session = api_session(TargetSource(self, target), origins, self.row.configuration)
         self._api_sessions.append(session)
-        send(api_session_created, ApiSession, session=session, configuration=name)
         return session
 
     def access_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """Return a live token set of ``target``; network only when the stored one is stale."""
         with self._watching():
-            return self._obtain(target, rejected)
-
-    def _obtain(self, target: Target, rejected: str | None) -> TokenSet:
-        if (known := self._at_hand(target, rejected)) is not None:
-            return known
-        if (loop := loop_of_call()) is not None:
-            # A refresh ends or fails within REFRESH_WAIT and the exchange after it.
-            conf = get_settings(self.row.configuration)
-            return run_in_loop(loop, self._aobtain(target, rejected), seconds=2 * conf.refresh_wait + conf.http_timeout)
-        connection = connections[router.db_for_write(LoginSession)]
-        if connection.in_atomic_block and connection.vendor != "sqlite":
-            if rejected is None and (tokens := fresh_tokens(self.row, target)):
-                return tokens
-            return self._beside_transaction(target, rejected)
-        return run(self._flight.obtain(Wanted(target, rejected)))
+            self._check_alive()
+            return self._tokens.obtain(Wanted(target, rejected))
 
     async def aaccess_token(self, target: Target = DEFAULT_TARGET, *, rejected: str | None = None) -> TokenSet:
         """As ``access_token``, without blocking the event loop."""
         with self._watching():
-            return await self._aobtain(target, rejected)
-
-    async def _aobtain(self, target: Target, rejected: str | None) -> TokenSet:
-        if (known := self._at_hand(target, rejected)) is not None:
-            return known
-        # A cancelled request (the visitor went away) must not take a rotated refresh token along: the task goes on.
-        task = asyncio.ensure_future(arun(self._flight.obtain(Wanted(target, rejected), in_async=True)))
-        _running.add(task)
-        task.add_done_callback(_finished)
-        return await asyncio.shield(task)
+            self._check_alive()
+            return await self._tokens.aobtain(Wanted(target, rejected))
 
     def refresh_early(self) -> None:
         """As ``access_token`` before a view runs, when nothing reads from the database connection yet."""
-        self._flight.lease.may_disconnect = True
+        self._lease.may_disconnect = True
         try:
             self.access_token()
         except LoginRequired as error:
             self.refusal = error
             raise
         finally:
-            self._flight.lease.may_disconnect = False
+            self._lease.may_disconnect = False
 
     def after_response(self) -> None:
         """Store tokens again whose save was rolled back, note the hour of this use, and close connections to APIs."""
@@ -227,9 +177,9 @@ class StoredTokenSource:
 
     def save_lost_rotation(self) -> None:
         """Store rotated tokens again if the transaction they were saved in was rolled back. For after the response."""
-        if self._flight.lease.rotation is None:
+        if self._lease.rotation is None:
             return
-        (rows, grant, refreshed_at), self._flight.lease.rotation = self._flight.lease.rotation, None
+        (rows, grant, refreshed_at), self._lease.rotation = self._lease.rotation, None
         try:
             if any(row.save_grant(grant, refreshed_at=refreshed_at) for row in reversed(rows)):
                 logger.warning("rotation_saved_again login_session=%s", self.pk)
@@ -249,44 +199,9 @@ class StoredTokenSource:
         except DATABASE_TROUBLE as error:
             logger.warning("last_use_not_stored login_session=%s error=%s", self.pk, type(error).__name__)
 
-    def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
-        """Return the token set in the row as last read, if there is one and it is fresh.
-
-        Raises LoginRequired when the login is over, or the tenant has said that the user must log in again.
-        """
+    def _check_alive(self) -> None:
+        """Raise LoginRequired when the login is over, or the tenant has said that the user must log in again."""
         if self.ended:
             raise LoginRequired("The login has ended.", code=self.ended)
         if self.refusal is not None:
             raise self.refusal
-        if rejected is not None or self._flight.row is None:
-            return None
-        return fresh_tokens(self._flight.row, target)
-
-    def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
-        """Refresh on a connection of its own, so that a rollback of the caller's transaction can't undo it."""
-        outcome: Future[TokenSet] = Future()
-
-        def work() -> None:
-            # Look before touching: where the row is not visible yet, an UPDATE could wait for the caller's own lock.
-            self._flight.row = None
-            try:
-                outcome.set_result(run(self._flight.obtain(Wanted(target, rejected))))
-            except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
-                outcome.set_exception(error)
-            finally:
-                connections.close_all()
-
-        thread = threading.Thread(target=work, name="auth0-refresh")
-        thread.start()
-        thread.join()
-        try:
-            return outcome.result()
-        except (LoginRequired, TransportError) as error:
-            # Not visible from outside: the row was written in the caller's own transaction (a test case, say). Or there
-            # is no second connection to be had: the caller's own must do, and what is rolled back is saved afterwards.
-            if error.code not in ("login_session_ended", "database_unavailable"):
-                raise
-        except DATABASE_TROUBLE as error:
-            logger.warning("no_second_connection login_session=%s error=%s", self.pk, type(error).__name__)
-        self._flight.row = None
-        return run(self._flight.obtain(Wanted(target, rejected)))

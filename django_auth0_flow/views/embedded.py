@@ -15,8 +15,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded import waiting as waiting_logins
-from django_auth0_flow.embedded.error_codes import note_setup_mistake
 from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login.admission import tenants_page_needed

@@ -7,17 +7,21 @@ from urllib.parse import urlsplit
 
 import requests
 from django.contrib.auth.signals import user_logged_in
+from django.db.models import Count
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
-from django_auth0_flow.protocol.errors import NoAccessToken
+from django_auth0_flow.machine import machine_api
+from django_auth0_flow.protocol.errors import MachineTokenRefused, NoAccessToken, TransportError
 
 from .conf import settings
+from .models import Appointment, Doctor
 from .types import ClinicRequest
 
 #: The identity provider whose token the calendar page asks Token Vault for.
@@ -94,6 +98,31 @@ def invoices_api(request: ClinicRequest) -> JsonResponse:
     claims = request.access_token_claims
     owed = [{"for": "Eye test", "amount": "40.00"}, {"for": "Vaccination", "amount": "25.00"}]
     return JsonResponse({"invoices": owed, "audience": claims["aud"], "scope": claims.get("scope", "")})
+
+
+@require_GET
+def board(request: ClinicRequest) -> HttpResponse:
+    """Show everyone how much is booked: the API is called in the site's own name, so no login is needed."""
+    context: dict[str, Any] = {}
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(settings.API_URL))
+    try:
+        answer = machine_api(scope="read:board").get(origin + reverse("api_board"))
+        context.update(status=answer.status_code, body=answer.json())
+    except (MachineTokenRefused, TransportError) as error:
+        context["code"] = error.code
+    except requests.RequestException:
+        context["code"] = "no_answer"
+    return render(request, "clinic/board.html", context)
+
+
+@require_safe
+@bearer_token_required(scopes="read:board")
+def board_api(request: ClinicRequest) -> JsonResponse:
+    """``/api/board/``: numbers only, for an application that may read them. A patient's token lacks the scope."""
+    coming = Appointment.objects.filter(starts_at__gte=timezone.now()).order_by()
+    counts = dict(coming.values_list("doctor").annotate(Count("pk")))
+    booked = [{"doctor": doctor.label, "count": counts.get(doctor.value, 0)} for doctor in Doctor]
+    return JsonResponse({"booked": booked, "caller": request.access_token_claims["sub"]})
 
 
 @require_GET

@@ -75,7 +75,8 @@ def add_people(tenant: Tenant) -> None:
     from django_auth0_flow.testing.tenant import Authenticator
 
     tenant.application.name = "Harbour Clinic"
-    tenant.api.scopes = ["read:appointments", "write:appointments", "manage:rota"]
+    tenant.api.scopes = ["read:appointments", "write:appointments", "manage:rota", "read:board"]
+    tenant.application.client_grants = {tenant.api.identifier: ["read:board"]}
     tenant.api.lifetime = TOKEN_LIFETIME
     tenant.api.rbac = tenant.api.add_permissions = True
     tenant.add_user(

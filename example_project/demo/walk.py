@@ -250,6 +250,16 @@ class ClinicWalk(Walk):
             self.browser.open(PROFILE)
             self.landed(PROFILE)
             done("1 session deleted, 1 refresh token revoked; this browser stays logged in")
+    def step_call_in_the_sites_own_name(self) -> None:
+        with self.step("Machine tokens: a page for everyone calls the API in the site's own name") as done:
+            self.browser.forget("clinic_session")
+            for _ in range(2):
+                self.browser.open("/ways/board/")
+                self.landed("/ways/board/", caller=f"{self.tenant.application.client_id}@clients")
+            self.expect("logins", 0, len(self.requests("/authorize")))
+            self.expect("machine tokens", 1, self.token_calls("client_credentials"))
+            self.expect("API calls", 2, len(self.hops_to("api")))
+            done("1 token request for 2 calls, kept for all workers; nobody is logged in")
 
     # -- for steps -------------------------------------------------------------------------------------------------------
 

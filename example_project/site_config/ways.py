@@ -29,7 +29,8 @@ def default_without(*left_out: str, **changes: Any) -> dict[str, Any]:
 
 
 AUTH0 = {
-    "default": DEFAULT,
+    # The board calls the API in the site's own name.
+    "default": {**DEFAULT, "MACHINE_AUDIENCES": [DEFAULT["AUDIENCE"]]},
     # The answer comes in the body of a POST, not in an address.
     "form-post": {**DEFAULT, "RESPONSE_MODE": "form_post"},
     # The code comes together with an ID token that vouches for it.

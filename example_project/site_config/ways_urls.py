@@ -16,6 +16,8 @@ urlpatterns = [
     path("ways/access-token/", ways.access_token, name="access_token"),
     path("ways/invoices/", ways.invoices, name="invoices"),
     path("ways/calendar/", ways.calendar, name="calendar"),
+    path("ways/board/", ways.board, name="board"),
+    path("api/board/", ways.board_api, name="api_board"),
     path("api/invoices/", ways.invoices_api, name="api_invoices"),
     # Each configuration has its login, callback and logout below an address of its own.
     path("auth0/", include("django_auth0_flow.urls"), {"configuration": DEFAULT}),

@@ -22,6 +22,7 @@ def healthy(tenant: Tenant) -> Tenant:
     tenant.application.callbacks = [f"{SITE}/auth0/callback/"]
     tenant.application.logout_urls = [f"{SITE}/auth0/logged-out/"]
     tenant.application.grant_types = set(ALL_GRANTS)
+    tenant.application.client_grants = {tenant.api.identifier: ["read:appointments"]}
     return tenant
 
 

@@ -74,6 +74,9 @@ DEVELOPER_KEYS = (
     "https://idp.example.com/authorize?client_id=x&redirect_uri=https%3A%2F%2Flogin.eu.auth0.com%2Flogin%2Fcallback"
 )
 
+MACHINE = {"MACHINE_AUDIENCES": ["https://api.example.com"]}
+QUOTA = '{"error": "too_many_requests", "error_description": "Client quota exceeded"}'
+
 CASES = [
     # The tenant itself
     Case(
@@ -342,6 +345,36 @@ CASES = [
     Case(
         "MFA grant off", ["SM08"], without_grants("mfa-"), {"PASSWORD_REALM": True}, says="mfa-otp' not allowed", code=0
     ),
+    Case(
+        "client credentials off",
+        ["SM05"],
+        without_grants("client_credentials"),
+        MACHINE,
+        says="'client_credentials' not",
+    ),
+    Case("no machine tokens here", [], without_grants("client_credentials"), code=0),
+    Case("no client grant", ["SM16"], put("application.client_grants", {}), MACHINE, says="client-grant"),
+    Case(
+        "a machine token for no API of the tenant",
+        ["SM15", "SM16"],
+        put("application.client_grants", {}),
+        {"MACHINE_AUDIENCES": ["https://x.example.com", "https://api.example.com"]},
+        says="Service not enabled within domain: https://x.example.com",
+    ),
+    Case("the application may", [], keys=MACHINE, code=0),
+    Case(
+        "machine quota used up",
+        ["SM73"],
+        fault("status", grant_type="client_credentials", status=429, body=QUOTA),
+        MACHINE,
+        says="429",
+    ),
+    Case(
+        "machine tokens refused otherwise",
+        ["D16"],
+        fault("refuse", grant_type="client_credentials", error="unauthorized_client"),
+        MACHINE,
+    ),
     Case("no second factor is asked for here", [], without_grants("mfa-"), code=0),
     Case(
         "passwordless connection off",
@@ -414,5 +447,5 @@ def test_each_mistake_is_found_and_no_other(case: Case, healthy: Tenant, configu
 
 def test_every_mistake_is_walked() -> None:
     walked = {found for case in CASES for found in case.expected}
-    elsewhere = {"D01", "D02", "D03", "D06", "D12", "D99", "SM71"}  # tests of their own
+    elsewhere = {"D01", "D02", "D03", "D06", "D12", "D99", "SM71", "SM19"}  # tests of their own
     assert set(MISTAKES) == walked | elsewhere

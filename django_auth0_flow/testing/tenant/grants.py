@@ -5,9 +5,11 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
+from .dpop import decide_binding
 from .errors import ApiRefusal
 from .mfa import demand_mfa
 from .model import PASSWORD_REALM, TOKEN_VAULT, User
+from .quota import spend
 from .records import Authorization
 from .token_endpoint import Grant, TokenRequest
 from .tokens import check_user, grantable_scopes, token_answer
@@ -131,9 +133,24 @@ def client_credentials(asked: TokenRequest) -> dict[str, Any]:
         f"{application.client_id}@clients",
         tuple(granted if requested is None else requested),
         audience,
+        organization=_machine_organization(asked, audience),
         gty="client-credentials",
     )
-    return token_answer(asked.state, authorization, refresh_token=None, jkt=asked.jkt, grant_type=asked.grant_type)
+    jkt = decide_binding(asked.state, application, audience, asked.jkt)
+    spend(asked.state, application)
+    return token_answer(asked.state, authorization, refresh_token=None, jkt=jkt, grant_type=asked.grant_type)
+
+
+def _machine_organization(asked: TokenRequest, audience: str) -> str | None:
+    """Return the id of the organization that a machine token is for, as the client grant has it."""
+    usage = asked.application.client_grant_organizations.get(audience, "deny")
+    sent = asked.parameters.get("organization")
+    if sent is None and usage == "require":
+        sent = asked.application.default_organization
+    organization = asked.state.find_organization(sent) if sent is not None else None
+    if (sent is not None and (usage == "deny" or organization is None)) or (sent is None and usage == "require"):
+        raise ApiRefusal(*asked.state.machine_organization_refusal)
+    return organization.id if organization is not None else None
 
 
 def token_vault(asked: TokenRequest) -> dict[str, Any]:

@@ -159,6 +159,12 @@ class Application:
     backchannel_logout_uri: str | None = None
     #: API identifier -> scopes, for ``client_credentials``.
     client_grants: dict[str, list[str]] = field(default_factory=dict)
+    #: API identifier -> whether its client grant takes organizations; "deny" where there is no entry.
+    client_grant_organizations: dict[str, Literal["deny", "allow", "require"]] = field(default_factory=dict)
+    #: The organization of machine tokens whose request names none although the client grant requires one.
+    default_organization: str | None = None
+    #: Machine tokens ``per_hour`` and ``per_day``; no entry, no limit.
+    token_quota: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_public(self) -> bool:

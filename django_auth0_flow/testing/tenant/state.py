@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,6 +65,12 @@ class TenantState:
         # Not settings of Auth0's: conveniences and open points of the documentation
         self.auto_login: bool | User = False
         self.invalid_grant_status = 403
+        #: Refusal of a machine token for an organization (reference 3.5: not documented).
+        self.machine_organization_refusal = (
+            403,
+            "access_denied",
+            "The organization is not allowed for this client grant",
+        )
         self.require_dpop_nonce = False
         #: Address of an edge that ends TLS and asks clients for a certificate, "/" at its end; it sends ``mtls_edge_key``.
         self.mtls_edge: str | None = None
@@ -81,6 +88,8 @@ class TenantState:
         #: Passwordless codes by (connection, address).
         self.sent_codes: dict[tuple[str, str], Any] = {}
         self.outbox: list[Message] = []
+        #: Machine tokens issued by (client id, bucket, window); see ``quota``.
+        self.quota_spent: Counter[tuple[str, str, int]] = Counter()
         #: Back-channel logout: (URL, status of the answer or 0), in the order of the answers.
         self.logout_deliveries: list[tuple[str, int]] = []
         #: Short-lived one-time things (codes, login pages under way, pushed requests, …) by kind and value.

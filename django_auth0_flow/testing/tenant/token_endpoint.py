@@ -18,6 +18,7 @@ from .errors import ApiRefusal, grant_not_allowed, missing
 from .mfa import demand_mfa
 from .model import ALL_GRANTS, OIDC_SCOPES, Application
 from .parameters import Parameters
+from .quota import quota_headers
 from .records import Authorization
 from .state import TenantState
 from .tokens import check_user, grantable_scopes, token_answer, wants_refresh_token
@@ -108,7 +109,8 @@ def _send(state: TenantState, asked: TokenRequest, answer: dict[str, Any]) -> Re
                 answer["refresh_token"] = asked.parameters.get("refresh_token") or answer.get("refresh_token")
             case "tokens-400":
                 status = 400
-    return Response(json.dumps(answer), status=status, content_type="application/json")
+    headers = quota_headers(state, asked.application) if asked.grant_type == "client_credentials" else {}
+    return Response(json.dumps(answer), status=status, content_type="application/json", headers=headers)
 
 
 _MEMBERS = {
