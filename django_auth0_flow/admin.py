@@ -159,7 +159,7 @@ class LoginSessionAdmin(_LookAndEndAdmin):
     list_select_related = ("identity__user",)
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    shown = ("id", "user", "identity", "issuer", *list_display[2:])
+    shown = ("id", "user", "identity", "issuer", *list_display[2:], "to_end_at")
     search_help_text = _("Subject, user, the tenant's session id (sid), or the id of the login session from a log")
 
     def get_search_results(
@@ -197,6 +197,11 @@ class LoginSessionAdmin(_LookAndEndAdmin):
     def expires_at(self, row: LoginSession) -> datetime | None:
         """When the login's own access token expires."""
         return _moment(row.access_token_expires_at)
+
+    @admin.display(description=_("to end at"))
+    def to_end_at(self, row: LoginSession) -> datetime | None:
+        """When the identity provider wants the login to be over."""
+        return _moment(row.session_ceiling)
 
     @admin.display(description=_("last refreshed"), ordering="refreshed_at")
     def refreshed(self, row: LoginSession) -> datetime | None:

@@ -101,6 +101,7 @@ class LoginSession(models.Model):
     created_at = models.DateTimeField(_("logged in at"), auto_now_add=True)
     logged_in_at = models.FloatField(_("logged in at (epoch)"))
     refreshed_at = models.FloatField(_("last refreshed at (epoch)"), null=True, blank=True)
+    session_ceiling = models.BigIntegerField(_("to end at (epoch)"), null=True, blank=True)
 
     objects = LoginSessionQuerySet.as_manager()
     _opened: tuple[str, Grant] | None = None

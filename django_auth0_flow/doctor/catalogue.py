@@ -190,6 +190,12 @@ _ALL = (
         "Authentication > Database > (connection) > Settings > Disable Sign Ups: off. Or drop screen_hint.",
     ),
     Mistake(
+        "SM85",
+        "no_session_expiry",
+        "The connection wants to know when the identity provider's session ends, and the provider does not say.",
+        "Authentication > Enterprise > (connection) > Settings > Use ID Token for Session Expiry: off.",
+    ),
+    Mistake(
         "SM68",
         "third_party_application",
         "The client id is that of a third-party application: it gets no ID tokens, so no one can log in with it.",

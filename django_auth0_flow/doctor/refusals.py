@@ -24,6 +24,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("parameter organization is invalid", "SM27"),
     ("must be an organization id", "SM28"),
     ("signup is disabled", "SM62"),
+    ("did not return a session_expiry claim", "SM85"),
     ('in "allowed logout urls"', "SM33"),
     ("global limit has been reached", "SM69"),
     ("rate limit exceeded", "SM69"),

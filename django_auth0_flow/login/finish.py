@@ -14,8 +14,14 @@ from django.db import transaction as database_transaction
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.login import transactions
-from django_auth0_flow.login.admission import Login, check_organization_allowed, detach_login, with_userinfo
+from django_auth0_flow.login import ceiling, transactions
+from django_auth0_flow.login.admission import (
+    Login,
+    check_ceiling,
+    check_organization_allowed,
+    detach_login,
+    with_userinfo,
+)
 from django_auth0_flow.login.loops import FAILURES_KEY, rounds_so_far
 from django_auth0_flow.logout.sessions import end_rows
 from django_auth0_flow.models import LoginSession
@@ -36,9 +42,12 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     """Log the user of these claims in and return where to go.
 
     The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
-    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``, ``session_ended_at_tenant``).
+    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``), or LoginRequired (``session_ended_at_tenant``,
+    ``session_expired``).
     """
     conf = get_settings(login.configuration)
+    ceiling.note(request, conf.name, login.claims)
+    check_ceiling(conf, login.claims)
     # What a visitor asks for, or any organization at all, is still subject to ALLOWED_ORGANIZATIONS.
     by = login.organization_by
     was_asked_for = by == transactions.BY_SITE or bool(by and not conf.allowed_organizations)
@@ -71,6 +80,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         configuration=conf.name,
         sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
         logged_in_at=conf.clock(),
+        session_ceiling=ceiling.note(request, conf.name, login.claims),
     )
     row.session_key = request.session.session_key
     row.grant = Grant(login.tokens, login.claims)
@@ -86,6 +96,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         "asked": requirement,
         "rounds": rounds,
         **({"demands": demands[-MAX_DEMANDS:]} if demands else {}),
+        **({ceiling.FACT: row.session_ceiling} if row.session_ceiling is not None else {}),
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)

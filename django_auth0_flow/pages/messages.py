@@ -117,6 +117,7 @@ _WORDS: dict[str, Promise] = {
     "identity_changed": _ENDED,
     "login_session_ended": _ENDED,
     "login_session_unreadable": _ENDED,
+    "session_expired": _("Your login has lasted as long as it may. Please log in again."),
     "session_ended_at_tenant": _("The login service ended this login before this site had finished it."),
     "no_refresh_token": _ENDED,
     "refresh_busy": _("Your login is being renewed."),

@@ -29,7 +29,7 @@ from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.single_flight import SingleFlight
-from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, tokens_of
+from django_auth0_flow.tokens.stored import SESSION_EXPIRED, Wanted, check_ceiling, fresh_tokens, load, tokens_of
 from django_auth0_flow.tokens.sync_async import arun, run
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 #: access token that has run out, or a tenant that wants a second factor, ends no login.
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
-OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
+OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive", SESSION_EXPIRED}
 
 _running: set[asyncio.Task[TokenSet]] = set()
 
@@ -113,6 +113,11 @@ class StoredTokenSource:
     def refused(self) -> bool:
         """Whether it was the tenant that ended this login."""
         return self.ended in REFUSED_BY_TENANT
+
+    def check_ceiling(self) -> None:
+        """Raise LoginRequired, and remember it, once the identity provider wants this login to be over."""
+        with self._watching():
+            check_ceiling(self.row)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from django.db import router
 
 from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.claims import is_past_ceiling
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 #: The most seconds without another try after a transient failure, whatever the tenant's Retry-After says.
 MAX_RETRY_SECONDS = 120
+
+#: The code of a login that has reached its ceiling, ``session_expiry``.
+SESSION_EXPIRED = "session_expired"
 
 #: A login whose token was refreshed because an API rejected it is not refreshed for that again within these seconds.
 REJECTED_COOL_DOWN = 30
@@ -52,12 +56,19 @@ def load(pk: uuid.UUID) -> LoginSession:
 
 
 def tokens_of(row: LoginSession, target: Target = DEFAULT_TARGET) -> TokenSet:
-    """Return the stored token set of ``target``. Raises LoginRequired when it can't be read."""
+    """Return the stored token set of ``target``. Raises LoginRequired when it can't be read, or the login is over."""
+    check_ceiling(row)
     try:
         return row.grant.token_set(target.key)
     except UnsealError:
         logger.warning("login_session_unreadable login_session=%s", row.pk)
         raise LoginRequired("The stored tokens can't be read any more.", code="login_session_unreadable") from None
+
+
+def check_ceiling(row: LoginSession) -> None:
+    """Raise LoginRequired once the identity provider wants this login to be over. Refreshing does not prolong it."""
+    if row.session_ceiling is not None and is_past_ceiling(row.session_ceiling, now_for(row)):
+        raise LoginRequired("The identity provider's session is over.", code=SESSION_EXPIRED)
 
 
 def fresh_tokens(row: LoginSession, target: Target) -> TokenSet | None:

@@ -19,6 +19,8 @@ class Session:
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     client_ids: set[str] = field(default_factory=set)
     mfa_done: bool = False
+    #: When it ends because the identity provider's session does.
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True)

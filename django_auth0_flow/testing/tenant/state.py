@@ -61,6 +61,8 @@ class TenantState:
         self.logout_urls: list[str] = []
         self.session_idle_lifetime: float = 3 * DAY
         self.session_lifetime: float = 7 * DAY
+        #: "Use ID Token for Session Expiry", and an Action that hands it on: how long sessions upstream last.
+        self.upstream_session_lifetime: float | None = None
         # Not settings of Auth0's: conveniences and open points of the documentation
         self.auto_login: bool | User = False
         self.invalid_grant_status = 403
@@ -140,7 +142,9 @@ class TenantState:
             if session is None:
                 return None
             idle, age = now - session.last_seen, now - session.auth_time
-            if idle > self.session_idle_lifetime or age > self.session_lifetime or session.sub not in self.users:
+            is_over = session.expires_at is not None and session.expires_at <= now
+            is_old = idle > self.session_idle_lifetime or age > self.session_lifetime
+            if is_over or is_old or session.sub not in self.users:
                 del self.sessions[session.sid]
                 return None
             session.last_seen = now
