@@ -26,6 +26,7 @@ def begin_login(
     next_url: str = "",
     parameters: Mapping[str, str] | None = None,
     forwarded: Mapping[str, str] | None = None,
+    once: Mapping[str, str] | None = None,
     requirement: str = "",
     restarts: int = 0,
     any_organization: bool = False,
@@ -34,7 +35,8 @@ def begin_login(
     """Start a login and return the address at the tenant to send the browser to.
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
-    visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
+    visitor chose, which never replace an organization of this site's; ``once`` are in this request only, and not stored
+    with the transaction. ``next_url`` must have gone through ``safe_next``.
     ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises TransportError
     when the tenant's metadata can't be had, and with ``PUSHED_AUTHORIZATION`` as ``Client.authorization_url``.
     """
@@ -63,7 +65,7 @@ def begin_login(
     if transaction.response_mode == "form_post":
         form_post_cookie.issue(request, state, configuration)
     try:
-        return client.authorization_url(transaction.request(state))
+        return client.authorization_url(transaction.request(state, once=once))
     except Auth0Error:
         transactions.take(request, state)  # the tenant took no pushed request: nothing is under way
         raise

@@ -157,6 +157,9 @@ class Application:
     require_dpop: bool = False
     trust_forwarded_for: bool = False
     backchannel_logout_uri: str | None = None
+    #: Session Transfer: may get such tokens by its refresh tokens; takes them by ``query``.
+    can_create_session_transfer_token: bool = False
+    session_transfer_methods: list[str] = field(default_factory=lambda: ["query"])
     #: API identifier -> scopes, for ``client_credentials``.
     client_grants: dict[str, list[str]] = field(default_factory=dict)
 

@@ -83,6 +83,8 @@ class TenantState:
         #: Passwordless codes by (connection, address).
         self.sent_codes: dict[tuple[str, str], Any] = {}
         self.outbox: list[Message] = []
+        #: What only the tenant's own log tells (Monitoring > Logs): reasons why no session was transferred.
+        self.warnings: list[str] = []
         #: Back-channel logout: (URL, status of the answer or 0), in the order of the answers.
         self.logout_deliveries: list[tuple[str, int]] = []
         #: Short-lived one-time things (codes, login pages under way, pushed requests, …) by kind and value.
