@@ -39,7 +39,7 @@ ROWS = (
 )
 #: Inside the core: what stands on what.
 CORE = (
-    "embedded redeem outbound",
+    "embedded redeem outbound token_exchange",
     "client",
     "token_endpoint validation",
     "issuer",

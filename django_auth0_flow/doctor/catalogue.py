@@ -340,6 +340,31 @@ _ALL = (
         f"{_APP} > Credentials: check the Authentication Method. {_APP} > Settings > Client Secret: copy it.",
     ),
     Mistake(
+        "SM74",
+        "requested_token_type_sent",
+        "A token exchange names the type of token that it wants, and Auth0 refuses that for types of your own.",
+        "No Dashboard setting: leave requested_token_type out of what goes beside the token.",
+    ),
+    Mistake(
+        "SM75",
+        "no_session_transfer",
+        "No session transfer token can be had: the feature or the application's flag is off, or the Action sets no actor.",
+        "Actions > Library: setActor(). The flag is session_transfer.can_create_session_transfer_token (Management API).",
+    ),
+    Mistake(
+        "SM76",
+        "factor_in_delegated_exchange",
+        "A token exchange with an actor would need a second factor, which Auth0 does not support.",
+        "Actions > Triggers > post-login: demand no factor where event.transaction.protocol is oauth2-token-exchange.",
+    ),
+    Mistake(
+        "SM79",
+        "exchange_grant_off",
+        "The application may not exchange tokens. Custom Token Exchange is switched on by the Management API "
+        "(token_exchange.allow_any_profile_of_type); only a custom API client may act on behalf of its callers.",
+        _GRANTS.format("Token Vault, if it is that"),
+    ),
+    Mistake(
         "D16",
         "grant_off",
         "The application may not use this kind of login.",

@@ -66,7 +66,7 @@ def api_session_for(row: LoginSession) -> ApiSession:
     return StoredTokenSource(row.pk).api_session(get_settings(row.configuration).api_origins)
 
 
-class _DiscreetApiSession(ApiSession):
+class DiscreetApiSession(ApiSession):
     """Shows no variables of a call that failed in Django's error reports: its headers hold the access token."""
 
     @sensitive_variables()
@@ -166,7 +166,7 @@ class StoredTokenSource:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
         name = self.row.configuration
         timeout, prover = get_settings(name).http_timeout, get_client(name).prover
-        session = _DiscreetApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
+        session = DiscreetApiSession(TargetSource(self, target), origins, timeout=timeout, prover=prover)
         self._api_sessions.append(session)
         send(api_session_created, ApiSession, session=session, configuration=name)
         return session

@@ -203,7 +203,11 @@ def test_async_views_see_the_same(visitor: Client, tenant: Tenant) -> None:
 def test_userinfo_sets_no_ceiling(client: Client, tenant: Tenant, auth0_settings: Callable[..., Any]) -> None:
     auth0_settings(USERINFO=True)
     tenant.upstream_session_lifetime = None
-    tenant.token_hook = lambda kind, claims, header: kind == "id_token" and claims.pop("session_expiry", None)
+
+    def leave_out(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
+        claims.pop("session_expiry", None)
+
+    tenant.token_hook = leave_out
     tenant.user.claims["session_expiry"] = int(tenant.clock.now()) + HOURS
     walk(client, tenant)
     assert LoginSession.objects.get().session_ceiling is None

@@ -40,6 +40,8 @@ class Authorization:
     amr: tuple[str, ...] = ()
     #: The ``gty`` claim of access tokens; the code flow has none.
     gty: str | None = None
+    #: Who acts for the user: clients, the last one outermost.
+    act: dict[str, Any] | None = None
 
     def with_scopes(self, scopes: Iterable[str]) -> Authorization:
         return replace(self, scopes=tuple(scopes))

@@ -39,6 +39,8 @@ class TenantState:
         self.users: dict[str, User] = {}
         self.organizations: dict[str, Organization] = {}
         self.invitations: dict[str, Invitation] = {}
+        #: Token exchange profiles: type of the subject token -> the Action, which returns the user that a token stands for.
+        self.token_exchange_profiles: dict[str, Callable[[str], User | None]] = {}
 
         # Settings of the tenant, by their place in the Dashboard where they have one
         self.default_directory: str | None = DEFAULT_CONNECTION

@@ -158,6 +158,7 @@ def _sign_access_token(
         "client_id" if rfc9068 else "azp": authorization.client_id,
         **organization_claims(state, authorization),
         "cnf": {"jkt": jkt} if jkt else None,
+        "act": authorization.act,
     }
     if api.rbac and api.add_permissions:
         claims["permissions"] = _permissions(state, authorization.sub, api)
