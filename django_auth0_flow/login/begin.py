@@ -46,7 +46,7 @@ def begin_login(
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
     extra, by = _parameters(request, conf, view=parameters or {}, visitor=forwarded or {}, purpose=purpose)
     if kinds_of(response_type) != {"id_token"}:
-        extra = {**_apis(conf), **extra}
+        extra = {**extra, **_apis(conf), **extra}
     transaction = transactions.new_transaction(
         configuration,
         redirect_uri=absolute_url(request, url_of("callback", configuration), conf),

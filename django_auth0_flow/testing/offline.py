@@ -186,7 +186,7 @@ class OfflineTenant:
             claims = jwt.decode(form.get("subject_token", ""), _signing_key().public_key(), ["RS256"], options=options)
         except jwt.InvalidTokenError:
             return _refusal("invalid_request", "The subject token is not valid.")
-        organization = {name: claims[name] for name in ("org_id", "org_name") if name in claims}
+        organization: dict[str, str] = {name: claims[name] for name in ("org_id", "org_name") if name in claims}
         client_id, scopes = form.get("client_id", ""), frozenset(form.get("scope", "").split())
         grant = OfflineGrant(
             claims["sub"], client_id, form.get("audience", ""), scopes, None, organization, {"act": {"sub": client_id}}

@@ -16,7 +16,10 @@ urlpatterns = [
     path("ways/access-token/", ways.access_token, name="access_token"),
     path("ways/invoices/", ways.invoices, name="invoices"),
     path("ways/calendar/", ways.calendar, name="calendar"),
+    path("ways/old-clinic/", ways.old_clinic, name="old_clinic"),
+    path("ways/bill/", ways.bill, name="bill"),
     path("api/invoices/", ways.invoices_api, name="api_invoices"),
+    path("api/bill/", ways.bill_api, name="api_bill"),
     # Each configuration has its login, callback and logout below an address of its own.
     path("auth0/", include("django_auth0_flow.urls"), {"configuration": DEFAULT}),
     *(
