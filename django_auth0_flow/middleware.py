@@ -17,7 +17,7 @@ from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.short_sessions import send_cookie, settle
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _has_work(request: HttpRequest, login: Auth0Session) -> bool:
 
 
 def _send_cookies(request: HttpRequest, response: HttpResponseBase) -> None:
-    if form_post_cookie.has_news(request):
+    if form_post_cookie.has_changes(request):
         form_post_cookie.apply(request, response)
     ceiling.send_cookie(request, response)
 
@@ -104,9 +104,9 @@ def _settle_session(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:
-    """Save a rotation that a rollback took along, follow a session key that changed, and keep to the login's ceiling.
+    """Save rotated tokens again if a rollback undid that, store a session key that has changed, keep to the ceiling.
 
-    A login session that was ended while its key changed ends here: who ended it knew the old key only.
+    If the login session was ended while the key changed, log out here: only the session with the old key was deleted.
     """
     login.after_response()
     end_if_over(request)

@@ -18,11 +18,10 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import walk
 
@@ -142,7 +141,7 @@ class TestPostedAnswers:
         tenant.application.callbacks = ["https://testserver/auth0/callback/"]
         tenant.application.grant_types |= {"implicit"}
         auth0_settings(RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode)
-        person = Person(tenant)
+        person = Visitor(tenant)
         answer = person.at_tenant(person.start("/auth0/login/"))
         fields = answer.fields or dict(parse_qsl(urlsplit(answer.url).fragment))
         person.client.raise_request_exception = False

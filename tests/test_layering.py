@@ -39,15 +39,15 @@ ROWS = (
 )
 #: Inside the core: what stands on what.
 CORE = (
-    "embedded redeem outbound token_exchange",
+    "embedded_grants redeem outbound token_exchange",
     "client",
     "token_endpoint validation",
     "issuer",
     "cached_document",
-    "http grant authorization client_auth",
+    "http grant authorization client_auth connection_pool",
     "tokens dpop signing_keys adapters",
-    "claims jws",
-    "errors strict_json base64url addresses",
+    "claim_checks jws",
+    "errors strict_json base64url addresses passwordless_channels",
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50

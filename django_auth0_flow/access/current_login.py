@@ -1,10 +1,12 @@
 """Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
 
-Somebody is logged in when Django's session authenticates this very user now, the user is active, and the session names a
-login session whose row exists, belongs to this user, was made with a configuration that is accepted here and to the
-organization that ``ORGANIZATION`` demands, whose ceiling (``session_expiry``) is not reached, and whose grant the tenant
-has not ended as far as we know. A login that is found to be over is ended at once, Django's session with it; a tenant that
-is down, slow or answers junk ends nothing.
+A visitor is logged in when all of this holds. Django's session authenticates this very user now, and the user is active.
+The session names a login session whose row exists and belongs to this user. That was made with a configuration that is
+accepted here, and to the organization that ``ORGANIZATION`` demands. Its ceiling (``session_expiry``) is not reached, and
+the tenant has not ended its grant, as far as we know.
+
+A login that is found to be over is ended at once, and Django's session with it. A tenant that is down, slow or answers
+junk ends nothing.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from django_auth0_flow.conf import (
     get_settings,
 )
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import check_organization
+from django_auth0_flow.protocol.claim_checks import check_organization
 from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
+from django_auth0_flow.storage.django_session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.storage.sealing import UnsealError
-from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.fetch import revoke
 from django_auth0_flow.tokens.source import StoredTokenSource
 from django_auth0_flow.tokens.stored import SESSION_EXPIRED
@@ -140,7 +142,7 @@ def login_refusal(request: HttpRequest) -> LoginRequired:
     """Return why no one is logged in here: the login has ended, if this request has found one that did."""
     if code := getattr(request, _ENDED, ""):
         return LoginRequired("The login has ended.", code=code)
-    return LoginRequired("Nobody is logged in.")
+    return LoginRequired("No one is logged in.")
 
 
 def is_session_gone(request: HttpRequest) -> bool:
@@ -179,19 +181,21 @@ def become_anonymous(request: HttpRequest) -> None:
 def _authenticated_user(request: HttpRequest) -> Any:
     """Return ``request.user`` if it is active and Django's session authenticates it now, else None.
 
-    ``request.user`` alone would not do: other code may have put somebody else there, and what was put there says nothing
+    ``request.user`` alone would not do: other code may have put another user there, and what was put there says nothing
     about a session that Django has voided (another password, a backend that was removed).
     """
     user: Any = getattr(request, "user", None) or get_cached_user(request)
     if not user.is_authenticated or not getattr(user, "is_active", True):
         return None
+    vouched_for: Any = get_cached_user(request)
+    is_same = vouched_for.pk == user.pk
+    if is_same:
+        user = vouched_for  # as a rule request.user is a lazy stand-in for it, which takes long to ask
     meta = getattr(user, "_meta", None)
     if meta is None or str(request.session.get(USER_SESSION_KEY)) != meta.pk.value_to_string(user):
         return None
-    vouched_for: Any = get_cached_user(request)
-    if vouched_for.pk != user.pk:  # login() in this very request
-        vouched_for = get_user(request)
-    return user if vouched_for.pk == user.pk else None
+    # After login() in this very request the cached one is somebody else.
+    return user if is_same or get_user(request).pk == user.pk else None
 
 
 def _source_for(request: HttpRequest, login_id: str) -> StoredTokenSource | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,13 +15,14 @@ from django.utils.module_loading import import_string
 
 from django_auth0_flow.protocol.addresses import token_origin
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 DEFAULT = "default"
 
 
 @dataclass(frozen=True)
 class SettingType:
-    """``name`` stands in the documentation, ``expected`` in the message about a value that ``accepts`` refuses."""
+    """``name`` is for the documentation, ``expected`` for the message about a value that ``accepts`` refuses."""
 
     name: str
     expected: str
@@ -108,9 +110,9 @@ Certificate = Annotated[
 
 
 def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
-    """Declare a setting. The documentation says what it means, and ``shown`` for a default that others decide.
+    """Declare a setting. ``meaning`` is for the documentation, and so is ``shown``, in place of ``default``.
 
-    A ``secret`` one is left out of the repr.
+    A ``secret`` setting is left out of the repr.
     """
     documented = {"default": default, "meaning": meaning, "shown": shown}
     return field(default_factory=lambda: _frozen(default), repr=not secret, metadata=documented)
@@ -153,7 +155,11 @@ class Auth0Settings:
     refresh_margin: WholeSeconds = setting(
         60, "how long before its expiry a token is refreshed; at most a third of its life"
     )
-    refresh_wait: WholeSeconds = setting(15, "how long to wait for another worker's refresh before answering 503")
+    refresh_wait: WholeSeconds = setting(
+        15,
+        "how long to wait for another worker's refresh before answering 503; the default outlasts a worker that was killed",
+        shown="`15`: 5 more than `HTTP_TIMEOUT`",
+    )
     leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
     http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
     base_url: Text = setting("", "`https://www.example.com`: build the callback URL on this, not on the request's host")
@@ -172,7 +178,7 @@ class Auth0Settings:
     )
     groups_claim: Text = setting("", "the claim with groups or roles: a list, or text")
     groups_separator: Text = setting(
-        "", 'what stands between the groups of a claim that is text, as `" "` in `scope`; without it text is one group'
+        "", 'the separator in a claim that is text, such as `" "` in `scope`; without it the text is one group'
     )
     groups: TextDict = setting({}, "claim value → Django group; without it groups match by name")
     staff_groups: Texts = setting((), "claim values that set `is_staff`; a login without them clears it")
@@ -193,7 +199,9 @@ class Auth0Settings:
     )
     id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
     federated_logout: Flag = setting(False, "log out of the identity provider too")
-    organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
+    organization: Organization = setting(
+        "", "every login's organization: id, name, or a callable that takes the request"
+    )
     response_type: Text = setting(
         "code", "`id_token`, `code id_token`, `id_token token`; see [logins](logins.md#implicit-and-hybrid)"
     )
@@ -201,15 +209,19 @@ class Auth0Settings:
     recheck_seconds: WholeSeconds = setting(
         0, "ask the tenant silently this often whether its session lives; `0`: never"
     )
-    passwordless: Texts = setting((), "logins without a password: any of `email-code`, `email-link`, `sms`")
+    passwordless: Texts = setting(
+        (), f"logins without a password: any of {', '.join(f'`{kind}`' for kind in CHANNELS)}"
+    )
     password_realm: Realm = setting(
         "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
     )
     trusted_proxy_count: ProxyCount = setting(
-        0, "how many proxies stand before the site, for `auth0-forwarded-for`; `None` sends none"
+        0, "how many proxies are in front of the site, for `auth0-forwarded-for`; `None` sends none"
     )
     pushed_authorization: Flag = setting(False, "push the authorization request (PAR, RFC 9126)")
-    signed_requests: Flag = setting(False, "sign it (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`")
+    signed_requests: Flag = setting(
+        False, "sign the authorization request (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`"
+    )
     client_assertion_keys: SigningKeys = setting(
         (), '`{"key": PEM text or path, "kid": …, "alg": …}`, newest first, for `private_key_jwt`', secret=True
     )
@@ -230,6 +242,11 @@ class Auth0Settings:
     def api_audience(self) -> str:
         """The API that the login's own access token is for: ``audience``, else ``resource``; "" for neither."""
         return self.audience or self.resource
+
+    @property
+    def refresh_lease(self) -> float:
+        """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
+        return self.http_timeout + 2
 
     @property
     def has_embedded_logins(self) -> bool:
@@ -270,6 +287,8 @@ def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "base_url": conf.base_url.rstrip("/"),
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
+    if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
+        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + 3
     if "RESPONSE_MODE" not in values:
         implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:

@@ -15,8 +15,8 @@ from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.login.admission import Login, acr_values_demanded, max_age_demanded
 from django_auth0_flow.login.finish import finish_login
 from django_auth0_flow.login.transactions import BY_SITE
-from django_auth0_flow.protocol.claims import check_age, check_strength
-from django_auth0_flow.protocol.embedded import FORWARDED_FOR
+from django_auth0_flow.protocol.claim_checks import check_age, check_strength
+from django_auth0_flow.protocol.embedded_grants import FORWARDED_FOR
 from django_auth0_flow.protocol.errors import MfaRequired, OAuthError
 from django_auth0_flow.protocol.token_exchange import Exchange, exchange
 from django_auth0_flow.tokens.connection_pool import give_back_connection

@@ -13,7 +13,7 @@ from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
-from django_auth0_flow.storage.session_facts import noted_login
+from django_auth0_flow.storage.django_session_facts import noted_login
 
 #: Purposes that are about the login that this browser has.
 _ABOUT_A_LOGIN = (transactions.RECHECK, transactions.ACCESS_TOKEN)
@@ -35,10 +35,10 @@ def begin_login(
     """Start a login and return the address at the tenant to send the browser to.
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
-    visitor chose, which never replace an organization of this site's; ``once`` are in this request only, and not stored
-    with the transaction. ``next_url`` must have gone through ``safe_next``.
-    ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises TransportError
-    when the tenant's metadata can't be had, and with ``PUSHED_AUTHORIZATION`` as ``Client.authorization_url``.
+    visitor chose, which never replace an organization of this site's; ``once`` are in this request only, not stored with
+    the transaction. ``next_url`` must have gone through ``safe_next``.
+    ``any_organization``: the login must belong to one, no matter which. ``purpose`` as in ``Transaction``. Raises as
+    ``Client.authorization_url``, and TransportError when the tenant's metadata can't be fetched.
     """
     ceiling.end_login_that_reached_it(request)
     conf, client = get_settings(configuration), get_client(configuration)
@@ -67,7 +67,7 @@ def begin_login(
     try:
         return client.authorization_url(transaction.request(state, once=once))
     except Auth0Error:
-        transactions.take(request, state)  # the tenant took no pushed request: nothing is under way
+        transactions.take(request, state)  # the request could not be pushed: no login is under way
         raise
 
 
@@ -86,7 +86,7 @@ def _parameters(
 ) -> tuple[dict[str, str], str]:
     """Return what joins the authorization request, and who chose its organization (see ``Transaction``)."""
     found = {**conf.authorization_params, **visitor, **view}
-    if purpose == transactions.RECHECK:  # looks whether a session lives; how its login was made has been checked then
+    if purpose == transactions.RECHECK:  # asks only whether the session lives; its login was checked when it was made
         found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
     else:
         found |= parameters_demanded(conf, view=view, visitor=visitor)

@@ -21,8 +21,8 @@ from django.utils import timezone
 
 from django_auth0_flow.access.current_login import current_login
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.protocol.claims import CEILING_MARGIN, is_past_ceiling, session_ceiling
-from django_auth0_flow.storage.session_facts import noted_login
+from django_auth0_flow.protocol.claim_checks import CEILING_MARGIN, is_past_ceiling, session_ceiling
+from django_auth0_flow.storage.django_session_facts import noted_login
 
 logger = logging.getLogger(__name__)
 

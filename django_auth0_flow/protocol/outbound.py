@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 import requests
 from requests.auth import AuthBase
 
-from django_auth0_flow.protocol.adapters import SharedTlsAdapter
 from django_auth0_flow.protocol.addresses import origin_of, token_origin
+from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
 from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
 from django_auth0_flow.protocol.tokens import TokenSource
@@ -28,7 +28,7 @@ class TokenAuth(AuthBase):
         self._source = source
         self._origins = frozenset(map(token_origin, origins))
         self._prover = prover
-        #: The same for all of a login's tokens.
+        #: The key of the login; all its tokens are bound to it.
         self._dpop_key: str | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -39,10 +39,10 @@ class TokenAuth(AuthBase):
                 "only to the https origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
             )
         used = self._authorize(request)
-        position = _body_position(request)
+        position = body_position(request)
         renewed = challenged = False
 
-        def mend(response: requests.Response, **kwargs: Any) -> requests.Response:
+        def repeat_refused(response: requests.Response, **kwargs: Any) -> requests.Response:
             nonlocal renewed, challenged
             wants_nonce = self._note_nonce(response)
             if response.status_code != 401 or position is None or origin_of(response.url) != origin:
@@ -60,15 +60,15 @@ class TokenAuth(AuthBase):
                 if self._authorize(request, rejected=used) == used:
                     return response
             except BaseException:
-                response.close()  # nobody else gets it: its connection would stay open until it is collected
+                response.close()  # no caller gets it: its connection would stay open until it is collected
                 raise
             return self._send_again(response, request, position, **kwargs)
 
-        request.hooks["response"].append(mend)
+        request.hooks["response"].append(repeat_refused)
         return request
 
     def prove(self, request: requests.PreparedRequest) -> None:
-        """Put the proof for this very request beside its bound token; nothing for a bearer token."""
+        """Add the proof for this very request if its token is bound to a key."""
         scheme, _, token = str(request.headers.get("Authorization", "")).partition(" ")
         request.headers.pop("DPoP", None)
         if scheme == "DPoP" and self._prover is not None and self._dpop_key is not None:
@@ -85,7 +85,7 @@ class TokenAuth(AuthBase):
         return tokens.access_token
 
     def _note_nonce(self, response: requests.Response) -> bool:
-        """Remember the nonce of an answer; tell whether it is the reason of a refusal. RFC 9449 §8.2, §9."""
+        """Remember the nonce of an answer; tell whether its absence is why the API refused. RFC 9449 §8.2, §9."""
         if self._prover is None or not self._prover.note_nonce(response.url, response.headers):
             return False
         return "DPoP" in response.request.headers and asks_for_nonce(response.headers)
@@ -94,8 +94,7 @@ class TokenAuth(AuthBase):
         self, response: requests.Response, request: requests.PreparedRequest, position: int, **kwargs: Any
     ) -> requests.Response:
         """Send ``request``, a copy of the one that ``response`` refused, over the same connection."""
-        if request.body is not None and not isinstance(request.body, (str, bytes)):
-            request.body.seek(position)
+        rewind(request, position)
         # Hand the connection back to its pool before it is used again, as requests' digest authentication does.
         _ = response.content
         response.close()
@@ -110,14 +109,17 @@ class TokenAuth(AuthBase):
 class ApiSession(requests.Session):
     """A ``requests.Session`` for APIs: token, timeout, and no redirect to another origin.
 
-    A redirect within the origin is followed as usual; any other comes back as the 3xx response it is.
+    A redirect within the origin is followed as usual; any other comes back as the 3xx response it is. All sessions of a
+    process share their connections, and nothing else.
     """
 
     def __init__(
         self, source: TokenSource, origins: Collection[str], *, timeout: float, prover: Prover | None = None
     ) -> None:
         super().__init__()
-        self.mount("https://", SharedTlsAdapter())
+        adapter = PooledAdapter()
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
         self.auth = self._token_auth = TokenAuth(source, origins, prover)
         self._timeout = timeout
 
@@ -133,18 +135,7 @@ class ApiSession(requests.Session):
         return target
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Take along the token that was accepted: redirects stay within the origin; a .netrc must not replace it."""
+        """Keep the token that was accepted: redirects stay within the origin. A .netrc must not replace it."""
         if accepted := response.request.headers.get("Authorization"):
             prepared_request.headers["Authorization"] = accepted
             self._token_auth.prove(prepared_request)
-
-
-def _body_position(request: requests.PreparedRequest) -> int | None:
-    """Return where the body starts, or None when it can't be sent twice."""
-    body = request.body
-    if body is None or isinstance(body, (str, bytes)):
-        return 0
-    try:
-        return int(body.tell()) if hasattr(body, "tell") and hasattr(body, "seek") else None
-    except (OSError, ValueError):
-        return None

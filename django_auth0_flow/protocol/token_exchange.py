@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django_auth0_flow.protocol.claims import check_organization
+from django_auth0_flow.protocol.claim_checks import check_organization
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import Auth0Error, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet

@@ -21,21 +21,22 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import permissions_of
+from django_auth0_flow.protocol.claim_checks import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
+from django_auth0_flow.tokens.reading import read_login_session
 from django_auth0_flow.tokens.single_flight import SingleFlight
 from django_auth0_flow.tokens.stored import SESSION_EXPIRED, Wanted, check_ceiling, fresh_tokens, load, tokens_of
-from django_auth0_flow.tokens.sync_async import arun, run
+from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
 logger = logging.getLogger(__name__)
 
-#: Codes of LoginRequired by which the tenant has ended a login, and those by which a login is over for whatever reason. An
-#: access token that has run out, or a tenant that wants a second factor, ends no login.
+#: Codes of LoginRequired: the tenant has ended the login; then all by which a login is over. An expired access token, or a
+#: tenant that wants a second factor, ends no login.
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
 OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive", SESSION_EXPIRED}
@@ -46,7 +47,7 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # those who wait get it; without any it is no news for the event loop's log
+        task.exception()  # those who wait get the error; if none waits, the event loop need not log it
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def api_session_for(row: LoginSession) -> ApiSession:
 
 
 class DiscreetApiSession(ApiSession):
-    """Shows no variables of a call that failed in Django's error reports: its headers hold the access token."""
+    """Hides the variables of failed calls from Django's error reports: a request's headers hold the access token."""
 
     @sensitive_variables()
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -85,7 +86,7 @@ class StoredTokenSource:
     def __init__(self, pk: uuid.UUID | str) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
         self._flight = SingleFlight(self.pk)
-        #: Why the tenant wants the user back, once it has said so: it is not asked again in the same request.
+        #: Why the tenant wants the user to log in again, if it has said so: it is not asked twice in one request.
         self.refusal: LoginRequired | None = None
         #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
         self.ended = ""
@@ -101,13 +102,17 @@ class StoredTokenSource:
         return self._flight.row
 
     def find_row(self) -> LoginSession | None:
-        """Return the row as last read, None once this login was found to be over."""
+        """Return the row as last read, None once this login was found to be over.
+
+        The caller must check that the user is active.
+        """
         if self.ended:
             return None
-        try:
-            return self.row
-        except LoginRequired:
-            return None
+        if self._flight.row is None:
+            self._flight.row = read_login_session(self.pk)
+            if self._flight.row is None:
+                self.ended = "login_session_ended"
+        return self._flight.row
 
     @property
     def refused(self) -> bool:
@@ -121,7 +126,7 @@ class StoredTokenSource:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Remember that the login is over when this is what comes out."""
+        """Remember that the login is over if LoginRequired says so."""
         try:
             yield
         except LoginRequired as error:
@@ -179,6 +184,10 @@ class StoredTokenSource:
     def _obtain(self, target: Target, rejected: str | None) -> TokenSet:
         if (known := self._at_hand(target, rejected)) is not None:
             return known
+        if (loop := loop_of_call()) is not None:
+            # A refresh ends or fails within REFRESH_WAIT and the exchange after it.
+            conf = get_settings(self.row.configuration)
+            return run_in_loop(loop, self._aobtain(target, rejected), seconds=2 * conf.refresh_wait + conf.http_timeout)
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
             if rejected is None and (tokens := fresh_tokens(self.row, target)):
@@ -212,7 +221,7 @@ class StoredTokenSource:
             self._flight.lease.may_disconnect = False
 
     def after_response(self) -> None:
-        """Store again what a rollback took along, and let go of connections to APIs."""
+        """Store tokens again whose save was rolled back, and close connections to APIs."""
         self.save_lost_rotation()
         for session in self._api_sessions:
             session.close()
@@ -235,7 +244,7 @@ class StoredTokenSource:
     def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
         """Return the token set in the row as last read, if there is one and it is fresh.
 
-        Raises LoginRequired when the login is over, or the tenant has said that it wants the user back.
+        Raises LoginRequired when the login is over, or the tenant has said that the user must log in again.
         """
         if self.ended:
             raise LoginRequired("The login has ended.", code=self.ended)
@@ -246,7 +255,7 @@ class StoredTokenSource:
         return fresh_tokens(self._flight.row, target)
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
-        """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
+        """Refresh on a connection of its own, so that a rollback of the caller's transaction can't undo it."""
         outcome: Future[TokenSet] = Future()
 
         def work() -> None:

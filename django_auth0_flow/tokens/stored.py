@@ -10,7 +10,7 @@ from django.db import router
 
 from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import is_past_ceiling
+from django_auth0_flow.protocol.claim_checks import is_past_ceiling
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
 from django_auth0_flow.protocol.tokens import TokenSet
