@@ -24,6 +24,8 @@ def take(request: HttpRequest) -> list[str]:
         del query[NAME]
         request.GET = query  # type: ignore[assignment]  # as immutable as need be: the request is ours here
         request.META["QUERY_STRING"] = query.urlencode()
+        if (scope := getattr(request, "scope", None)) is not None:
+            scope["query_string"] = query.urlencode().encode()
         for name in _RAW_ADDRESSES:
             if name in request.META:
                 request.META[name] = without(request.META[name])

@@ -13,6 +13,7 @@ from django.test import AsyncClient, Client
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.signals import login_session_ended
+from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, LOGIN, NAVIGATE, code_shown, is_logged_in, query_of, start, walk
 
@@ -211,3 +212,10 @@ def test_userinfo_sets_no_ceiling(client: Client, tenant: Tenant, auth0_settings
     tenant.user.claims["session_expiry"] = int(tenant.clock.now()) + HOURS
     walk(client, tenant)
     assert LoginSession.objects.get().session_ceiling is None
+
+
+def test_the_test_kit_makes_such_logins(client: Client, tenant: Tenant) -> None:
+    auth0_login(client, claims={"session_expiry": int(tenant.clock.now()) + HOURS})
+    assert client.get("/bare/").status_code == 200
+    tenant.clock.advance(HOURS)
+    assert client.get("/bare/", headers=NAVIGATE).status_code == 302

@@ -11,7 +11,7 @@ import pytest
 import requests
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
-from django.test import Client, RequestFactory
+from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.views.debug import ExceptionReporter
 
 from django_auth0_flow.login import begin
@@ -204,3 +204,10 @@ def test_F42_a_page_that_is_opened_with_it_does_not_come_back_with_it(client: Cl
     assert answer.status_code == 302
     assert TOKEN not in answer["Location"]
     assert quote("page=2") in answer["Location"]
+
+
+def test_F42_an_asgi_server_that_logs_the_address_afterwards_finds_none() -> None:
+    request: Any = AsyncRequestFactory().get(f"{LOGIN}?{NAME}={TOKEN}&next=/a/")
+    assert session_transfer.take(request) == [TOKEN]
+    assert request.scope["query_string"] == b"next=%2Fa%2F"
+    assert TOKEN not in str(request.scope) + request.get_full_path()
