@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from rest_framework.request import Request
@@ -42,7 +43,7 @@ class Token(APIView):
 urlpatterns = [
     path("auth0/", include("django_auth0_flow.urls")),
     path("token/", bearer_token_required(token)),
-    path("token-async/", bearer_token_required(atoken)),
+    path("token-async/", transaction.non_atomic_requests(bearer_token_required(atoken))),
     path("token-drf/", Token.as_view()),
     path("token-unprotected/", token),
     path("token-of-a-login/", auth0_login_required(token)),
