@@ -183,7 +183,7 @@ class LoginSessionAdmin(_ReadOnlyAdmin):
     list_select_related = ("identity__user",)
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    shown = ("id", "user", "identity", "issuer", *list_display[2:])
+    shown = ("id", "user", "identity", "issuer", *list_display[2:], "to_end_at")
     search_help_text = _("Subject, user, the tenant's session id (sid), or the id of the login session from a log")
 
     def get_search_results(
@@ -231,6 +231,11 @@ class LoginSessionAdmin(_ReadOnlyAdmin):
     def used(self, row: LoginSession) -> datetime | None:
         """The hour in which the login was used last."""
         return moment(row.last_used_at)
+
+    @admin.display(description=_("to end at"))
+    def to_end_at(self, row: LoginSession) -> datetime | None:
+        """When the identity provider wants the login to be over."""
+        return moment(row.session_ceiling)
 
     @admin.display(description=_("last refreshed"), ordering="refreshed_at")
     def refreshed(self, row: LoginSession) -> datetime | None:

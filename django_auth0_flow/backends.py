@@ -19,7 +19,13 @@ from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
 from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded.error_codes import password_code
 from django_auth0_flow.embedded.visitor_logins import embedded_logins
-from django_auth0_flow.login.admission import Login, attach_login, check_organization_allowed, with_userinfo
+from django_auth0_flow.login.admission import (
+    Login,
+    attach_login,
+    check_ceiling,
+    check_organization_allowed,
+    with_userinfo,
+)
 from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
@@ -264,6 +270,7 @@ class Auth0PasswordBackend(ModelBackend):
             logins = embedded_logins(configuration, request if session is not None else None)
             granted = logins.log_in_with_password(username, password, realm=realm)
             check_organization_allowed(conf, granted.claims, was_asked_for=False)
+            check_ceiling(conf, granted.claims)
         except MfaRequired as error:
             if session is None:
                 logger.info("login_refused reason=mfa_required")

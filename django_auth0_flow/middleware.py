@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 from django_auth0_flow import error_responses
 from django_auth0_flow.access.current_login import end_if_over
-from django_auth0_flow.login import form_post_cookie
+from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from django_auth0_flow.session import Auth0Session
@@ -49,20 +49,18 @@ class Auth0Middleware:
         response: HttpResponseBase = self.get_response(request)
         if request.session.accessed:
             _settle_session(request, response)
-        if login.was_touched or request.session.modified:
+        if _has_work(request, login):
             after_response(request, login)
-        if form_post_cookie.has_changes(request):
-            form_post_cookie.apply(request, response)
+        _send_cookies(request, response)
         return response
 
     async def _acall(self, request: HttpRequest, login: Auth0Session) -> HttpResponseBase:
         response: HttpResponseBase = await self.get_response(request)
         if request.session.accessed:  # so it is in memory: nothing blocks
             _settle_session(request, response)
-        if login.was_touched or request.session.modified:
+        if _has_work(request, login):
             await sync_to_async(after_response)(request, login)
-        if form_post_cookie.has_changes(request):
-            form_post_cookie.apply(request, response)
+        _send_cookies(request, response)
         return response
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
@@ -88,19 +86,33 @@ def _login_of(request: HttpRequest, names: Collection[str]) -> Auth0Session:
     return login.for_configuration(*names)
 
 
+def _has_work(request: HttpRequest, login: Auth0Session) -> bool:
+    """Tell whether ``after_response`` has something to do; asks no database."""
+    session = request.session
+    return login.was_touched or session.modified or (session.accessed and ceiling.has_ceiling(request))
+
+
+def _send_cookies(request: HttpRequest, response: HttpResponseBase) -> None:
+    if form_post_cookie.has_changes(request):
+        form_post_cookie.apply(request, response)
+    ceiling.send_cookie(request, response)
+
+
 def _settle_session(request: HttpRequest, response: HttpResponseBase) -> None:
     settle(request.session)
     send_cookie(request, response)
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:
-    """Save rotated tokens again if a rollback undid that, and store a session key that has changed.
+    """Save rotated tokens again if a rollback undid that, store a session key that has changed, keep to the ceiling.
 
     If the login session was ended while the key changed, log out here: only the session with the old key was deleted.
     """
     login.after_response()
     end_if_over(request)
     session = request.session
+    if (session.accessed or session.modified) and ceiling.has_ceiling(request):
+        ceiling.cap_session(request)
     facts = session.get(FACTS_KEY) if session.modified and not session.is_empty() else None
     if not isinstance(facts, dict) or not facts.get("id"):
         return

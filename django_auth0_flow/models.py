@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_auth0_flow.protocol.claim_checks import is_past_ceiling
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, send
 from django_auth0_flow.storage.db_types import OpaqueCharField, OpaqueTextField, UtcNow, exact_key
@@ -92,6 +93,7 @@ class LoginSession(LeasedRow):
     browser = models.CharField(_("browser"), max_length=40, blank=True, default="", db_default="")
     system = models.CharField(_("operating system"), max_length=40, blank=True, default="", db_default="")
     last_used_at = models.FloatField(_("last used at (epoch, to the hour)"), null=True, blank=True)
+    session_ceiling = models.BigIntegerField(_("to end at (epoch)"), null=True, blank=True)
 
     objects = LoginSessionQuerySet.as_manager()
 
@@ -131,6 +133,9 @@ class LoginSession(LeasedRow):
         @property
         def api(self) -> ApiSession:
             """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
+
+    def is_over(self, now: float) -> bool:
+        return is_past_ceiling(self.session_ceiling, now)
 
     @property
     def device(self) -> str:

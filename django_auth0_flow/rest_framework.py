@@ -20,11 +20,12 @@ from rest_framework.permissions import BasePermission, OperationHolderMixin
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token
+from django_auth0_flow.access.bearer import check_bearer_token
 from django_auth0_flow.access.requirements import as_configurations, as_names
 from django_auth0_flow.backends import may_log_in
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
+from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.session import Auth0Session
 

@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 #: What may be shown of a secret is its length.
 VEILED = re.compile(
     r"\b(code|state|nonce|code_verifier|refresh_token|client_secret|password|token|id_token_hint|otp|binding_code|oob_code"
-    r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token|access_token|id_token|response)=(\S+)"
+    r"|mfa_token|invitation|client_assertion|request|request_uri|subject_token|session_transfer_token|access_token|id_token|response)=(\S+)"
 )
 #: For what takes a few seconds where nothing else runs.
 PATIENCE = 600
@@ -137,6 +137,7 @@ WAYS = {"DJANGO_SETTINGS_MODULE": "site_config.ways"}
 def test_checks_with_every_way_to_log_in() -> None:
     key = client_key("example").pem
     extra = {"AUTH0_STRONG_CLIENT_ID": "strong", "AUTH0_STRONG_KEY": key, "AUTH0_VAULT_CLIENT_ID": "vault"}
+    extra |= {"AUTH0_API_CLIENT_ID": "api", "AUTH0_API_CLIENT_SECRET": "secret"}
     assert "AUTH0['vault'] needs CLIENT_SECRET" in manage("check", **WAYS, **extra).stderr
     done = manage("check", "--fail-level", "WARNING", **WAYS, AUTH0_VAULT_CLIENT_SECRET="secret", **extra)
     assert done.returncode == 0, done.stderr
@@ -175,8 +176,8 @@ def walk() -> subprocess.CompletedProcess[str]:
 def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
     assert walk.returncode == 0, walk.stdout + walk.stderr
     assert walk.stderr == ""
-    assert "All 25 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
-    assert len(walk.stdout.splitlines()) <= 240
+    assert "All 30 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
+    assert len(walk.stdout.splitlines()) <= 310
 
 
 @pytest.mark.slow
@@ -201,6 +202,10 @@ def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
         ("PAR, JAR, private_key_jwt and DPoP", "Authorization: DPoP …("),
         ("A second API", "audience=https://billing.example.com"),
         ("Token Vault", "connection=google-oauth2"),
+        ("On behalf of", "requested_token_type=urn:ietf:params:oauth:token-type:access_token"),
+        ("Token exchange", "subject_token_type=urn:harbour-clinic:old-session"),
+        ("Session transfer", "GET /authorize session_transfer_token=…("),
+        ("session_expiry", "site → tenant POST /oauth/revoke"),
     ],
 )
 def test_the_walk_tells_what_each_kind_of_login_sends(

@@ -14,9 +14,10 @@ from django_auth0_flow.access.current_login import accepted_configurations
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import add_once
 from django_auth0_flow.pages.cache_headers import forbid_storing
+from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
-from django_auth0_flow.protocol.errors import TokenValidationError, TransportError
+from django_auth0_flow.protocol.errors import NoAccessToken, TokenValidationError, TransportError
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,6 @@ _BAD_PROOF = "invalid_dpop_proof"
 
 #: Seconds that a used proof is remembered: as long as it would be accepted, and a minute more for rounding and clocks.
 _REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
-
-#: The request's attribute with the name of the configuration whose access token was accepted.
-TOKEN_CONFIGURATION = "_auth0_token_configuration"
 
 
 def check_bearer_token(
@@ -55,6 +53,18 @@ def check_bearer_token(
         refusals.append(refusal)
     # Of several refusals, the one with the highest status: it came furthest, or the token could not be judged there.
     return max(refusals, key=lambda refusal: refusal.status_code)
+
+
+def caller_of(request: HttpRequest) -> tuple[str, dict[str, Any], str]:
+    """Return the access token that let this request in, its claims, and the configuration that it is good for.
+
+    Raises NoAccessToken (``no_caller``) where none did.
+    """
+    name, claims = getattr(request, TOKEN_CONFIGURATION, None), getattr(request, "access_token_claims", None)
+    found = _CREDENTIALS.match(request.headers.get("Authorization", ""))
+    if name is None or claims is None or found is None:
+        raise NoAccessToken("No access token has let this request in.", code="no_caller")
+    return found[1], claims, str(name)
 
 
 def _check_for(

@@ -2,7 +2,8 @@
 
 A visitor is logged in when all of this holds. Django's session authenticates this very user now, and the user is active.
 The session names a login session whose row exists and belongs to this user. That was made with a configuration that is
-accepted here, and to the organization that ``ORGANIZATION`` demands. The tenant has not ended its grant, as far as we know.
+accepted here, and to the organization that ``ORGANIZATION`` demands. Its ceiling (``session_expiry``) is not reached, and
+the tenant has not ended its grant, as far as we know.
 
 A login that is found to be over is ended at once, and Django's session with it. A tenant that is down, slow or answers
 junk ends nothing.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +32,14 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
+from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.claim_checks import check_organization
 from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
 from django_auth0_flow.storage.django_session_facts import keep_loop_guard, noted, noted_login
+from django_auth0_flow.storage.sealing import UnsealError
+from django_auth0_flow.tokens.fetch import revoke
 from django_auth0_flow.tokens.source import StoredTokenSource
+from django_auth0_flow.tokens.stored import SESSION_EXPIRED
 
 _SOURCES = "_auth0_sources"
 
@@ -78,6 +84,7 @@ def current_login(
     except ImproperlyConfigured:
         return None  # a login of a configuration that was taken out of the settings is no login any more
     try:
+        source.check_ceiling()
         if not any_organization and (organization := organization_for(request, conf)):
             check_organization(source.grant.claims, organization)  # made at another host perhaps, or before it was set
     except TokenValidationError:
@@ -212,9 +219,18 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
     setattr(request, _ENDED, code)
     if source is not None and source.refused:
         source.row.end(code)  # has ended already, unless the view's transaction was rolled back
+    elif source is not None and code == SESSION_EXPIRED:
+        _end_at_ceiling(source.row)
     elif request.session.session_key and not request.session.exists(request.session.session_key):
         setattr(request, _SESSION_GONE, True)
         become_anonymous(request)
         return
     logout(request)
     keep_loop_guard(request, facts)
+
+
+def _end_at_ceiling(row: LoginSession) -> None:
+    """End a login that has reached its ceiling; its refresh token would outlive it, so it is revoked, best effort."""
+    if row.end(SESSION_EXPIRED):
+        with suppress(UnsealError):
+            revoke(row.configuration, row.grant.tokens.refresh_token)

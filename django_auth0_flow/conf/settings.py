@@ -173,7 +173,7 @@ class Auth0Settings:
     )
     forwarded_params: Texts = setting(
         ("organization", "invitation", "login_hint", "screen_hint", "ui_locales"),
-        "what `auth0:login` passes on from its query",
+        "what `auth0:login` passes on from its query; `session_transfer_token` may be added",
     )
     user_fields: TextDict = setting(
         {"email": "email", "first_name": "given_name", "last_name": "family_name"},

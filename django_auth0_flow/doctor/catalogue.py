@@ -190,6 +190,12 @@ _ALL = (
         "Authentication > Database > (connection) > Settings > Disable Sign Ups: off. Or drop screen_hint.",
     ),
     Mistake(
+        "SM85",
+        "no_session_expiry",
+        "The connection wants to know when the identity provider's session ends, and the provider does not say.",
+        "Authentication > Enterprise > (connection) > Settings > Use ID Token for Session Expiry: off.",
+    ),
+    Mistake(
         "SM68",
         "third_party_application",
         "The client id is that of a third-party application: it gets no ID tokens, so no one can log in with it.",
@@ -364,6 +370,31 @@ _ALL = (
         "machine_quota_used_up",
         "The application or organization has used up its quota of machine tokens.",
         "No Dashboard setting: the Management API's token_quota. Look for another program that asks for each call anew.",
+    ),
+    Mistake(
+        "SM74",
+        "requested_token_type_sent",
+        "A token exchange names the type of token that it wants, and Auth0 refuses that for types of your own.",
+        "No Dashboard setting: leave requested_token_type out of what goes beside the token.",
+    ),
+    Mistake(
+        "SM75",
+        "no_session_transfer",
+        "No session transfer token can be had: the feature or the application's flag is off, or the Action sets no actor.",
+        "Actions > Library: setActor(). The flag is session_transfer.can_create_session_transfer_token (Management API).",
+    ),
+    Mistake(
+        "SM76",
+        "factor_in_delegated_exchange",
+        "A token exchange with an actor would need a second factor, which Auth0 does not support.",
+        "Actions > Triggers > post-login: demand no factor where event.transaction.protocol is oauth2-token-exchange.",
+    ),
+    Mistake(
+        "SM79",
+        "exchange_grant_off",
+        "The application may not exchange tokens. Custom Token Exchange is switched on by the Management API "
+        "(token_exchange.allow_any_profile_of_type); only a custom API client may act on behalf of its callers.",
+        _GRANTS.format("Token Vault, if it is that"),
     ),
     Mistake(
         "D16",

@@ -80,6 +80,13 @@ _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
         f"SM32: invitations by e-mail need {_APP} > Settings > Application Login URI: the https address of auth0:login.",
     ),
     (
+        lambda conf: "session_transfer_token" in conf.forwarded_params,
+        (
+            f"SM87: a login handed over needs {_APP} > Settings > Session Transfer > Native to Web SSO Methods: Query "
+            "Authentication. Why one was refused stands in Monitoring > Logs only."
+        ),
+    ),
+    (
         lambda conf: bool(conf.recheck_seconds),
         (
             "SM46: consent pages keep silent logins from working: "

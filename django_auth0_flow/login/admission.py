@@ -14,7 +14,8 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import Auth0Settings, get_client
 from django_auth0_flow.protocol.authorization import parse_max_age
-from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.protocol.claim_checks import is_past_ceiling, number_of, session_ceiling
+from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.protocol.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -22,9 +23,7 @@ logger = logging.getLogger(__name__)
 _CARRIED = "_auth0_login"
 
 #: Claims about the login itself, taken from the ID token only. In userinfo they may be text from the user's profile.
-_LOGIN_CLAIMS = frozenset(
-    ("iss", "aud", "azp", "exp", "iat", "nonce", "sid", "auth_time", "acr", "amr", "org_id", "org_name")
-)
+_LOGIN_CLAIMS = frozenset("iss aud azp exp iat nonce sid auth_time acr amr org_id org_name session_expiry".split())
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,12 @@ def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *
     names = [item.lower() for item in allowed if not item.startswith("org_")]
     if not isinstance(org_name, str) or org_name.lower() not in names:
         raise Auth0Error("This organization may not log in here.", code="organization_not_allowed")
+
+
+def check_ceiling(conf: Auth0Settings, claims: Mapping[str, Any]) -> None:
+    """Refuse a login that the identity provider wants to be over already. Raises LoginRequired (``session_expired``)."""
+    if is_past_ceiling(session_ceiling(claims), max(conf.clock(), number_of(claims, "iat"))):
+        raise LoginRequired("The identity provider's session is over.", code="session_expired")
 
 
 def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:

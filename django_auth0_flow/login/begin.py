@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.access.current_login import organization_for
 from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_settings
-from django_auth0_flow.login import form_post_cookie, transactions
+from django_auth0_flow.login import ceiling, form_post_cookie, transactions
 from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.authorization import kinds_of
@@ -26,6 +26,7 @@ def begin_login(
     next_url: str = "",
     parameters: Mapping[str, str] | None = None,
     forwarded: Mapping[str, str] | None = None,
+    once: Mapping[str, str] | None = None,
     requirement: str = "",
     restarts: int = 0,
     any_organization: bool = False,
@@ -34,23 +35,22 @@ def begin_login(
     """Start a login and return the address at the tenant to send the browser to.
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
-    visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
+    visitor chose, which never replace an organization of this site's; ``once`` are in this request only, not stored with
+    the transaction. ``next_url`` must have gone through ``safe_next``.
     ``any_organization``: the login must belong to one, no matter which. ``purpose`` as in ``Transaction``. Raises as
     ``Client.authorization_url``, and TransportError when the tenant's metadata can't be fetched.
     """
-    conf = get_settings(configuration)
+    ceiling.end_login_that_reached_it(request)
+    conf, client = get_settings(configuration), get_client(configuration)
+    client.issuer.metadata()
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
     extra, by = _parameters(request, conf, view=parameters or {}, visitor=forwarded or {}, purpose=purpose)
     if kinds_of(response_type) != {"id_token"}:
-        apis = {"audience": conf.audience, "resource": conf.resource}
-        extra |= {name: value for name, value in apis.items() if value and name not in extra}
-    scope = extra.pop("scope", conf.scope)
-    client = get_client(conf.name)
-    client.issuer.metadata()
+        extra = {**extra, **_apis(conf), **extra}
     transaction = transactions.new_transaction(
         configuration,
         redirect_uri=absolute_url(request, url_of("callback", configuration), conf),
-        scope=scope,
+        scope=extra.pop("scope", conf.scope),
         next_url=next_url,
         parameters=extra,
         requirement=requirement,
@@ -65,10 +65,15 @@ def begin_login(
     if transaction.response_mode == "form_post":
         form_post_cookie.issue(request, state, configuration)
     try:
-        return client.authorization_url(transaction.request(state))
+        return client.authorization_url(transaction.request(state, once=once))
     except Auth0Error:
         transactions.take(request, state)  # the request could not be pushed: no login is under way
         raise
+
+
+def _apis(conf: Auth0Settings) -> dict[str, str]:
+    """Return the parameters that name the API of the access token."""
+    return {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
 
 
 def _parameters(
@@ -85,6 +90,8 @@ def _parameters(
         found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
     else:
         found |= parameters_demanded(conf, view=view, visitor=visitor)
+    if purpose == transactions.LOGIN and ceiling.is_fresh_login_due(request, conf.name):
+        found["prompt"] = "login"
     by_site = (
         view.get("organization") or organization_for(request, conf) or conf.authorization_params.get("organization")
     )

@@ -9,11 +9,11 @@ from django.contrib.auth import login as log_in
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.login import transactions
-from django_auth0_flow.login.admission import Login, check_organization_allowed, with_userinfo
+from django_auth0_flow.login import ceiling, transactions
+from django_auth0_flow.login.admission import Login, check_ceiling, check_organization_allowed, with_userinfo
 from django_auth0_flow.login.store import store_login
 from django_auth0_flow.pages.urls import landing_url, safe_next
-from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
 from django_auth0_flow.storage.django_session_facts import noted
 
 
@@ -21,9 +21,15 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     """Log the user of these claims in and return where to go.
 
     The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
-    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``, ``session_ended_at_tenant``).
+    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``), or LoginRequired (``session_ended_at_tenant``,
+    ``session_expired``).
     """
     conf = get_settings(login.configuration)
+    try:
+        check_ceiling(conf, login.claims)
+    except LoginRequired:
+        ceiling.note(request, conf.name, login.claims)
+        raise
     # What a visitor asks for, or any organization at all, is still subject to ALLOWED_ORGANIZATIONS.
     by = login.organization_by
     was_asked_for = by == transactions.BY_SITE or bool(by and not conf.allowed_organizations)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_auth0_flow.login import begin
+from django_auth0_flow.login.ceiling import is_fresh_login_due
 from django_auth0_flow.login.transactions import RECHECK, SILENT
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
@@ -41,7 +42,7 @@ def adopt_session(request: HttpRequest, configuration: str, parameters: Mapping[
     if not request.COOKIES:
         here = site_urls.safe_next(request, with_marker(request.get_full_path(), PROBING))
         return rendering.probe_cookies(request, here) if here and marker is None else None
-    if configuration in silent_logins_tried(request):
+    if configuration in silent_logins_tried(request) or is_fresh_login_due(request, configuration):
         return None
     try:
         url = begin.begin_login(

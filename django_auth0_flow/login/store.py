@@ -12,6 +12,7 @@ from django.db import transaction as database_transaction
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.login import ceiling
 from django_auth0_flow.login.admission import Login, detach_login
 from django_auth0_flow.login.loops import FAILURES_KEY, rounds_so_far
 from django_auth0_flow.login.user_agent import browser_and_system
@@ -47,6 +48,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         configuration=conf.name,
         sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
         logged_in_at=conf.clock(),
+        session_ceiling=ceiling.note(request, conf.name, login.claims),
     )
     if conf.keeps_login_details:
         row.browser, row.system = browser_and_system(request.headers.get("User-Agent", ""))
@@ -65,6 +67,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         "asked": requirement,
         "rounds": rounds,
         **({"demands": demands[-MAX_DEMANDS:]} if demands else {}),
+        **({ceiling.FACT: row.session_ceiling} if row.session_ceiling is not None else {}),
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)

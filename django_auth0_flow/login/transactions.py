@@ -75,15 +75,15 @@ class Transaction:
         """Whether no person waits for this, so that an error is shown to no one."""
         return self.purpose in (SILENT, RECHECK)
 
-    def request(self, state: str) -> AuthorizationRequest:
-        """Return the authorization request that this transaction belongs to."""
+    def request(self, state: str, *, once: Mapping[str, str] | None = None) -> AuthorizationRequest:
+        """Return the authorization request that this transaction belongs to, with parameters that are sent ``once``."""
         return AuthorizationRequest(
             self.redirect_uri,
             self.scope,
             state,
             self.nonce,
             self.code_verifier,
-            self.parameters,
+            {**(once or {}), **self.parameters},
             response_type=self.response_type,
             response_mode=self.response_mode,
             dpop_key=self._open_dpop_key() if self.dpop_key else None,

@@ -70,12 +70,13 @@ class OwnLogin:
 
 
 def logins_of(user: Any, current: LoginSession) -> list[OwnLogin]:
-    """Return the logins of ``user`` whose Django session lives, ``current`` first, then the newest."""
+    """Return the logins of ``user`` that are not over and whose Django session lives: ``current``, then the newest."""
     others = LoginSession.objects.for_user(user).exclude(pk=current.pk).defer("sealed")[:MAX_LOOKED_AT]
     keys = {row.pk: row.session_key for row in others}
     living = living_sessions(set(keys.values()))
     # A row without a key, or whose key can't be read here, may be alive.
-    alive = [row for row in others if not keys[row.pk] or keys[row.pk] in living]
+    now = timezone.now().timestamp()
+    alive = [row for row in others if (not keys[row.pk] or keys[row.pk] in living) and not row.is_over(now)]
     return [OwnLogin.of(row, current) for row in (current, *alive)]
 
 

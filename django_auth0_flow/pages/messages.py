@@ -21,6 +21,8 @@ _TROUBLE = _("The login service reports a problem of its own.")
 
 _USELESS_HERE = _("This login can't be used for what this page does.")
 
+_NOT_TAKEN_OVER = _("Your login could not be taken over. Please log in here.")
+
 _ENDED = _("Your login on this site has ended.")
 
 _WORDS: dict[str, Promise] = {
@@ -121,6 +123,7 @@ _WORDS: dict[str, Promise] = {
     "identity_changed": _ENDED,
     "login_session_ended": _ENDED,
     "login_session_unreadable": _ENDED,
+    "session_expired": _("Your login has lasted as long as it may. Please log in again."),
     "session_ended_at_tenant": _("The login service ended this login before this site had finished it."),
     "no_refresh_token": _ENDED,
     "refresh_busy": _("Your login is being renewed."),
@@ -135,6 +138,12 @@ _WORDS: dict[str, Promise] = {
     "no_access_token": _USELESS_HERE,
     "audience_not_granted": _USELESS_HERE,
     "connection_token_refused": _USELESS_HERE,
+    "no_caller": _USELESS_HERE,
+    "on_behalf_of_refused": _("The login service gives this site no access in your name."),
+    # A login that comes from another system.
+    "subject_token_invalid": _NOT_TAKEN_OVER,
+    "subject_token_type_invalid": _NOT_TAKEN_OVER,
+    "actor_token_incomplete": _NOT_TAKEN_OVER,
 }
 
 _LOGIN_FAILED = _("Something went wrong while you were being logged in.")

@@ -13,9 +13,14 @@ from django.shortcuts import render
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.cache_headers import forbid_storing
 
+#: On a request that an access token has let in: the configuration that the token is good for.
+TOKEN_CONFIGURATION = "_auth0_token_configuration"
+
 
 def is_navigation(request: HttpRequest) -> bool:
-    """Tell whether a person navigates, who may be redirected to a login page. A script gets JSON instead."""
+    """Tell whether a person navigates, who may be redirected to a login page. A script or a program gets JSON instead."""
+    if hasattr(request, TOKEN_CONFIGURATION):
+        return False
     headers = request.headers
     if headers.get("HX-Request") == "true" or headers.get("X-Requested-With") == "XMLHttpRequest":
         return False

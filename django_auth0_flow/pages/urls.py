@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from django_auth0_flow.conf import DEFAULT, Auth0Settings
+from django_auth0_flow.pages import session_transfer
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def absolute_url(request: HttpRequest, path: str, conf: Auth0Settings) -> str:
 
 
 def safe_next(request: HttpRequest, url: str | None, *, default: str = "") -> str:
-    """Return ``url`` if it stays on this site, else ``default``; never raises.
+    """Return ``url`` if it stays on this site, else ``default``; never raises. A session transfer token is taken out.
 
     Stricter than Django's test in one way: control characters and lone surrogates are refused anywhere.
     """
@@ -46,7 +47,7 @@ def safe_next(request: HttpRequest, url: str | None, *, default: str = "") -> st
             return default
     except ValueError:
         return default
-    return url
+    return session_transfer.without(url)
 
 
 def landing_url(next_url: str) -> str:

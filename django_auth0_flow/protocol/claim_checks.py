@@ -15,6 +15,9 @@ from django_auth0_flow.protocol.strict_json import is_storable_text
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
+#: A login counts as over so many seconds before its ceiling, as in Auth0's SDKs.
+CEILING_MARGIN = 30
+
 #: What makes a JWT a logout token: this member of ``events``. Back-Channel Logout 1.0 §2.4.
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -148,6 +151,21 @@ def equal_secrets(found: object, expected: str) -> bool:
 def half_hash(value: str) -> str:
     """Return ``at_hash`` / ``c_hash`` of a token or code; all accepted algorithms use SHA-256. Core §3.1.3.6."""
     return base64url_encode(hashlib.sha256(value.encode()).digest()[:16])
+
+
+def session_ceiling(claims: Mapping[str, Any]) -> int | None:
+    """Return when (epoch) the identity provider wants the session to be over, None if the claim is missing or unusable.
+
+    Only a whole number of seconds counts, as in Auth0's SDKs: text, fractions, bools and milliseconds are left aside.
+    Auth0: Session Expiry for Enterprise Connections.
+    """
+    value = claims.get("session_expiry")
+    return value if type(value) is int and 0 < value < 10_000_000_000 else None
+
+
+def is_past_ceiling(ceiling: int | None, now: float) -> bool:
+    """Tell whether a login with this ceiling is over."""
+    return ceiling is not None and ceiling - CEILING_MARGIN <= now
 
 
 def number_of(claims: Mapping[str, Any], name: str) -> float:

@@ -57,6 +57,10 @@ class LeasedRow(models.Model):
     def _sealing_context(self) -> str:
         return str(self.pk)
 
+    def is_over(self, now: float) -> bool:
+        """Tell whether no token may come from this row any more, at ``now`` in epoch seconds."""
+        return False
+
     @property
     def grant(self) -> Grant:
         """Tokens and claims. Raises UnsealError: the keys are gone or the row was changed, log in again."""

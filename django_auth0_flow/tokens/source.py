@@ -19,7 +19,7 @@ from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.login_lease import LoginLease, load
 from django_auth0_flow.tokens.reading import read_login_session
 from django_auth0_flow.tokens.row_tokens import RowTokens, api_session
-from django_auth0_flow.tokens.stored import Wanted, settings_of, tokens_of
+from django_auth0_flow.tokens.stored import SESSION_EXPIRED, Wanted, check_ceiling, settings_of, tokens_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: tenant that wants a second factor, ends no login.
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
-OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
+OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive", SESSION_EXPIRED}
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,11 @@ class StoredTokenSource:
     def refused(self) -> bool:
         """Whether it was the tenant that ended this login."""
         return self.ended in REFUSED_BY_TENANT
+
+    def check_ceiling(self) -> None:
+        """Raise LoginRequired, and remember it, once the identity provider wants this login to be over."""
+        with self._watching():
+            check_ceiling(self.row)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

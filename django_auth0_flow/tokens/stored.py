@@ -14,6 +14,9 @@ from django_auth0_flow.storage.sealing import UnsealError
 
 logger = logging.getLogger(__name__)
 
+#: The code of a login that has reached its ceiling, ``session_expiry``.
+SESSION_EXPIRED = "session_expired"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -32,12 +35,19 @@ def now_for(row: LeasedRow) -> float:
 
 
 def tokens_of(row: LeasedRow, target: Target = DEFAULT_TARGET) -> TokenSet:
-    """Return the stored token set of ``target``. Raises LoginRequired when it can't be read."""
+    """Return the stored token set of ``target``. Raises LoginRequired when it can't be read, or the login is over."""
+    check_ceiling(row)
     try:
         return row.grant.token_set(target.key)
     except UnsealError:
         logger.warning("login_session_unreadable login_session=%s", row.pk)
         raise LoginRequired("The stored tokens can't be read any more.", code="login_session_unreadable") from None
+
+
+def check_ceiling(row: LeasedRow) -> None:
+    """Raise LoginRequired once the identity provider wants this login to be over. Refreshing does not prolong it."""
+    if row.is_over(now_for(row)):
+        raise LoginRequired("The identity provider's session is over.", code=SESSION_EXPIRED)
 
 
 def fresh_tokens(row: LeasedRow, target: Target = DEFAULT_TARGET) -> TokenSet | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow import error_responses
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.login import begin, loops
-from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages import rendering, session_transfer
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import Auth0Error, CallbackError, LoginRequired
 from django_auth0_flow.storage.django_session_facts import noted
@@ -25,21 +26,31 @@ class LoginView(Auth0View):
 
     It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may replace ``next``, and
     an invitation goes on with its organization. OpenID Connect Core §4; Auth0: Configure Default Login Routes.
+
+    With ``session_transfer_token`` in ``FORWARDED_PARAMS`` a native application may hand its login over.
     """
 
     http_method_names = ["get", "head", "options"]
 
+    @sensitive_variables()
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        transfer = session_transfer.take(request)
         next_url = site_urls.safe_next(request, request.GET.get("next") or request.GET.get("target_link_uri"))
         if rendering.is_prefetch(request):
             return rendering.not_now()
         if not rendering.is_navigation(request):
             return error_responses.login_required(request, LoginRequired("A script can't log in."), next_url=next_url)
         try:
-            if (probe := self.check_initiator(request)) is not None:
-                return probe
-            forwarded = self.forwarded_parameters(request)
-            url = begin.begin_login(request, configuration=self.configuration, next_url=next_url, forwarded=forwarded)
+            once = self.session_transfer(transfer)
+            if (probe := self.check_initiator(request)) is not None and not once:
+                return probe  # its redirect would lose a session transfer token, which no tenant's loop brings
+            url = begin.begin_login(
+                request,
+                configuration=self.configuration,
+                next_url=next_url,
+                forwarded=self.forwarded_parameters(request),
+                once=once,
+            )
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         # permission_required and the like may send a visitor here for ever. Checked last: the session is in memory by now.
@@ -76,6 +87,16 @@ class LoginView(Auth0View):
         times = [at for at in (found if isinstance(found, list) else []) if abs(now - at) < loops.LOOP_SECONDS]
         request.session[_INITIATED_KEY] = [*times[-loops.LOOP_ROUNDS :], now]
         return len(times) >= loops.LOOP_ROUNDS
+
+    def session_transfer(self, values: list[str]) -> dict[str, str]:
+        """Return the parameter of a login that is handed over; empty where the site takes none. Raises CallbackError."""
+        if session_transfer.NAME not in get_settings(self.configuration).forwarded_params or not any(values):
+            return {}
+        if len(values) > 1:
+            raise CallbackError("A parameter stands twice in the request.", code="parameter_repeated")
+        if len(values[0]) > 2048 or not values[0].isascii() or not values[0].isprintable():
+            raise CallbackError("A parameter of the request is malformed.", code="malformed_request")
+        return {session_transfer.NAME: values[0]}
 
     def forwarded_parameters(self, request: HttpRequest) -> dict[str, str]:
         """Return the parameters of the request that go on to the tenant: those in ``FORWARDED_PARAMS``, well-formed.

@@ -10,15 +10,17 @@ from django.contrib.auth.signals import user_logged_in
 from django.db.models import Count
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_safe
 
+from django_auth0_flow.access.on_behalf_of import on_behalf_of
 from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
+from django_auth0_flow.embedded.token_exchange import log_in_with_token
 from django_auth0_flow.machine import machine_api
-from django_auth0_flow.protocol.errors import MachineTokenRefused, NoAccessToken, TransportError
+from django_auth0_flow.protocol.errors import Auth0Error, MachineTokenRefused, NoAccessToken, TransportError
 
 from .conf import settings
 from .models import Appointment, Doctor
@@ -26,6 +28,8 @@ from .types import ClinicRequest
 
 #: The identity provider whose token the calendar page asks Token Vault for.
 CONNECTION = "google-oauth2"
+#: The cookie of the clinic's old site, and the type of its token, for which the tenant has a token exchange profile.
+OLD_COOKIE, OLD_TYPE = "old_clinic", "urn:harbour-clinic:old-session"
 #: Under this key the session has the name of the configuration that the visitor logged in with by last.
 _WAY = "way"
 
@@ -44,6 +48,11 @@ def configuration_for(request: HttpRequest) -> str | None:
 def note_way(*, request: HttpRequest, **kwargs: Any) -> None:
     if request.resolver_match is not None:
         request.session[_WAY] = request.resolver_match.kwargs.get("configuration")
+
+
+def api_origin() -> str:
+    """Return where this site's own APIs are."""
+    return "{0.scheme}://{0.netloc}".format(urlsplit(settings.API_URL))
 
 
 @require_GET
@@ -79,16 +88,48 @@ def access_token(request: ClinicRequest) -> HttpResponse:
 def invoices(request: ClinicRequest) -> HttpResponse:
     """Call a second API with the same login: its token is another one, fetched with the same refresh token."""
     context: dict[str, Any] = {"audience": settings.BILLING_AUDIENCE}
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(settings.API_URL))
     try:
-        api = request.auth0.api_for(settings.BILLING_AUDIENCE, "read:invoices", origins=[origin])
-        answer = api.get(origin + reverse("api_invoices"))
+        api = request.auth0.api_for(settings.BILLING_AUDIENCE, "read:invoices", origins=[api_origin()])
+        answer = api.get(api_origin() + reverse("api_invoices"))
         context.update(status=answer.status_code, body=answer.json())
     except NoAccessToken as error:
         context["code"] = error.code
     except requests.RequestException:
         context["code"] = "no_answer"
     return render(request, "clinic/invoices.html", context)
+
+
+@require_GET
+@auth0_login_required
+def bill(request: ClinicRequest) -> HttpResponse:
+    """Ask this site's own API, which asks the second one itself, in the visitor's name."""
+    context: dict[str, Any] = {"audience": settings.BILLING_AUDIENCE}
+    try:
+        answer = request.auth0.api.get(api_origin() + reverse("api_bill"))
+        context.update(status=answer.status_code, body=answer.json())
+    except requests.RequestException:
+        context["code"] = "no_answer"
+    return render(request, "clinic/bill.html", context)
+
+
+@require_safe
+@bearer_token_required(scopes="read:appointments")
+def bill_api(request: ClinicRequest) -> JsonResponse:
+    """``/api/bill/``: what the caller owes. It knows no invoices, and calls the API that does in its caller's name."""
+    with on_behalf_of(
+        request, settings.BILLING_AUDIENCE, "read:invoices", origins=[api_origin()], configuration="api"
+    ) as api:
+        found = api.get(api_origin() + reverse("api_invoices")).json()
+    return JsonResponse({**found, "by_way_of": "api/bill"})
+
+
+@require_GET
+def old_clinic(request: ClinicRequest) -> HttpResponse:
+    """Log in whom the clinic's old site knows: its cookie is worth a login here. Others log in as usual."""
+    try:
+        return redirect(log_in_with_token(request, request.COOKIES.get(OLD_COOKIE, ""), OLD_TYPE, next_url="/profile/"))
+    except Auth0Error:
+        return redirect("auth0:login")
 
 
 @require_safe

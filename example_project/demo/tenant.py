@@ -125,6 +125,10 @@ def add_ways(tenant: Tenant, site: str) -> dict[str, str]:
     )
     vault = tenant.add_application(name="Harbour Clinic, calendar", rotation=False)
     vault.grant_types |= {TOKEN_VAULT}
+    api_client = tenant.add_application(name="Harbour Clinic, appointments API", resource_server=tenant.api.identifier)
+    application.allow_token_exchange = True
+    known = {f"old-session-of-{user.nickname}": user for user in tenant.users.values()}
+    tenant.token_exchange_profiles["urn:harbour-clinic:old-session"] = known.get
     for each in (application, strong, vault):
         each.refresh_policies = {_BILLING: ["read:invoices"]}
     staff = tenant.add_organization("harbour-staff", display_name="Harbour Staff")
@@ -137,6 +141,8 @@ def add_ways(tenant: Tenant, site: str) -> dict[str, str]:
         "AUTH0_BILLING": _BILLING,
         "AUTH0_STRONG_CLIENT_ID": strong.client_id,
         "AUTH0_STRONG_KEY": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+        "AUTH0_API_CLIENT_ID": api_client.client_id,
+        "AUTH0_API_CLIENT_SECRET": api_client.client_secret,
         "AUTH0_VAULT_CLIENT_ID": vault.client_id,
         "AUTH0_VAULT_CLIENT_SECRET": vault.client_secret,
     }

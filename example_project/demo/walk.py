@@ -250,6 +250,7 @@ class ClinicWalk(Walk):
             self.browser.open(PROFILE)
             self.landed(PROFILE)
             done("1 session deleted, 1 refresh token revoked; this browser stays logged in")
+
     def step_call_in_the_sites_own_name(self) -> None:
         with self.step("Machine tokens: a page for everyone calls the API in the site's own name") as done:
             self.browser.forget("clinic_session")
@@ -260,6 +261,61 @@ class ClinicWalk(Walk):
             self.expect("machine tokens", 1, self.token_calls("client_credentials"))
             self.expect("API calls", 2, len(self.hops_to("api")))
             done("1 token request for 2 calls, kept for all workers; nobody is logged in")
+
+    # -- logins that come from elsewhere, and end elsewhere --------------------------------------------------------------
+
+    def step_let_an_api_call_another(self) -> None:
+        with self.step("On behalf of: the appointments API calls the invoices API in her name") as done:
+            self.start("/auth0/login/", next_url="/ways/bill/")
+            self.browser.follow()
+            for _ in range(2):
+                self.browser.open("/ways/bill/")
+                self.landed("/ways/bill/", audience="https://billing.example.com")
+            exchanges = self.token_calls("urn:ietf:params:oauth:grant-type:token-exchange")
+            self.expect("exchanges, for 3 calls", 1, exchanges)
+            done("1 exchange of the token that the API was called with, for 3 calls; kept sealed")
+
+    def step_come_from_the_old_site(self) -> None:
+        with self.step("Token exchange: the old site's cookie is worth a login here") as done:
+            clock.put_forward(PAUSE)
+            self.browser.forget("clinic_session")
+            self.browser.bring("old_clinic", "old-session-of-ada")
+            self.browser.visit("/ways/old-clinic/")
+            self.landed(PROFILE, configuration="default")
+            self.expect("login pages shown", 0, len(self.requests("/u/login")))
+            self.expect("exchanges", 1, self.token_calls("urn:ietf:params:oauth:grant-type:token-exchange"))
+            done("1 token request; the browser never left the site")
+
+    def step_come_from_a_native_application(self) -> None:
+        with self.step("Session transfer: a native application hands its login over") as done:
+            self.browser.forget("clinic_session")
+            self.browser.forget("auth0")
+            clock.put_forward(PAUSE)
+            token = self.tenant.make_session_transfer_token(self.user)
+            query = urlencode({"next": PROFILE, "session_transfer_token": token})
+            self.browser.open(f"/auth0/login/?{query}")
+            self.browser.follow(until=f"{self.stage.url}/")
+            self.expect("token passed on", True, "session_transfer_token" in self.authorization_request)
+            self.browser.follow()
+            self.landed(PROFILE, configuration="default")
+            self.expect("login pages shown", 0, len(self.requests("/u/login")))
+            done("passed on once, in no address after that; the tenant showed no page")
+
+    def step_end_with_the_providers_session(self) -> None:
+        with self.step("session_expiry: the identity provider's session lasts an hour, and so does the login") as done:
+            self.tenant.upstream_session_lifetime = 3600
+            self.browser.forget("auth0")
+            self.start("/auth0/login/")
+            self.browser.follow()
+            self.send_password(self.user)
+            self.browser.follow()
+            self.landed(PROFILE)
+            clock.put_forward(3600)
+            self.browser.visit(PROFILE)
+            self.landed("/u/login")
+            self.expect("prompt", "login", self.authorization_request.get("prompt"))
+            self.expect("refreshes", 0, self.token_calls("refresh_token"))
+            done("ended here without a refresh; the next login asks the tenant for a fresh proof")
 
     # -- for steps -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Use them by ``DJANGO_SETTINGS_MODULE=site_config.ways``; the demo does. Further 
 AUTH0_ORGANIZATION                                id of an organization to log in to
 AUTH0_BILLING                                     identifier of a second API with the permission read:invoices
 AUTH0_STRONG_CLIENT_ID, AUTH0_STRONG_KEY          an application with Private Key JWT; its key as PEM text or a path
+AUTH0_API_CLIENT_ID, AUTH0_API_CLIENT_SECRET      the custom API client of the appointments API
 AUTH0_VAULT_CLIENT_ID, AUTH0_VAULT_CLIENT_SECRET  an application without refresh token rotation, for Token Vault
 
 The other configurations are the same application as the default one. Each has a callback URL of its own,
@@ -29,8 +30,13 @@ def default_without(*left_out: str, **changes: Any) -> dict[str, Any]:
 
 
 AUTH0 = {
-    # The board calls the API in the site's own name.
-    "default": {**DEFAULT, "MACHINE_AUDIENCES": [DEFAULT["AUDIENCE"]]},
+    "default": {
+        **DEFAULT,
+        # Native applications may hand their login over, beside what is passed on anyway.
+        "FORWARDED_PARAMS": ["organization", "invitation", "login_hint", "session_transfer_token"],
+        # The board calls the API in the site's own name.
+        "MACHINE_AUDIENCES": [DEFAULT["AUDIENCE"]],
+    },
     # The answer comes in the body of a POST, not in an address.
     "form-post": {**DEFAULT, "RESPONSE_MODE": "form_post"},
     # The code comes together with an ID token that vouches for it.
@@ -64,6 +70,13 @@ if env("AUTH0_STRONG_CLIENT_ID"):
         SIGNED_REQUESTS=True,
         DPOP=True,
     )
+if env("AUTH0_API_CLIENT_ID"):
+    # No one logs in by it: with it the appointments API calls the other one in its caller's name.
+    AUTH0["api"] = {
+        **DEFAULT,
+        "CLIENT_ID": env("AUTH0_API_CLIENT_ID"),
+        "CLIENT_SECRET": env("AUTH0_API_CLIENT_SECRET"),
+    }
 if env("AUTH0_VAULT_CLIENT_ID"):
     AUTH0["vault"] = {
         **DEFAULT,

@@ -18,7 +18,10 @@ urlpatterns = [
     path("ways/calendar/", ways.calendar, name="calendar"),
     path("ways/board/", ways.board, name="board"),
     path("api/board/", ways.board_api, name="api_board"),
+    path("ways/old-clinic/", ways.old_clinic, name="old_clinic"),
+    path("ways/bill/", ways.bill, name="bill"),
     path("api/invoices/", ways.invoices_api, name="api_invoices"),
+    path("api/bill/", ways.bill_api, name="api_bill"),
     # Each configuration has its login, callback and logout below an address of its own.
     path("auth0/", include("django_auth0_flow.urls"), {"configuration": DEFAULT}),
     *(

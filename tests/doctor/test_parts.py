@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from django_auth0_flow.conf.settings import build_settings
 from django_auth0_flow.doctor.browser_answers import read_answer
 from django_auth0_flow.doctor.catalogue import ERROR, MISTAKES, WARNING
+from django_auth0_flow.doctor.hints import hints_for
 from django_auth0_flow.doctor.printable import Printable
+from django_auth0_flow.doctor.refusals import find_mistake
+from django_auth0_flow.doctor.setup_mistakes import find_setup_mistake
+from django_auth0_flow.protocol.errors import TokenRequestError
 from django_auth0_flow.protocol.http import HttpAnswer
 from tests.doctor.support import SITE
 
@@ -55,3 +60,36 @@ def test_only_our_own_address_counts_as_ours() -> None:
         )
         assert not found.came_back
         assert found.error == "x"
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "mistake"),
+    [
+        ("access_denied", "The upstream Identity Provider did not return a session_expiry claim", "SM85"),
+        ("invalid_request", "Invalid subject_token_type and requested_token_type combination.", "SM74"),
+        (
+            "setactor_required",
+            "setActor is required when requesting a session transfer token via token exchange.",
+            "SM75",
+        ),
+        ("invalid_request", "Session Transfer Tokens cannot be requested on this tenant.", "SM75"),
+        ("", "MFA is not supported using actor_token with the requested token exchange profile.", "SM76"),
+        (
+            "unauthorized_client",
+            "Grant type 'urn:ietf:params:oauth:grant-type:token-exchange' not allowed for the client.",
+            "SM79",
+        ),
+    ],
+)
+def test_refusals_of_exchanges_and_ceilings_are_known(error: str, text: str, mistake: str) -> None:
+    assert find_mistake(error, text, 400) == mistake
+    found = find_setup_mistake(TokenRequestError(error, text, status=400))
+    assert found is not None
+    assert found.id == mistake
+
+
+def test_a_login_that_is_handed_over_has_its_hint() -> None:
+    plain = build_settings({"DOMAIN": "example.eu.auth0.com"})
+    taking = build_settings({"DOMAIN": "example.eu.auth0.com", "FORWARDED_PARAMS": ["session_transfer_token"]})
+    assert not any("SM87" in hint for hint in hints_for(plain, f"{SITE}/auth0/callback/"))
+    assert any("SM87" in hint for hint in hints_for(taking, f"{SITE}/auth0/callback/"))

@@ -70,6 +70,10 @@ class Browser:
     def cookie(self, name: str) -> str | None:
         return self._session.cookies.get(name)
 
+    def bring(self, name: str, value: str) -> None:
+        """Set a cookie that the browser has got elsewhere, for the site's host."""
+        self._session.cookies.set(name, value, domain=urlsplit(self.site).hostname)
+
     def forget(self, name: str) -> None:
         """Delete a cookie, if it is there."""
         if self.cookie(name) is not None:

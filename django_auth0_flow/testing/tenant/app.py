@@ -21,6 +21,7 @@ from .parameters import redirect_to
 from .passwordless import PASSWORDLESS_GRANTS, passwordless_blueprint
 from .state import TenantState
 from .token_endpoint import token_blueprint
+from .token_exchange import TOKEN_EXCHANGE_GRANTS
 
 
 def _error_page_query(refusal: PageRefusal) -> dict[str, str]:
@@ -42,7 +43,7 @@ def build_app(state: TenantState) -> Flask:
     for blueprint in (
         discovery_blueprint(state),
         authorize_blueprint(state),
-        token_blueprint(state, {**GRANTS, **PASSWORDLESS_GRANTS, **mfa_grants()}),
+        token_blueprint(state, {**GRANTS, **PASSWORDLESS_GRANTS, **TOKEN_EXCHANGE_GRANTS, **mfa_grants()}),
         account_blueprint(state),
         passwordless_blueprint(state),
         mfa_blueprint(state),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from . import session_transfer
 from .authorization_request import check_request, read_request
 from .authorization_response import grant, refuse
 from .errors import CallbackRefusal, PageRefusal
@@ -31,6 +32,7 @@ def authorize_blueprint(state: TenantState) -> Blueprint:
             check_request(state, asked)
         except CallbackRefusal as refusal:
             return refuse(state, asked, refusal)
+        session_transfer.adopt(state, steps, login)
         return advance(login)
 
     @blueprint.get("/authorize/resume")

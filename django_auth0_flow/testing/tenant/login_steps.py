@@ -83,6 +83,8 @@ class Steps:
             else:
                 session = Session(user.sub, auth_time=now, last_seen=now)
                 self.state.sessions[session.sid] = session
+            lifetime = self.state.upstream_session_lifetime
+            session.expires_at = None if lifetime is None else now + lifetime
         login.sid, login.authenticated = session.sid, True
         return session
 

@@ -16,6 +16,7 @@ MFA_OTP = "http://auth0.com/oauth/grant-type/mfa-otp"
 MFA_OOB = "http://auth0.com/oauth/grant-type/mfa-oob"
 MFA_RECOVERY_CODE = "http://auth0.com/oauth/grant-type/mfa-recovery-code"
 TOKEN_VAULT = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 OIDC_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access", "online_access")
 
@@ -30,6 +31,7 @@ ALL_GRANTS = WEB_GRANTS | {
     MFA_OOB,
     MFA_RECOVERY_CODE,
     TOKEN_VAULT,
+    TOKEN_EXCHANGE,
 }
 
 
@@ -157,6 +159,13 @@ class Application:
     require_dpop: bool = False
     trust_forwarded_for: bool = False
     backchannel_logout_uri: str | None = None
+    #: Session Transfer: may get such tokens by its refresh tokens; takes them by ``query``.
+    can_create_session_transfer_token: bool = False
+    session_transfer_methods: list[str] = field(default_factory=lambda: ["query"])
+    #: May log in by tokens of other systems (Custom Token Exchange).
+    allow_token_exchange: bool = False
+    #: Identifier of the API that this custom API client is: it may exchange the tokens that the API is called with.
+    resource_server: str | None = None
     #: API identifier -> scopes, for ``client_credentials``.
     client_grants: dict[str, list[str]] = field(default_factory=dict)
     #: API identifier -> whether its client grant takes organizations; "deny" where there is no entry.
@@ -174,6 +183,8 @@ class Application:
         """Say whether the grant is ticked; the Dashboard's «Password» and «MFA» ticks cover their whole families."""
         if grant_type in self.grant_types:
             return True
+        if grant_type == TOKEN_EXCHANGE:
+            return self.allow_token_exchange or self.resource_server is not None
         if grant_type == PASSWORD_REALM:
             return "password" in self.grant_types
         return grant_type in {MFA_OTP, MFA_OOB, MFA_RECOVERY_CODE} and "mfa" in self.grant_types

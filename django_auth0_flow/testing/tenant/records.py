@@ -19,6 +19,8 @@ class Session:
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     client_ids: set[str] = field(default_factory=set)
     mfa_done: bool = False
+    #: When it ends because the identity provider's session does.
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Authorization:
     amr: tuple[str, ...] = ()
     #: The ``gty`` claim of access tokens; the code flow has none.
     gty: str | None = None
+    #: Who acts for the user: clients, the last one outermost.
+    act: dict[str, Any] | None = None
 
     def with_scopes(self, scopes: Iterable[str]) -> Authorization:
         return replace(self, scopes=tuple(scopes))

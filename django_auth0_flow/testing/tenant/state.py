@@ -40,6 +40,8 @@ class TenantState:
         self.users: dict[str, User] = {}
         self.organizations: dict[str, Organization] = {}
         self.invitations: dict[str, Invitation] = {}
+        #: Token exchange profiles: type of the subject token -> the Action, which returns the user that a token stands for.
+        self.token_exchange_profiles: dict[str, Callable[[str], User | None]] = {}
 
         # Settings of the tenant, by their place in the Dashboard where they have one
         self.default_directory: str | None = DEFAULT_CONNECTION
@@ -62,6 +64,8 @@ class TenantState:
         self.logout_urls: list[str] = []
         self.session_idle_lifetime: float = 3 * DAY
         self.session_lifetime: float = 7 * DAY
+        #: "Use ID Token for Session Expiry", and an Action that hands it on: how long sessions upstream last.
+        self.upstream_session_lifetime: float | None = None
         # Not settings of Auth0's: conveniences and open points of the documentation
         self.auto_login: bool | User = False
         self.invalid_grant_status = 403
@@ -90,6 +94,8 @@ class TenantState:
         self.outbox: list[Message] = []
         #: Machine tokens issued by (client id, bucket, window); see ``quota``.
         self.quota_spent: Counter[tuple[str, str, int]] = Counter()
+        #: What only the tenant's own log tells (Monitoring > Logs): reasons why no session was transferred.
+        self.warnings: list[str] = []
         #: Back-channel logout: (URL, status of the answer or 0), in the order of the answers.
         self.logout_deliveries: list[tuple[str, int]] = []
         #: Short-lived one-time things (codes, login pages under way, pushed requests, …) by kind and value.
@@ -149,7 +155,9 @@ class TenantState:
             if session is None:
                 return None
             idle, age = now - session.last_seen, now - session.auth_time
-            if idle > self.session_idle_lifetime or age > self.session_lifetime or session.sub not in self.users:
+            is_over = session.expires_at is not None and session.expires_at <= now
+            is_old = idle > self.session_idle_lifetime or age > self.session_lifetime
+            if is_over or is_old or session.sub not in self.users:
                 del self.sessions[session.sid]
                 return None
             session.last_seen = now

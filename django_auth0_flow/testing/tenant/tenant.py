@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from . import jws
+from . import jws, session_transfer
 from .app import build_app
 from .browser import AuthorizationAnswer, Browser
 from .log import LoggedRequest
@@ -234,6 +234,10 @@ class Tenant(TenantState):
     ) -> str:
         """Return an access token: a JWT for ``audience``, or an opaque one without."""
         return issue_access_token(self, self.make_authorization(user, audience=audience, **fields), jkt=jkt)[0]
+
+    def make_session_transfer_token(self, user: User | None = None, organization: Organization | None = None) -> str:
+        """Return what a native application would hand over, to be used once within a minute."""
+        return session_transfer.issue(self, (user or self.user).sub, organization.id if organization else None)
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
         """Return any claims signed with the current key; ``header`` is added to alg, typ and kid."""

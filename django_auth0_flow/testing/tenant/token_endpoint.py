@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Request, Response, request
 
+from . import session_transfer
 from .client_auth import authenticate_client
 from .dpop import check_proof, decide_binding
 from .errors import ApiRefusal, grant_not_allowed, missing
@@ -194,6 +195,9 @@ def finish_refresh(asked: TokenRequest, value: str) -> dict[str, Any]:
     if exchanged is None:
         raise _unknown_refresh_token(state)
     family, rotated = exchanged
+    if asked.parameters.get("audience") == session_transfer.audience_of(state):
+        granted = family.authorization
+        return session_transfer.answer(state, application, granted.sub, granted.organization, rotated)
     authorization = _narrowed(asked, family.authorization)
     bound = decide_binding(state, application, authorization.audience, asked.jkt)
     return token_answer(

@@ -61,7 +61,7 @@ def issue_id_token(
 ) -> str | None:
     """Return a new ID token, with the ID token faults that are waiting; ``None`` when a fault leaves it out.
 
-    A ``refreshed`` one has no nonce, acr, amr and auth_time.
+    A ``refreshed`` one has no nonce, acr, amr, auth_time and session_expiry.
     """
     application = state.applications[authorization.client_id]
     now = int(state.clock.now())
@@ -76,6 +76,9 @@ def issue_id_token(
         **organization_claims(state, authorization),
     }
     if not refreshed:
+        session = state.sessions.get(authorization.sid or "")
+        if session is not None and session.expires_at is not None:
+            claims["session_expiry"] = int(session.expires_at)
         claims |= {
             "nonce": authorization.nonce,
             "auth_time": authorization.auth_time,
@@ -155,6 +158,7 @@ def _sign_access_token(
         "client_id" if rfc9068 else "azp": authorization.client_id,
         **organization_claims(state, authorization),
         "cnf": {"jkt": jkt} if jkt else None,
+        "act": authorization.act,
     }
     if api.rbac and api.add_permissions:
         claims["permissions"] = _permissions(state, authorization.sub, api)
