@@ -67,24 +67,15 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
 
 
 def mfa_required(
-    request: HttpRequest,
-    error: MfaRequired,
-    *,
-    next_url: str | None = None,
-    start_url: str = "",
-    origin: str = "",
-    proof: str = "",
+    request: HttpRequest, error: MfaRequired, *, next_url: str | None = None, start_url: str = ""
 ) -> HttpResponse:
-    """Lead a person to the second factor, ``next`` kept.
-
-    ``start_url``: where this login began, if not at this address; ``origin`` and ``proof`` as in ``begin_mfa``.
-    """
+    """Lead a person to the second factor, ``next`` kept. ``start_url``: where this login began, if not here."""
     name = error.configuration
     if next_url is None:
         wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
         next_url = site_urls.safe_next(request, wanted)
     start_url = start_url or site_urls.safe_next(request, request.path)
-    waiting = mfa_logins.begin_mfa(request, error, next_url=next_url, start_url=start_url, origin=origin, proof=proof)
+    waiting = mfa_logins.begin_mfa(request, error, next_url=next_url, start_url=start_url)
     path = page_path("mfa", name, next_url, login=waiting.id)
     if is_navigation(request):
         return finish_answer(HttpResponseRedirect(path))

@@ -1,4 +1,4 @@
-"""The forms of logins without redirect. What people type is read kindly: full-width digits, spaces and hyphens are fine."""
+"""The forms of embedded logins. Full-width digits, spaces and hyphens in what people type are fine."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class PasswordlessForm(forms.Form):
 
     def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kinds = list(kinds)
-        by_email, by_sms = self._kinds_by_email(), "sms" in self.kinds
+        self.kinds_by_email = [kind for kind in kinds if kind != "sms"]
+        self.by_sms = "sms" in kinds
         label = _("E-mail address")
         attributes = {"type": "email", "autocomplete": "email"}
-        if by_sms:
-            label = _("E-mail address or telephone number") if by_email else _("Telephone number")
-            attributes = {} if by_email else {"type": "tel", "autocomplete": "tel"}
+        if self.by_sms:
+            label = _("E-mail address or telephone number") if self.kinds_by_email else _("Telephone number")
+            attributes = {} if self.kinds_by_email else {"type": "tel", "autocomplete": "tel"}
         self.fields["address"].label = label
         self.fields["address"].widget.attrs.update({"autofocus": True, **attributes})
         self.fields["address"].widget.input_type = attributes.get("type", "text")
@@ -83,15 +83,10 @@ class PasswordlessForm(forms.Form):
         return data
 
     def _kind_for(self, wanted: str, address: str) -> str:
-        by_email = self._kinds_by_email()
-        if by_email and "sms" in self.kinds:
-            if not any(char.isalpha() or char == "@" for char in address):
-                return "sms"
-            return wanted if wanted in by_email else by_email[0]
-        return wanted if wanted in self.kinds else self.kinds[0]
-
-    def _kinds_by_email(self) -> list[str]:
-        return [kind for kind in self.kinds if kind != "sms"]
+        looks_like_a_number = not any(char.isalpha() or char == "@" for char in address)
+        if self.by_sms and (looks_like_a_number or not self.kinds_by_email):
+            return "sms"
+        return wanted if wanted in self.kinds_by_email else self.kinds_by_email[0]
 
 
 class CodeForm(forms.Form):

@@ -26,6 +26,7 @@ SUITE = [
         "tokens/test_refresh",
         "users/test_users",
         "users/test_groups",
+        "embedded/test_double_submit",
         "logout/test_backchannel",
         "test_logins",
     )

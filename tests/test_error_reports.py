@@ -68,7 +68,7 @@ def reports() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def direct(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any) -> None:
+def embedded_logins(tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any) -> None:
     settings.AUTHENTICATION_BACKENDS = BACKENDS
     tenant.application.grant_types |= {"password", "mfa", PASSWORDLESS_OTP}
     auth0_settings(PASSWORDLESS=["email-code"], PASSWORD_REALM=REALM)
@@ -92,9 +92,9 @@ def assert_clean(reports: list[str], tenant: Tenant, *secrets: str) -> None:
     assert found == []
 
 
-@pytest.mark.urls("tests.direct_urls")
-@pytest.mark.usefixtures("direct")
-class TestDirectLogins:
+@pytest.mark.urls("tests.embedded_urls")
+@pytest.mark.usefixtures("embedded_logins")
+class TestEmbeddedLogins:
     @pytest.mark.parametrize("page", ["/auth0/password/", "/accounts/login/"])
     def test_W5_a_password(self, tenant: Tenant, reports: list[str], page: str) -> None:
         visitor = Visitor()

@@ -54,7 +54,6 @@ LINES, FUNCTION_LINES = 320, 50
 #: Longer for now, each with its own ceiling; the doctor's catalogue is a list.
 LONG_MODULES = {
     "doctor.catalogue": 400,
-    "embedded.waiting": 340,
 }
 #: What the core may use besides the standard library; urllib3 belongs to requests.
 CORE_MAY_USE = {"requests", "urllib3", "jwt", "cryptography"}

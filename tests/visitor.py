@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -86,10 +87,10 @@ class Visitor:
         self.path = path
         return self._follow(answer) if follow else answer
 
-    def twin(self) -> Client:
+    def other_tab(self) -> Client:
         """Return the same browser as it is now, for a request that is sent beside another one."""
         client = Client(enforce_csrf_checks=True, headers=NAVIGATE)
-        client.cookies.update(self.client.cookies)
+        client.cookies = deepcopy(self.client.cookies)
         return client
 
     def _follow(self, answer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the tenant's refusals mean at each step of a login without redirect: stable codes, whatever the wording."""
+"""What the tenant's refusals mean in embedded logins: stable codes, whatever the wording."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: After these the login under way is over: it has to be started again.
-FINAL_CODES = frozenset(["mfa_expired", "login_expired", "too_many_codes", "code_expired"])
+FINAL_CODES = frozenset(["mfa_expired", "too_many_codes", "code_expired"])
 
 
 def password_code(error: Auth0Error) -> str:
@@ -65,7 +65,7 @@ def reveals_nothing(error: Auth0Error) -> bool:
 
 
 def note_setup_mistake(error: Auth0Error) -> Mistake | None:
-    """Return the mistake in the set-up behind ``error``, if there is one, and tell the log how to mend it."""
+    """Return the mistake in the set-up behind ``error``, if there is one, and tell the log how to fix it."""
     mistake = find_setup_mistake(error)
     if mistake is not None:
         logger.error("setup_mistake name=%s: %s Auth0 Dashboard: %s", mistake.name, mistake.cause, mistake.fix)

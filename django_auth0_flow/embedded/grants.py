@@ -1,4 +1,4 @@
-"""Auth0's logins without redirect, for a visitor and a configuration."""
+"""Auth0's embedded logins, for a visitor and a configuration."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from django_auth0_flow.protocol.errors import Auth0Error
 def embedded_logins(
     configuration: str, request: HttpRequest | None, *, parameters: Mapping[str, str] | None = None
 ) -> EmbeddedLogins:
-    """Return Auth0's logins without redirect, for this visitor.
+    """Return Auth0's embedded logins, for this visitor.
 
     Without a request there is no session to keep a refresh token in, so none is asked for. Raises Auth0Error
     (``organization_login_needed``, ``stronger_login_needed``) where the site demands what these logins can't bring.
     """
     conf = get_settings(configuration)
     if code := tenants_page_needed(request, conf):
-        raise Auth0Error("Logins without redirect can't bring what every login here must have.", code=code)
+        raise Auth0Error("Embedded logins can't bring what every login here must have.", code=code)
     scopes = [scope for scope in conf.scope.split() if request is not None or scope != "offline_access"]
     audience = {"audience": conf.audience} if conf.audience else {}
     return EmbeddedLogins(

@@ -12,11 +12,11 @@ from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.embedded.passwordless import RESEND_SECONDS
-from django_auth0_flow.embedded.submit import finish_once
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import AlreadySubmitted, submit_once
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.embedded import OOB_CHANNELS, Authenticator, Challenge, Granted
-from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TokenRequestError
+from django_auth0_flow.protocol.errors import MfaRequired, TokenRequestError
 
 logger = logging.getLogger(__name__)
 
@@ -36,153 +36,131 @@ _ENROLLABLE = ("otp", "sms", "push", "email")
 PUSH_SECONDS = 5
 
 #: How many challenges of one login stay usable: the back button may lead to an older one.
-_MAX_STEPS = 6
+_MAX_CHALLENGES = 6
 
 
-class LoginExpired(Auth0Error):
-    """The step that waited here is gone: finished, too old, or of another browser."""
-
-    code = "login_expired"
-
-
-def begin_mfa(
-    request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str, origin: str = "", proof: str = ""
-) -> Pending:
+def begin_mfa(request: HttpRequest, error: MfaRequired, *, next_url: str, start_url: str) -> WaitingLogin:
     """Keep the ``mfa_token`` of a login that needs a second factor, in a session with a new key.
 
-    ``start_url``: where that login began. ``origin`` and ``proof``: the waiting login that it goes on from, if any, and
-    what was submitted for it.
+    ``start_url``: where that login began.
     """
-    challenge, enroll = _kinds(error.requirements, "challenge"), _kinds(error.requirements, "enroll")
-    data = {"mfa_token": error.mfa_token, "challenge": challenge, "enroll": enroll, "start_url": start_url, "steps": {}}
+    data = {
+        "mfa_token": error.mfa_token,
+        "usable": _kinds(error.requirements, "challenge"),
+        "enrollable": _kinds(error.requirements, "enroll"),
+        "start_url": start_url,
+        "challenges": {},
+    }
     logger.info("mfa_started configuration=%s", error.configuration)
-    return waiting_logins.move_on(
-        request, "mfa", error.configuration, data, next_url=next_url, origin=origin, proof=proof
-    )
+    return waiting_logins.add_under_new_key(request, "mfa", error.configuration, data, next_url=next_url)
 
 
-def mfa_factors(request: HttpRequest, waiting: Pending) -> tuple[Pending, list[Authenticator]]:
+def mfa_factors(request: HttpRequest, waiting: WaitingLogin) -> tuple[WaitingLogin, list[Authenticator]]:
     """Return the factors to choose from, empty for a user who must enrol first; asks the tenant once per login.
 
     Raises OAuthError or TransportError.
     """
     if "factors" not in waiting.data:
-        if waiting.data["enroll"] and not waiting.data["challenge"]:
+        if waiting.data["enrollable"] and not waiting.data["usable"]:
             found: list[Authenticator] = []
         else:
             found = embedded_logins(waiting.configuration, request).authenticators(waiting.data["mfa_token"])
-            found = found or [Authenticator("", kind) for kind in waiting.data["challenge"]]
+            found = found or [Authenticator("", kind) for kind in waiting.data["usable"]]
         waiting = waiting_logins.update(request, waiting, factors=[asdict(factor) for factor in found])
     return waiting, [Authenticator(**factor) for factor in waiting.data["factors"]]
 
 
-def enrollable_kinds(waiting: Pending) -> list[str]:
+def enrollable_kinds(waiting: WaitingLogin) -> list[str]:
     """Return the kinds of factor that the user may enrol, as far as the tenant says."""
-    return [kind for kind in waiting.data["enroll"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
+    return [kind for kind in waiting.data["enrollable"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
 
 
-def begin_challenge(request: HttpRequest, waiting: Pending, factor: Authenticator) -> str:
-    """Challenge a factor and return the step that asks for its answer. Raises OAuthError or TransportError."""
+def begin_challenge(request: HttpRequest, waiting: WaitingLogin, factor: Authenticator) -> str:
+    """Challenge a factor and return the id of its challenge. Raises OAuthError or TransportError."""
     nothing_is_sent = factor.kind in ("otp", "recovery-code")
-    for key, step in waiting.data["steps"].items():
-        recent = get_settings(waiting.configuration).clock() - step["at"] < RESEND_SECONDS
-        if (step["factor"], step["kind"]) == (factor.id, factor.kind) and (recent or nothing_is_sent):
+    for key, known in waiting.data["challenges"].items():
+        recent = get_settings(waiting.configuration).clock() - known["at"] < RESEND_SECONDS
+        if (known["factor"], known["kind"]) == (factor.id, factor.kind) and (recent or nothing_is_sent):
             return str(key)
     challenge = Challenge()
     if not nothing_is_sent:
         logins = embedded_logins(waiting.configuration, request)
         challenge = logins.challenge(waiting.data["mfa_token"], authenticator_id=factor.id, types="oob")
-    return _add_step(request, waiting, factor.kind, challenge, factor=factor.id, name=factor.name)
+    return _add_challenge(request, waiting, factor.kind, challenge, factor=factor.id, name=factor.name)
 
 
-def begin_enrolment(
-    request: HttpRequest, waiting: Pending, kind: str, *, phone_number: str = "", email: str = ""
-) -> str:
-    """Begin to enrol the first second factor; return the step that confirms it. Raises OAuthError or TransportError."""
+def begin_enrolment(request: HttpRequest, waiting: WaitingLogin, kind: str, *, phone_number: str = "") -> str:
+    """Begin to enrol the first second factor; return the id of the challenge that confirms it.
+
+    Raises OAuthError or TransportError.
+    """
     logins = embedded_logins(waiting.configuration, request)
-    enrolment = logins.associate(waiting.data["mfa_token"], kind, phone_number=phone_number, email=email)
-    return _add_step(
+    enrolment = logins.associate(waiting.data["mfa_token"], kind, phone_number=phone_number)
+    return _add_challenge(
         request,
         waiting,
         kind,
         enrolment.challenge,
-        name=phone_number or email,
+        name=phone_number,
         secret=enrolment.secret,
         barcode_uri=enrolment.barcode_uri,
         recovery_codes=list(enrolment.recovery_codes),
     )
 
 
-def find_step(waiting: Pending, step_id: str) -> dict[str, Any]:
-    """Return a step of a second factor. Raises LoginExpired when it is unknown."""
-    step = waiting.data["steps"].get(step_id)
-    if not isinstance(step, dict):
-        raise LoginExpired("This step is not under way.")
-    return step
-
-
-def finish_mfa(request: HttpRequest, waiting: Pending, step_id: str, code: str) -> str:
-    """Answer a challenge: with a code, or for a push notification with "" once it was approved. Return where to go.
+def finish_mfa(request: HttpRequest, waiting: WaitingLogin, challenge_id: str, code: str) -> str:
+    """Answer a challenge that is there: with a code, or "" for a push notification. Return where to go.
 
     A recovery code to write down is shown first. Raises as ``finish_passwordless``; ``authorization_pending`` and
     ``slow_down`` are TokenRequestError.
     """
-    step = find_step(waiting, step_id)
+    challenge = waiting.data["challenges"][challenge_id]
     logins, token = embedded_logins(waiting.configuration, request), waiting.data["mfa_token"]
 
-    def submit() -> Granted:
-        if step["kind"] == "recovery-code":
+    def ask_tenant() -> Granted:
+        if challenge["kind"] == "recovery-code":
             return logins.confirm_recovery_code(token, code)
-        if step["kind"] == "otp":
+        if challenge["kind"] == "otp":
             return logins.confirm_otp(token, code)
-        return logins.confirm_oob(token, step["oob_code"], binding_code=code)
+        return logins.confirm_oob(token, challenge["oob_code"], binding_code=code)
 
-    url, granted = finish_once(request, waiting, mfa_proof(step_id, code), submit)
-    if granted is None:
-        return shared_url(request, waiting.configuration, url)
-    codes = [granted.recovery_code] if granted.recovery_code else step.get("recovery_codes", [])
-    if codes:
-        waiting_logins.add(request, "recovery", waiting.configuration, {"codes": codes}, next_url=url)
-    return shared_url(request, waiting.configuration, url)
-
-
-def mfa_proof(step_id: str, code: str) -> str:
-    """Return what tells one submit of a second factor from another."""
-    return f"{step_id} {code}"
+    url, granted = submit_once(request, waiting, ask_tenant)
+    codes = [granted.recovery_code] if granted.recovery_code else challenge.get("recovery_codes", [])
+    if not codes:
+        return url
+    name = waiting.configuration
+    shown = waiting_logins.add(request, "recovery", name, {"codes": codes}, next_url=url)
+    return f"{site_urls.url_of('mfa_recovery_codes', name)}?login={shown.id}"
 
 
-def shared_url(request: HttpRequest, configuration: str, landing: str) -> str:
-    """Return where a login ends: at the recovery codes to write down, if there are any, else at ``landing``."""
-    shown = waiting_logins.find_last(request, "recovery", configuration)
-    return f"{site_urls.url_of('mfa_recovery_codes', configuration)}?login={shown.id}" if shown else landing
-
-
-def poll_push(request: HttpRequest, waiting: Pending, step_id: str) -> str | None:
+def poll_push(request: HttpRequest, waiting: WaitingLogin, challenge_id: str) -> str | None:
     """Ask once whether a push notification was approved: where to go then, None while there is no answer.
 
-    Asks no more often than the tenant allows, whoever reloads the page. Raises as ``finish_mfa``.
+    Asks no more often than the tenant allows, however often the page is reloaded. Raises as ``finish_mfa``.
     """
-    step = find_step(waiting, step_id)
+    challenge = waiting.data["challenges"][challenge_id]
     now = get_settings(waiting.configuration).clock()
-    if now < step.get("poll_at", 0):
+    if now < challenge.get("poll_at", 0):
         return None
-    interval = step.get("interval", PUSH_SECONDS)
-    waiting = _change_step(request, waiting, step_id, poll_at=now + interval)
+    interval = challenge.get("interval", PUSH_SECONDS)
+    waiting = _change_challenge(request, waiting, challenge_id, poll_at=now + interval)
     try:
-        return finish_mfa(request, waiting, step_id, "")
+        return finish_mfa(request, waiting, challenge_id, "")
+    except AlreadySubmitted:  # another tab asks right now: the next look tells
+        return None
     except TokenRequestError as error:
         if error.error == "slow_down":
-            _change_step(
-                request, waiting, step_id, interval=interval + PUSH_SECONDS, poll_at=now + interval + PUSH_SECONDS
-            )
+            interval += PUSH_SECONDS
+            _change_challenge(request, waiting, challenge_id, interval=interval, poll_at=now + interval)
         elif error.error != "authorization_pending":
             raise
     return None
 
 
-def _change_step(request: HttpRequest, waiting: Pending, step_id: str, **values: Any) -> Pending:
-    steps = {**waiting.data["steps"], step_id: {**waiting.data["steps"][step_id], **values}}
-    return waiting_logins.update(request, waiting, steps=steps)
+def _change_challenge(request: HttpRequest, waiting: WaitingLogin, challenge_id: str, **values: Any) -> WaitingLogin:
+    challenges = waiting.data["challenges"]
+    challenges = {**challenges, challenge_id: {**challenges[challenge_id], **values}}
+    return waiting_logins.update(request, waiting, challenges=challenges)
 
 
 def _kinds(requirements: Any, name: str) -> list[str]:
@@ -191,12 +169,12 @@ def _kinds(requirements: Any, name: str) -> list[str]:
     return [kind for one in types if isinstance(one, str) for kind in _REQUIREMENT_KINDS.get(one, ())]
 
 
-def _add_step(
-    request: HttpRequest, waiting: Pending, kind: str, challenge: Challenge, *, factor: str = "", **values: Any
+def _add_challenge(
+    request: HttpRequest, waiting: WaitingLogin, kind: str, challenge: Challenge, *, factor: str = "", **values: Any
 ) -> str:
-    steps = dict(list(waiting.data["steps"].items())[-_MAX_STEPS + 1 :])
-    number = int(max(steps, key=int, default="0")) + 1
-    steps[str(number)] = {
+    challenges = dict(list(waiting.data["challenges"].items())[-_MAX_CHALLENGES + 1 :])
+    number = str(int(max(challenges, key=int, default="0")) + 1)
+    challenges[number] = {
         "kind": kind,
         "factor": factor,
         "oob_code": challenge.oob_code,
@@ -204,5 +182,5 @@ def _add_step(
         "at": get_settings(waiting.configuration).clock(),
         **values,
     }
-    waiting_logins.update(request, waiting, steps=steps)
-    return str(number)
+    waiting_logins.update(request, waiting, challenges=challenges)
+    return number

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded.grants import embedded_logins
-from django_auth0_flow.embedded.submit import _finish
+from django_auth0_flow.embedded.submit import finish_granted
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 
 
@@ -14,9 +14,9 @@ def finish_password(
     request: HttpRequest, *, configuration: str, username: str, password: str, next_url: str = ""
 ) -> str:
     """Log in with a password; return where to go. Raises as ``finish_passwordless``."""
-    realm = get_settings(configuration).password_realm
-    began_at = get_settings(configuration).clock()
+    conf = get_settings(configuration)
+    realm, began_at = conf.password_realm, conf.clock()
     give_back_connection(configuration)
     logins = embedded_logins(configuration, request)
     granted = logins.log_in_with_password(username, password, realm=realm if isinstance(realm, str) else "")
-    return _finish(request, granted, configuration, next_url, began_at)
+    return finish_granted(request, granted, configuration, next_url, began_at)

@@ -11,28 +11,29 @@ from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import reveals_nothing
 from django_auth0_flow.embedded.grants import embedded_logins
-from django_auth0_flow.embedded.submit import _callback_url, finish_once
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import submit_once
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.admission import parameters_demanded
+from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import code_challenge
 from django_auth0_flow.protocol.embedded import Granted
 from django_auth0_flow.protocol.errors import Auth0Error
 
 logger = logging.getLogger(__name__)
 
-#: Nobody is sent the same message twice within these seconds: a form submitted twice is one wish.
+#: The same message is not sent again within these seconds: a form that was submitted twice sends one.
 RESEND_SECONDS = 10
 
 
 def begin_passwordless(
     request: HttpRequest, *, configuration: str, kind: str, address: str, next_url: str = "", again: bool = False
-) -> Pending:
+) -> WaitingLogin:
     """Have a code or link sent and return the login that waits for it. ``kind``: one of ``PASSWORDLESS``.
 
-    Of equal wishes within RESEND_SECONDS the first one's message is enough, unless its code is used up. Nobody learns
-    whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError (the address
-    is malformed, the message can't be sent, the set-up) or TransportError.
+    Asked for the same within RESEND_SECONDS, unless ``again``, it sends nothing new while the code can still be used. The
+    answer does not tell whether the address has an account: a refusal that may be about it looks like success. Raises
+    OAuthError (the address is malformed, the message can't be sent, the set-up) or TransportError.
     """
     wanted = {"kind": kind, "address": address}
     stored_kind = "link" if kind == "email-link" else "code"
@@ -55,7 +56,7 @@ def begin_passwordless(
     return waiting
 
 
-def _send(request: HttpRequest, waiting: Pending) -> None:
+def _send(request: HttpRequest, waiting: WaitingLogin) -> None:
     name, kind, address = waiting.configuration, waiting.data["kind"], waiting.data["address"]
     logins = embedded_logins(name, request)
     language = get_language() or ""
@@ -68,7 +69,7 @@ def _send(request: HttpRequest, waiting: Pending) -> None:
         logins.start_passwordless("email", address, send="code", language=language)
 
 
-def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
+def _link_parameters(request: HttpRequest, waiting: WaitingLogin) -> dict[str, str]:
     """Return the authorization request that a magic link stands for; its transaction is stored in this browser only."""
     conf = get_settings(waiting.configuration)
     extra = {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
@@ -95,17 +96,31 @@ def _link_parameters(request: HttpRequest, waiting: Pending) -> dict[str, str]:
     }
 
 
-def finish_passwordless(request: HttpRequest, waiting: Pending, code: str) -> str:
+def finish_passwordless(request: HttpRequest, waiting: WaitingLogin, code: str) -> str:
     """Log in with the code of a message; return where to go.
 
-    Raises MfaRequired, AlreadyWaiting, OAuthError, TokenValidationError, TransportError, or Auth0Error when the user may
+    Raises AlreadySubmitted, MfaRequired, OAuthError, TokenValidationError, TransportError, or Auth0Error when the user may
     not log in.
     """
     realm = "sms" if waiting.data["kind"] == "sms" else "email"
     logins = embedded_logins(waiting.configuration, request)
     callback = _callback_url(request, waiting.configuration)
 
-    def submit() -> Granted:
+    def ask_tenant() -> Granted:
         return logins.log_in_with_code(realm, waiting.data["address"], code, redirect_uri=callback)
 
-    return finish_once(request, waiting, code, submit)[0]
+    return submit_once(request, waiting, ask_tenant)[0]
+
+
+def end_passwordless(request: HttpRequest, waiting: WaitingLogin) -> WaitingLogin:
+    """Note that the code sent last to this address is of no use any more: who starts again is sent a new one at once."""
+    last = waiting_logins.find_last(request, waiting.kind, waiting.configuration)
+    if last is not None and last.id != waiting.id and last.data == waiting.data:
+        # The tenant knows one code per address, whichever page it is typed into.
+        waiting_logins.update(request, last, over=True)
+    return waiting_logins.update(request, waiting, over=True)
+
+
+def _callback_url(request: HttpRequest, configuration: str) -> str:
+    path = site_urls.url_of("callback", configuration)
+    return site_urls.absolute_url(request, path, get_settings(configuration))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,12 +32,11 @@ logger = logging.getLogger(__name__)
 MAX_DEMANDS = 8
 
 
-def finish_login(request: HttpRequest, login: Login, *, login_id: uuid.UUID | None = None) -> str:
+def finish_login(request: HttpRequest, login: Login) -> str:
     """Log the user of these claims in and return where to go.
 
-    The session key changes, the tokens go into a LoginSession (with the primary key ``login_id``, if it is still free), a
-    login session that this browser had before is replaced. Raises Auth0Error (``user_not_allowed``,
-    ``organization_not_allowed``, ``session_ended_at_tenant``).
+    The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
+    Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``, ``session_ended_at_tenant``).
     """
     conf = get_settings(login.configuration)
     # What a visitor asks for, or any organization at all, is still subject to ALLOWED_ORGANIZATIONS.
@@ -51,11 +49,11 @@ def finish_login(request: HttpRequest, login: Login, *, login_id: uuid.UUID | No
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
     login = replace(login, claims=claims, before=noted(request))
     log_in(request, user)
-    store_login(request, user, login, login_id=login_id)
+    store_login(request, user, login)
     return landing_url(safe_next(request, login.next_url))
 
 
-def store_login(request: HttpRequest, user: Any, login: Login, *, login_id: uuid.UUID | None = None) -> None:
+def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     """Store the tokens of a user who was logged in just now: once per login, whatever called ``login()``.
 
     Raises LoginRequired if the tenant has ended the login since it began.
@@ -74,8 +72,6 @@ def store_login(request: HttpRequest, user: Any, login: Login, *, login_id: uuid
         sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
         logged_in_at=conf.clock(),
     )
-    if login_id is not None and not LoginSession.objects.filter(pk=login_id).exists():
-        row.pk = login_id
     row.session_key = request.session.session_key
     row.grant = Grant(login.tokens, login.claims)
     row.save(force_insert=True)

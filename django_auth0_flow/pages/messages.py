@@ -47,6 +47,7 @@ _WORDS: dict[str, Promise] = {
     "sms_provider_error": _("The text message could not be sent. Please check the number, or try another way."),
     "link_other_browser": _("Open this link in the browser in which you asked for it, or ask for a new one here."),
     "form_expired": _("This page was open for too long, or you logged in elsewhere meanwhile. Please try again."),
+    "already_submitted": _("This login is being checked already, or it was used."),
     "login_expired": _("This login was finished already, or it was started too long ago."),
     # The second factor.
     "mfa_expired": _("The second step took too long. Please log in again."),

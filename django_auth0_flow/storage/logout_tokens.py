@@ -58,7 +58,10 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
 
 
 class SpentLogoutToken(models.Model):
-    """A back-channel logout token that was used: its ``jti``, and what it ended, for logins that are under way."""
+    """A back-channel logout token that was used: its ``jti``, and what it ended, for logins that are under way.
+
+    Embedded logins that were submitted have rows here too, by the same unique key: see ``embedded.waiting.claim``.
+    """
 
     key = models.CharField(max_length=64, unique=True, editable=False)
     expires_at = models.FloatField(db_index=True, editable=False)

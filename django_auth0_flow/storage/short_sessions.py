@@ -24,7 +24,7 @@ _FAILURES = "_auth0_failures"
 
 #: Of logins under way and of those that came to nothing.
 _OURS = frozenset(
-    ("_auth0_transactions", "_auth0_pending", "_auth0_initiated", "_auth0_silent", _FAILURES, _MARK, _EXPIRY)
+    ("_auth0_transactions", "_auth0_waiting", "_auth0_initiated", "_auth0_silent", _FAILURES, _MARK, _EXPIRY)
 )
 
 

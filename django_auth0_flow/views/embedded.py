@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings as django_settings
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
@@ -15,10 +16,10 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import note_setup_mistake
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import AlreadySubmitted
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login.admission import tenants_page_needed
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
@@ -29,7 +30,7 @@ from django_auth0_flow.views.base import Auth0View
 
 logger = logging.getLogger(__name__)
 
-#: The tenant's own words are shown when somebody in charge of it wrote them.
+#: Refusals that come with words which the people who run the tenant wrote: these are shown.
 _TENANT_SAYS = frozenset(["access_denied", "unauthorized"])
 
 
@@ -51,11 +52,13 @@ class EmbeddedView(Auth0View):
 
     template_name = ""
     http_method_names = ["get", "head", "post", "options"]
+    notice = ""
+    #: The kinds of waiting login that this page is about, if it is about one.
+    waits_for: tuple[str, ...] = ()
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        # No transaction is open while the tenant answers, and a second submit sees at once what the first one does.
-        view: Any = transaction.non_atomic_requests(super().as_view(**initkwargs))
+        view = super().as_view(**initkwargs)
         view.csrf_exempt = True  # the check is made in dispatch
         return view
 
@@ -68,6 +71,16 @@ class EmbeddedView(Auth0View):
         """Where the visitor wants to go after the login, if that is on this site."""
         wanted = self.request.POST.get("next") or self.request.GET.get("next")
         return site_urls.safe_next(self.request, wanted)
+
+    @property
+    def start_url(self) -> str:
+        """Where a login that is over begins again."""
+        return rendering.login_path(self.configuration, self.next_url)
+
+    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
+        """Return the login of this browser that the page is about."""
+        found = waiting_logins.find(request, request.GET.get("login", ""), *self.waits_for)
+        return found if found is not None and found.configuration == self.configuration else None
 
     @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -88,7 +101,7 @@ class EmbeddedView(Auth0View):
         return check.process_response(request, response)
 
     def form_expired(self, request: HttpRequest) -> HttpResponse:
-        """Answer a form whose CSRF token is not good (any more): go on if somebody is logged in, else show it anew."""
+        """Answer a form whose CSRF token is not good (any more): go on if the visitor is logged in, else show it anew."""
         if request.user.is_authenticated:
             return self.go(site_urls.landing_url(self.next_url))
         if not rendering.is_navigation(request):
@@ -99,13 +112,11 @@ class EmbeddedView(Auth0View):
             response.status_code = 403
         return response
 
-    notice = ""
-
     def go(self, url: str) -> HttpResponse:
         """Redirect, uncached."""
         return rendering.finish_answer(HttpResponseRedirect(url))
 
-    def go_to(self, name: str, waiting: Pending, **query: str) -> HttpResponse:
+    def go_to(self, name: str, waiting: WaitingLogin, **query: str) -> HttpResponse:
         """Redirect to the page where a waiting login goes on."""
         return self.go(rendering.page_path(name, waiting.configuration, waiting.next_url, login=waiting.id, **query))
 
@@ -132,6 +143,7 @@ class EmbeddedView(Auth0View):
         if not rendering.is_navigation(request):
             return self.json(request, code)
         says = error.error_description if isinstance(error, OAuthError) and code in _TENANT_SAYS else ""
+        login_url = rendering.login_path(self.configuration, self.next_url)
         return self.show(
             request,
             form,
@@ -140,9 +152,7 @@ class EmbeddedView(Auth0View):
             words=words_for(code),
             tenant_says=says,
             mistake=mistake if django_settings.DEBUG else None,
-            login_url=rendering.login_path(self.configuration, self.next_url)
-            if code == "requires_verification"
-            else "",
+            login_url=login_url if code == "requires_verification" else "",
             **context,
         )
 
@@ -150,16 +160,42 @@ class EmbeddedView(Auth0View):
         """Answer a script."""
         return rendering.finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
 
-    def gone(self, request: HttpRequest, proof: str = "", *, start_url: str = "") -> HttpResponse:
-        """Answer for a login that waits here no more: done by an equal submit, gone on elsewhere, or over."""
-        waiting_id = request.GET.get("login", "")
-        landing = site_urls.landing_url(self.next_url)
-        if proof and waiting_logins.share_login(request, waiting_id, proof, self.configuration):
-            return self.go(mfa_logins.shared_url(request, self.configuration, landing))
-        if successor := waiting_logins.find_successor(request, waiting_id, proof):
-            return self.go_to("mfa", successor)
+    def gone(self, request: HttpRequest) -> HttpResponse:
+        """Answer for a login that does not wait here any more: used by another request, or over."""
         if request.user.is_authenticated:
-            return self.go(landing)
-        error = mfa_logins.LoginExpired("This login is not under way any more.")
-        again = start_url or rendering.login_path(self.configuration, self.next_url)
-        return self.failure(request, error, next_url=self.next_url, counted=False, retry_url=again)
+            return self.go(site_urls.landing_url(self.next_url))
+        if waiting_logins.is_claimed(request.GET.get("login", "")):
+            return self.already_submitted(request, self.start_url)
+        error = Auth0Error("This login is not under way any more.", code="login_expired")
+        return self.failure(request, error, next_url=self.next_url, counted=False, retry_url=self.start_url)
+
+    def already_submitted(self, request: HttpRequest, start_url: str) -> HttpResponse:
+        """Answer a login that another request submits, or has submitted: the visitor goes on, or logs in again."""
+        logger.info("%s configuration=%s", AlreadySubmitted.code, self.configuration)
+        # The first answer may have brought the cookie of a new session. Where the old one is gone, Django would delete it.
+        request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
+        if not rendering.is_navigation(request):
+            return self.json(request, AlreadySubmitted.code, status=409)
+        context = {
+            "code": AlreadySubmitted.code,
+            "words": words_for(AlreadySubmitted.code),
+            "next_url": site_urls.landing_url(self.next_url),
+            "start_url": start_url,
+        }
+        return rendering.page(request, "already_submitted.html", context, 409)
+
+
+V = TypeVar("V", bound=EmbeddedView)
+
+
+def with_waiting_login(
+    handler: Callable[[V, HttpRequest, WaitingLogin], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Give the handler of a method the login that the page is about, or answer that it does not wait any more."""
+
+    @wraps(handler)
+    def handle(self: V, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        waiting = self.waiting(request)
+        return self.gone(request) if waiting is None else handler(self, request, waiting)
+
+    return handle

@@ -25,6 +25,11 @@ class PasswordView(EmbeddedView):
         """``PASSWORD_REALM`` is set."""
         return bool(get_settings(self.configuration).password_realm)
 
+    @property
+    def start_url(self) -> str:
+        """Where a login with a password begins."""
+        return rendering.page_path("password", self.configuration, self.next_url)
+
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return self.show(request, PasswordForm())
 
@@ -32,7 +37,6 @@ class PasswordView(EmbeddedView):
         form = PasswordForm(request.POST)
         if not form.is_valid():
             return self.show_invalid(request, form)
-        again = rendering.page_path("password", self.configuration, self.next_url)
         try:
             url = password_logins.finish_password(
                 request,
@@ -43,11 +47,11 @@ class PasswordView(EmbeddedView):
             )
         except MfaRequired as error:
             error.configuration = self.configuration
-            return error_responses.mfa_required(request, error, next_url=self.next_url, start_url=again)
+            return error_responses.mfa_required(request, error, next_url=self.next_url, start_url=self.start_url)
         except TransportError as error:
-            return self.failure(request, error, retry_url=again)
+            return self.failure(request, error, retry_url=self.start_url)
         except OAuthError as error:
             return self.refuse(request, error, password_code(error), form)
         except Auth0Error as error:
-            return self.failure(request, error, next_url=self.next_url, retry_url=again)
+            return self.failure(request, error, next_url=self.next_url, retry_url=self.start_url)
         return self.go(url)

@@ -10,19 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django_auth0_flow import error_responses
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import passwordless as passwordless_logins
-from django_auth0_flow.embedded import submit
-from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import FINAL_CODES, passwordless_code
-from django_auth0_flow.embedded.submit import AlreadyWaiting
-from django_auth0_flow.embedded.waiting import Pending
+from django_auth0_flow.embedded.submit import AlreadySubmitted
+from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, PasswordlessForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, OAuthError, TransportError
-from django_auth0_flow.views.embedded import EmbeddedView
+from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
 
 
 class PasswordlessView(EmbeddedView):
-    """``auth0:passwordless``, first step: where to send the code or link."""
+    """``auth0:passwordless``: where to send the code or link."""
 
     template_name = "passwordless.html"
 
@@ -48,7 +46,7 @@ class PasswordlessView(EmbeddedView):
     def send_message(
         self, request: HttpRequest, kind: str, address: str, form: forms.Form, *, again: bool = False
     ) -> HttpResponse:
-        """Have the message sent and lead to the second step."""
+        """Have the message sent and lead to the page for its code."""
         try:
             waiting = passwordless_logins.begin_passwordless(
                 request,
@@ -71,61 +69,45 @@ class PasswordlessView(EmbeddedView):
 
 
 class PasswordlessCodeView(PasswordlessView):
-    """``auth0:passwordless_code``, second step: the code, or the words that a link is on its way."""
+    """``auth0:passwordless_code``: the code, or the words that a link is on its way."""
 
     template_name = "passwordless_code.html"
+    waits_for = ("code", "link")
 
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        if waiting is None:
-            return self.gone(request, start_url=self.start_url)
+    @with_waiting_login
+    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         return self.show(request, CodeForm(), **self.context(waiting))
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        waiting = self.waiting(request)
-        form = CodeForm(request.POST)
-        if waiting is None:
-            proof = form.cleaned_data["code"] if form.is_valid() else ""
-            return self.gone(request, proof, start_url=self.start_url)
+    @with_waiting_login
+    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         if "again" in request.POST:
             data = waiting.data
             return self.send_message(request, data["kind"], data["address"], CodeForm(), again=True)
+        form = CodeForm(request.POST)
         if not form.is_valid():
             return self.show_invalid(request, form, **self.context(waiting))
         try:
             url = passwordless_logins.finish_passwordless(request, waiting, form.cleaned_data["code"])
         except MfaRequired as error:
-            return error_responses.mfa_required(
-                request,
-                error,
-                next_url=waiting.next_url,
-                start_url=self.start_url,
-                origin=waiting.id,
-                proof=form.cleaned_data["code"],
-            )
-        except AlreadyWaiting as step:
-            return self.go_to("mfa", step.waiting)
+            return error_responses.mfa_required(request, error, next_url=waiting.next_url, start_url=self.start_url)
+        except AlreadySubmitted:
+            return self.already_submitted(request, self.start_url)
         except TransportError as error:
             return self.failure(request, error, retry_url=request.get_full_path())
         except Auth0Error as error:
             return self.refused(request, waiting, error, form)
         return self.go(url)
 
-    def refused(self, request: HttpRequest, waiting: Pending, error: Auth0Error, form: CodeForm) -> HttpResponse:
-        """Answer a code that did not log anybody in."""
+    def refused(self, request: HttpRequest, waiting: WaitingLogin, error: Auth0Error, form: CodeForm) -> HttpResponse:
+        """Answer a code that did not log in."""
         if not isinstance(error, OAuthError):
             return self.failure(request, error, next_url=waiting.next_url, retry_url=self.start_url)
         code = passwordless_code(error)
         if code in FINAL_CODES:
-            waiting = submit.end_passwordless(request, waiting)
+            waiting = passwordless_logins.end_passwordless(request, waiting)
         return self.refuse(request, error, code, form, **self.context(waiting))
 
-    def waiting(self, request: HttpRequest) -> Pending | None:
-        """Return the login that waits for this code."""
-        found = waiting_logins.find(request, request.GET.get("login", ""), "code", "link")
-        return found if found is not None and found.configuration == self.configuration else None
-
-    def context(self, waiting: Pending) -> dict[str, Any]:
+    def context(self, waiting: WaitingLogin) -> dict[str, Any]:
         """Return what the template needs of a waiting login."""
         data = waiting.data
         return {

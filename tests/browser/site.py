@@ -16,7 +16,7 @@ from django_auth0_flow.testing.tenant.model import Application
 from tests.servers.process import Server, accepts_connections
 from tests.storm.harness import ROOT
 
-DIRECT_GRANTS = {"password", "mfa", "http://auth0.com/oauth/grant-type/passwordless/otp"}
+EMBEDDED_GRANTS = {"password", "mfa", "http://auth0.com/oauth/grant-type/passwordless/otp"}
 PASSWORD = "correct horse"
 #: What each configuration has beside the client's credentials; the URLs of all but the first lie below their name.
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "implicit": {"RESPONSE_TYPE": "id_token", "AUDIENCE": "", "SCOPE": "openid profile email"},
     "fragment": {"RESPONSE_TYPE": "id_token token", "SCOPE": "openid profile email"},
     "third": {},
-    "direct": {
+    "embedded": {
         "PASSWORDLESS": ["email-code", "email-link", "sms"],
         "PASSWORD_REALM": "Username-Password-Authentication",
     },
@@ -71,7 +71,7 @@ class Site(Server):
         application = self.tenant.add_application(name=f"Site ({name})", first_party=name != "third")
         application.callbacks = [self.url + self.path_to("callback", name)]
         application.logout_urls = [self.url + self.path_to("logged-out", name)]
-        application.grant_types |= DIRECT_GRANTS
+        application.grant_types |= EMBEDDED_GRANTS
         self.applications[name] = application
         return {
             "ISSUER": self.tenant.issuer,

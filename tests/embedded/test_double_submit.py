@@ -1,17 +1,17 @@
-"""The same form sent twice at the same moment: the browser shows the second answer only, and it must be logged in."""
+"""The same form sent twice: the tenant is asked once, and the second answer says so and leads on."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth import SESSION_KEY as USER_KEY
-from django.db import connection
-from django.test import RequestFactory
-from django.test.utils import CaptureQueriesContext
+from django.test import Client, RequestFactory
 
+from django_auth0_flow.embedded import passwordless
 from django_auth0_flow.embedded import waiting as waiting_logins
+from django_auth0_flow.embedded.submit import AlreadySubmitted
+from django_auth0_flow.logout.cleanup import clear_logout_tokens
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
 from django_auth0_flow.storage.django_sessions import session_store
@@ -20,10 +20,11 @@ from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.tokens.test_parallel import at_once, database_file  # noqa: F401  # a fixture, for every test here
 from tests.visitor import Visitor
-from tests.walk import is_logged_in, query_of
+from tests.walk import FETCH, is_logged_in, query_of
 
 REALM = "Username-Password-Authentication"
 SECRET = "JBSWY3DPEHPK3PXP"
+AGAIN = "already_submitted"
 
 
 @pytest.fixture(autouse=True)
@@ -49,183 +50,250 @@ def form_that_leads_to_a_second_factor(tenant: Tenant) -> tuple[Visitor, str]:
 
 
 def otp_form(tenant: Tenant) -> tuple[Visitor, str]:
-    tenant.user.mfa_required, tenant.user.authenticators = True, [Authenticator("otp", secret=SECRET)]
-    visitor = Visitor()
-    visitor.open("/auth0/password/", next="/plain/")
-    visitor.submit("username", username="ada@example.com", password="correct horse")
+    visitor = second_factor(tenant, Authenticator("otp", secret=SECRET))
     return visitor, totp(SECRET, tenant.clock.now())
 
 
-def send_twice(visitor: Visitor, code: str) -> tuple[list[Any], list[Any]]:
+def second_factor(tenant: Tenant, factor: Authenticator) -> Visitor:
+    tenant.user.mfa_required, tenant.user.authenticators = True, [factor]
+    visitor = Visitor()
+    visitor.open("/auth0/password/", next="/plain/")
+    visitor.submit("username", username="ada@example.com", password="correct horse")
+    return visitor
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 7) % 1_000_000:06d}"
+
+
+def send_twice(tenant: Tenant, visitor: Visitor, code: str) -> list[Any]:
+    """Send the form from two tabs at once to a slow tenant; return the answer that the tenant's was for, then the other."""
     path, data = visitor.filled("code", code=code)
-    browsers = [visitor.twin(), visitor.twin()]
-    return browsers, at_once(*[lambda browser=browser: browser.post(path, data) for browser in browsers])
-
-
-@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
-@pytest.mark.parametrize("delay", [0, 0.5], ids=["quick-tenant", "slow-tenant"])
-def test_a_code_sent_twice_makes_one_login_that_both_answers_bring(tenant: Tenant, form: Any, delay: float) -> None:
-    visitor, code = form(tenant)
-    if delay:
-        tenant.fault("slow", endpoint="token", seconds=delay)
+    tabs = [visitor.other_tab(), visitor.other_tab()]
     tenant.clear_log()
-    browsers, answers = send_twice(visitor, code)
-    assert [answer.headers.get("Location") for answer in answers] == ["/plain/", "/plain/"]
-    assert all(is_logged_in(browser) for browser in browsers)
-    assert browsers[0].session.session_key == browsers[1].session.session_key
-    assert LoginSession.objects.count() == 1
+    tenant.fault("slow", endpoint="token", seconds=0.3)
+    answers = at_once(*[lambda tab=tab: tab.post(path, data) for tab in tabs])
+    return sorted(answers, key=lambda answer: answer.status_code == 409)
+
+
+def receive(client: Client, *answers: Any) -> None:
+    """Take the cookies of these answers, as a browser does."""
+    for answer in answers:
+        for name, cookie in answer.cookies.items():
+            if cookie["max-age"] == 0:
+                client.cookies.pop(name, None)
+            else:
+                client.cookies[name] = cookie
+
+
+FORMS = pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+
+
+# -- at the same moment ----------------------------------------------------------------------------------------------------
+
+
+@FORMS
+@pytest.mark.parametrize("sessions", ["db", "cached_db", "cache"])
+def test_a_code_sent_twice_is_submitted_once_and_logs_in_once(
+    tenant: Tenant, settings: Any, form: Any, sessions: str
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{sessions}"
+    visitor, code = form(tenant)
+    logged_in, refused = send_twice(tenant, visitor, code)
+    assert logged_in["Location"] == "/plain/"
+    assert (refused.status_code, refused.context["code"]) == (409, AGAIN)
     assert tenant.count("/oauth/token") == 1
+    assert LoginSession.objects.count() == 1
+    for order in ((logged_in, refused), (refused, logged_in)):
+        browser = visitor.other_tab()
+        receive(browser, *order)
+        assert is_logged_in(browser)
+        assert browser.get(refused.context["next_url"]).status_code == 200
 
 
-@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
+@FORMS
 def test_a_wrong_code_sent_twice_costs_one_attempt_and_can_be_corrected(tenant: Tenant, form: Any) -> None:
     visitor, code = form(tenant)
-    tenant.clear_log()
-    tenant.fault("slow", endpoint="token", seconds=0.5)
-    browsers, answers = send_twice(visitor, f"{(int(code) + 7) % 1_000_000:06d}")
-    assert [answer.context["code"] for answer in answers] == ["wrong_code", "wrong_code"]
+    told, refused = send_twice(tenant, visitor, wrong(code))
+    assert [told.status_code, refused.status_code] == [400, 409]
+    assert "This code is wrong" in told.content.decode()
     assert tenant.count("/oauth/token") == 1
-    path, data = visitor.filled("code", code=code)
-    assert browsers[1].post(path, data)["Location"] == "/plain/"
+    visitor.submit("code", code=code)
+    assert visitor.path == "/plain/"
 
 
-@pytest.mark.parametrize("form", [code_form, otp_form], ids=["passwordless", "second-factor"])
-def test_a_code_that_corrects_one_which_is_still_being_refused_is_tried_too(tenant: Tenant, form: Any) -> None:
-    visitor, code = form(tenant)
-    tenant.clear_log()
-    tenant.fault("slow", endpoint="token", seconds=0.5)
-    path, data = visitor.filled("code", code=code)
-    hasty, corrected = visitor.twin(), visitor.twin()
-
-    def correct() -> Any:
-        while not tenant.count("/oauth/token"):
-            threading.Event().wait(0.01)
-        return corrected.post(path, data)
-
-    wrong = {**data, "code": f"{(int(code) + 7) % 1_000_000:06d}"}
-    answers = at_once(lambda: hasty.post(path, wrong), correct)
-    assert answers[0].context["code"] == "wrong_code"
-    assert answers[1].headers.get("Location") == "/plain/"
-    assert is_logged_in(corrected)
-
-
-def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_twice(tenant: Tenant) -> None:
+def test_a_code_that_leads_to_a_second_factor_sent_twice_leads_there_once(tenant: Tenant) -> None:
     visitor, code = form_that_leads_to_a_second_factor(tenant)
-    browsers, answers = send_twice(visitor, code)
-    assert answers[0]["Location"] == answers[1]["Location"]
-    assert "/auth0/mfa/" in answers[0]["Location"]
-    assert browsers[0].get(answers[0]["Location"], follow=True).status_code == 200
-
-
-@pytest.mark.parametrize("form", [form_that_leads_to_a_second_factor, otp_form], ids=["passwordless", "second-factor"])
-def test_a_second_submit_that_was_read_early_and_acts_late_follows_the_first(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, form: Any
-) -> None:
-    """It has found the waiting login before the first submit moved it on, and claims it only afterwards."""
-    visitor, code = form(tenant)
-    claim, answered, late = waiting_logins.claim, threading.Event(), threading.local()
-
-    def claim_late(*arguments: Any, **options: Any) -> bool:
-        if getattr(late, "yes", False):
-            assert answered.wait(10)
-        return claim(*arguments, **options)
-
-    monkeypatch.setattr(waiting_logins, "claim", claim_late)
-    path, data = visitor.filled("code", code=code)
-    browsers = [visitor.twin(), visitor.twin()]
-    tenant.clear_log()
-
-    def first() -> Any:
-        try:
-            return browsers[0].post(path, data)
-        finally:
-            answered.set()
-
-    def second() -> Any:
-        late.yes = True
-        return browsers[1].post(path, data)
-
-    answers = at_once(first, second)
-    assert answers[0]["Location"] == answers[1]["Location"]
-    assert browsers[0].session.session_key == browsers[1].session.session_key
+    led_on, refused = send_twice(tenant, visitor, code)
+    assert (refused.status_code, refused.context["code"]) == (409, AGAIN)
     assert tenant.count("/oauth/token") == 1
+    receive(visitor.client, led_on, refused)
+    visitor.open(led_on["Location"])
+    visitor.submit("code", code=totp(SECRET, tenant.clock.now()))
+    assert visitor.path == "/plain/"
 
 
-def test_W3_whoever_knew_the_old_cookie_gets_nothing_of_the_session_that_goes_on(tenant: Tenant) -> None:
-    """After the first factor the old session only leads equal submits on, for a minute."""
+def test_two_tabs_that_wait_for_a_push_notification_ask_once(tenant: Tenant) -> None:
+    visitor = second_factor(tenant, Authenticator("push", name="telephone"))
+    visitor.submit("factor", factor="0")
+    tenant.clock.advance(6)
+    tabs = [visitor.other_tab(), visitor.other_tab()]
+    tenant.clear_log()
+    tenant.fault("slow", endpoint="token", seconds=0.3)
+    answers = at_once(*[lambda tab=tab: tab.get(visitor.path) for tab in tabs])
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert all(answer["Refresh"] for answer in answers)
+    assert tenant.count("/oauth/token") == 1
+    tenant.answer_push()
+    tenant.clock.advance(6)
+    visitor.open(visitor.path)
+    assert visitor.path == "/plain/"
+
+
+# -- one after the other ---------------------------------------------------------------------------------------------------
+
+
+@FORMS
+def test_the_form_sent_again_from_before_the_login_gets_a_page_that_leads_on(tenant: Tenant, form: Any) -> None:
+    visitor, code = form(tenant)
+    path, data = visitor.filled("code", code=code)
+    late, again = visitor.other_tab(), "/auth0/password/" if form is otp_form else "/auth0/passwordless/"
+    assert visitor.client.post(path, data)["Location"] == "/plain/"
+    tenant.clear_log()
+    for answer in (late.post(path, data), late.post(path, {**data, "code": wrong(code)}), late.get(path)):
+        assert (answer.status_code, answer.context["code"]) == (409, AGAIN)
+        assert "This login is being checked already, or it was used." in answer.content.decode()
+        assert 'href="/plain/"' in answer.content.decode()
+        assert answer["Cache-Control"] == "private, no-store"
+        # The browser may have the new session's cookie by now: this answer must not delete it.
+        assert "sessionid" not in answer.cookies
+    assert answer.context["start_url"].endswith("?next=%2Fplain%2F")
+    assert form is otp_form or answer.context["start_url"].startswith(again)
+    assert tenant.count("/oauth/token") == 0
+    assert LoginSession.objects.count() == 1
+
+
+@pytest.mark.parametrize("settings_", [{}, {"SESSION_SAVE_EVERY_REQUEST": True}], ids=["usual", "saved-every-time"])
+def test_the_answer_to_the_form_sent_again_keeps_the_new_cookie(
+    tenant: Tenant, settings: Any, settings_: dict[str, Any]
+) -> None:
+    for name, value in settings_.items():
+        setattr(settings, name, value)
+    visitor, code = code_form(tenant)
+    path, data = visitor.filled("code", code=code)
+    late = visitor.other_tab()
+    first = visitor.client.post(path, data)
+    second = late.post(path, data)
+    assert second.status_code == 409
+    receive(late, first, second)
+    assert is_logged_in(late)
+
+
+def test_a_script_that_sends_it_again_is_told_in_json(tenant: Tenant) -> None:
+    visitor, code = code_form(tenant)
+    path, data = visitor.filled("code", code=code)
+    late = visitor.other_tab()
+    visitor.client.post(path, data)
+    answer = late.post(path, data, headers=FETCH)
+    assert (answer.status_code, answer.json()["error"]) == (409, AGAIN)
+
+
+def test_in_japanese(tenant: Tenant) -> None:
+    visitor, code = code_form(tenant)
+    path, data = visitor.filled("code", code=code)
+    late = visitor.other_tab()
+    visitor.client.post(path, data)
+    answer = late.post(path, data, headers={"Accept-Language": "ja"})
+    assert "このログインはすでに確認中か、使用済みです。" in answer.content.decode()
+
+
+@pytest.mark.parametrize("difference", ["cookie", "login"])
+def test_a_login_that_is_not_this_browsers_is_just_not_there(tenant: Tenant, difference: str) -> None:
+    visitor, code = code_form(tenant)
+    path, data = visitor.filled("code", code=code)
+    other = visitor.other_tab()
+    if difference == "cookie":
+        other.cookies["sessionid"] = "a" * 32
+    else:
+        path = path.replace("login=", "login=x")
+    assert other.post(path, data).context["code"] == "login_expired"
+    visitor.submit("code", code=code)
+    assert visitor.path == "/plain/"
+
+
+# -- what is old -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_submit_that_was_read_before_the_login_and_acts_after_it_asks_nothing(tenant: Tenant) -> None:
+    visitor, code = code_form(tenant)
+    early = RequestFactory().post("/")
+    early.session = session_store()(visitor.client.session.session_key)
+    waiting = waiting_logins.find(early, query_of(visitor.path)["login"], "code")
+    assert waiting is not None
+    visitor.submit("code", code=code)
+    tenant.clear_log()
+    with pytest.raises(AlreadySubmitted):
+        passwordless.finish_passwordless(early, waiting, code)
+    assert tenant.count("/oauth/token") == 0
+    assert USER_KEY not in early.session
+
+
+@pytest.mark.parametrize("form", [code_form, form_that_leads_to_a_second_factor], ids=["login", "second-factor"])
+def test_an_old_copy_of_the_session_brings_no_used_login_back(tenant: Tenant, form: Any) -> None:
+    visitor, code = form(tenant)
+    path, data = visitor.filled("code", code=code)
+    stale = session_store()()
+    stale.update(dict(visitor.client.session.items()))
+    visitor.submit("code", code=code)
+    stale.create()  # as if another request had saved what it had read before
+    late = visitor.other_tab()
+    late.cookies["sessionid"] = str(stale.session_key)
+    tenant.clear_log()
+    assert late.get(path).status_code == 200  # it waits there, as far as that session knows
+    token = late.cookies["csrftoken"].value
+    answer = late.post(path, {**data, "csrfmiddlewaretoken": token})
+    assert (answer.status_code, answer.context["code"]) == (409, AGAIN)
+    assert tenant.count("/oauth/token") == 0
+
+
+def test_a_claim_is_kept_for_as_long_as_the_login_could_wait(tenant: Tenant) -> None:
+    visitor, code = code_form(tenant)
+    visitor.submit("code", code=code)
+    tenant.clock.advance(waiting_logins.MAX_AGE["code"] - 60)
+    assert clear_logout_tokens() == 0
+    tenant.clock.advance(61)
+    assert clear_logout_tokens() == 1
+
+
+# -- the session's new key -------------------------------------------------------------------------------------------------
+
+
+def test_W3_the_old_cookie_opens_nothing_of_the_session_that_goes_on(tenant: Tenant) -> None:
     visitor, code = form_that_leads_to_a_second_factor(tenant)
     session = visitor.client.session
     session["basket"] = ["apples"]
     session.save()
-    before = str(session.session_key)
+    path, data = visitor.filled("code", code=code)
+    thief = visitor.other_tab()
     visitor.submit("code", code=code)
     assert "/auth0/mfa/" in visitor.path
-    assert visitor.client.session.session_key != before
     assert visitor.client.session["basket"] == ["apples"]
-    left = type(session)(before)
-    assert left.keys() - {"_session_expiry"} == {waiting_logins.SESSION_KEY}
-    assert [entry["kind"] for entry in left[waiting_logins.SESSION_KEY].values()] == ["moved"]
-    assert left.get_expiry_age() <= waiting_logins.SHARE_SECONDS
+    assert not session.exists(str(session.session_key))
+    assert thief.get(visitor.path).context["code"] == "login_expired"
+    assert thief.post(path, data).context["code"] == AGAIN
 
 
-def test_who_knows_the_old_cookie_can_not_guess_the_code_of_a_login_that_went_on(tenant: Tenant) -> None:
-    visitor, code = form_that_leads_to_a_second_factor(tenant)
-    path, data = visitor.filled("code", code=code)
-    planted = visitor.client.cookies.output()
-    attackers = [visitor.twin(), visitor.twin()]
-    assert "/auth0/mfa/" in visitor.twin().post(path, data)["Location"]
-    for attacker, guess in zip(attackers, (f"{(int(code) + 7) % 1_000_000:06d}", code), strict=True):
-        assert attacker.cookies.output() == planted
-        assert attacker.post(path, {**data, "code": guess}).context["code"] == "login_expired"
-
-
-def test_a_second_submit_that_looks_while_the_first_moves_on_follows_it(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    visitor, code = form_that_leads_to_a_second_factor(tenant)
-    add, looks = waiting_logins.add, threading.Event()
-
-    def add_slowly(request: Any, kind: str, *arguments: Any, **options: Any) -> Any:
-        if kind == "mfa":
-            looks.wait(0.5)  # nothing sets it: several looks of the other submit
-        return add(request, kind, *arguments, **options)
-
-    monkeypatch.setattr(waiting_logins, "add", add_slowly)
-    browsers, answers = send_twice(visitor, code)
-    assert [answer.status_code for answer in answers] == [302, 302]
-    assert answers[0]["Location"] == answers[1]["Location"]
-    assert browsers[0].session.session_key == browsers[1].session.session_key
-
-
-def test_a_claim_that_is_refused_writes_nothing(tenant: Tenant, rf: RequestFactory) -> None:
-    """It would write an old copy of the session over what the other submit has just left there."""
-    visitor, _ = code_form(tenant)
-    key, request = visitor.client.session.session_key, rf.get("/")
-    request.session = type(visitor.client.session)(key)
-    waiting = waiting_logins.find(request, query_of(visitor.path)["login"], "code")
-    assert waiting is not None
-    assert waiting_logins.claim(request, waiting, "1")
-    with CaptureQueriesContext(connection) as queries:
-        assert not waiting_logins.claim(request, waiting, "1")
-    assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
-
-
-@pytest.mark.parametrize("origin", ["", "waiting-login"], ids=["password", "code"])
 @pytest.mark.parametrize("logged_in", [True, False])
-def test_W3_a_login_that_ended_meanwhile_does_not_come_back_with_the_second_factor(
-    origin: str, logged_in: bool
-) -> None:
+def test_W3_a_login_that_ended_meanwhile_does_not_come_back_with_the_second_factor(logged_in: bool) -> None:
     """Its owner logged out in another tab while the tenant looked at the first factor; others keep what they had."""
     session = session_store()()
-    session.update(
-        {"basket": ["apples"], waiting_logins.SESSION_KEY: {origin: {}}, **({USER_KEY: "1"} if logged_in else {})}
-    )
+    session.update({"basket": ["apples"], **({USER_KEY: "1"} if logged_in else {})})
     session.create()
     request = RequestFactory().post("/")
     request.session = session_store()(session.session_key)
     assert request.session["basket"]
     session.flush()
-    waiting_logins.move_on(request, "mfa", "default", {}, next_url="", origin=origin, proof="123456")
+    waiting_logins.add_under_new_key(request, "mfa", "default", {}, next_url="")
     assert request.session.session_key
     assert USER_KEY not in request.session
     assert ("basket" in request.session) is not logged_in

@@ -22,7 +22,7 @@ from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
 from tests.walk import FETCH, assert_nothing_stored, query_of, session_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.direct_urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.embedded_urls")]
 
 PAGE = "/auth0/password/"
 ADA: dict[str, Any] = {"username": "ada@example.com", "password": "correct horse"}
@@ -216,11 +216,9 @@ def test_the_back_button_and_a_second_submit_lead_on(tenant: Tenant) -> None:
     enrol(tenant, OTP)
     visitor = begin()
     path, data = visitor.filled("code", code=now_code(tenant))
-    before = visitor.twin()
     assert visitor.client.post(path, data)["Location"] == "/plain/"
     assert visitor.client.post(path, data)["Location"] == "/plain/"
     assert visitor.client.get(path)["Location"] == "/plain/"
-    assert before.post(path, data)["Location"] == "/plain/"
     assert LoginSession.objects.count() == 1
 
 
@@ -255,7 +253,7 @@ def test_each_page_takes_its_own_kind_of_waiting_login_only(tenant: Tenant, auth
     visitor.submit("address", address="mary@example.com")
     code = query_of(visitor.path)["login"]
     for page, login in (("passwordless/code", mfa), ("mfa", code), ("mfa/code", code), ("mfa/recovery-codes", mfa)):
-        answer = visitor.client.get(f"/auth0/{page}/", {"login": login, "step": "1"})
+        answer = visitor.client.get(f"/auth0/{page}/", {"login": login, "challenge": "1"})
         assert answer.status_code == 302 or answer.context["code"] == "login_expired", page
         assert visitor.client.post(f"/auth0/{page}/?login={login}", {"code": "123456"}).status_code in (302, 400, 403)
 
@@ -470,11 +468,11 @@ def test_a_page_of_a_login_that_is_over_leads_back_to_the_start(tenant: Tenant, 
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_step_that_is_not_there_leads_to_the_choice_of_factors(tenant: Tenant, method: str) -> None:
+def test_a_challenge_that_is_not_there_leads_to_the_choice_of_factors(tenant: Tenant, method: str) -> None:
     enrol(tenant, PUSH)
     visitor = begin()
     visitor.submit("factor", factor="0")
-    path = visitor.path.replace("step=1", "step=7")
+    path = visitor.path.replace("challenge=1", "challenge=7")
     assert path != visitor.path
     answer = (
         visitor.client.get(path)

@@ -24,7 +24,7 @@ from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
 from tests.walk import FETCH, assert_nothing_stored, is_logged_in, session_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.direct_urls")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.embedded_urls")]
 
 PAGE = "/auth0/password/"
 REALM = "Username-Password-Authentication"
@@ -363,11 +363,11 @@ def test_the_same_form_sent_again_with_the_old_cookies_logs_in_too(tenant: Tenan
     visitor = Visitor()
     visitor.open(PAGE, next="/plain/")
     path, data = visitor.filled("username", **ADA)
-    twin = visitor.twin()
+    other = visitor.other_tab()
     assert visitor.client.post(path, data)["Location"] == "/plain/"
-    assert twin.post(path, data)["Location"] == "/plain/"
+    assert other.post(path, data)["Location"] == "/plain/"
     assert is_logged_in(visitor.client)
-    assert is_logged_in(twin)
+    assert is_logged_in(other)
 
 
 # -- Django's own views ----------------------------------------------------------------------------------------------------
@@ -606,7 +606,7 @@ def ids(**keys: Any) -> set[str]:
         return {str(message.id) for message in run_checks(tags=["auth0_flow"])}
 
 
-def test_check_e003_types_of_the_settings_of_direct_logins() -> None:
+def test_check_e003_types_of_the_settings_of_embedded_logins() -> None:
     assert "auth0_flow.E003" in ids(PASSWORD_REALM=7)
     assert "auth0_flow.E003" in ids(TRUSTED_PROXY_COUNT="1")
     assert "auth0_flow.E003" in ids(TRUSTED_PROXY_COUNT=True)

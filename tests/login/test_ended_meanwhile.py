@@ -113,7 +113,7 @@ def test_X16_a_script_is_told_in_json(tenant: Tenant) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, CODE)
 
 
-@pytest.mark.urls("tests.direct_urls")
+@pytest.mark.urls("tests.embedded_urls")
 @pytest.mark.parametrize("page", ["/auth0/password/", "/accounts/login/"])
 def test_X16_a_login_by_password_is_ended_by_subject(
     tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any, page: str
@@ -134,7 +134,7 @@ def test_X16_a_login_by_password_is_ended_by_subject(
     assert tenant.refresh_tokens.live() == 0
 
 
-@pytest.mark.urls("tests.direct_urls")
+@pytest.mark.urls("tests.embedded_urls")
 def test_X16_a_login_by_password_is_ended_while_the_tenant_answers(
     transactional_db: None, tenant: Tenant, auth0_settings: Callable[..., Any]
 ) -> None:

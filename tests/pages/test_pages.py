@@ -38,6 +38,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
     "unusable answer": ("unusable_answer", {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2"}),
+    "already submitted": ("already_submitted", {"code": "already_submitted", "next_url": "/a/", "start_url": "/b/"}),
     "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
     "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
     "logout": ("logout", {"next": "/a/"}),

@@ -11,9 +11,9 @@ from flask import Flask, Response, render_template, request
 from .account import account_blueprint
 from .authorize import authorize_blueprint
 from .control import control_blueprint
-from .direct import DIRECT_GRANTS
 from .discovery import discovery_blueprint
 from .errors import ApiRefusal, PageRefusal
+from .grants import GRANTS
 from .logout import logout_blueprint
 from .mfa import mfa_blueprint, mfa_grants
 from .par import par_blueprint
@@ -42,7 +42,7 @@ def build_app(state: TenantState) -> Flask:
     for blueprint in (
         discovery_blueprint(state),
         authorize_blueprint(state),
-        token_blueprint(state, {**DIRECT_GRANTS, **PASSWORDLESS_GRANTS, **mfa_grants()}),
+        token_blueprint(state, {**GRANTS, **PASSWORDLESS_GRANTS, **mfa_grants()}),
         account_blueprint(state),
         passwordless_blueprint(state),
         mfa_blueprint(state),

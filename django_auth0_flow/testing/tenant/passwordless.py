@@ -14,8 +14,8 @@ from flask import Blueprint, Response, request
 from .authorization_request import check_request, read_request
 from .authorization_response import grant, refuse
 from .client_auth import authenticate_client
-from .direct import asked_audience, new_authorization
 from .errors import ApiRefusal, CallbackRefusal, PageRefusal
+from .grants import asked_audience, new_authorization
 from .login_pages import COOKIE
 from .mfa import demand_mfa
 from .model import PASSWORDLESS_OTP, Application, User, new_subject

@@ -1,4 +1,4 @@
-"""The URLs of the tests of logins without redirect: Django's own login views beside ours."""
+"""The URLs of the tests of embedded logins: Django's own login views beside ours."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _subject_of(asked: TokenRequest, token: str) -> str | None:
     return found.authorization.sub if found is not None and found.expires_at > state.clock.now() else None
 
 
-DIRECT_GRANTS: dict[str, Grant] = {
+GRANTS: dict[str, Grant] = {
     "password": password,
     PASSWORD_REALM: password,
     "client_credentials": client_credentials,

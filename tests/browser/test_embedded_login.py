@@ -32,7 +32,7 @@ def one_time_code(site: Site) -> str:
 
 
 def test_a_code_by_mail(person: Person) -> None:
-    person.open("/direct/passwordless/?next=/diary/1/")
+    person.open("/embedded/passwordless/?next=/diary/1/")
     person.look("passwordless")
     person.type("E-mail address or telephone number", "ada@example.org")
     person.click(CODE_PAGE)
@@ -46,7 +46,7 @@ def test_a_code_by_mail(person: Person) -> None:
 
 
 def test_a_wrong_code_can_be_corrected_and_a_new_one_sent(person: Person) -> None:
-    person.open("/direct/passwordless/?next=/diary/1/")
+    person.open("/embedded/passwordless/?next=/diary/1/")
     person.type("E-mail address or telephone number", "ada@example.org")
     person.click(CODE_PAGE)
     person.type("Code", "000000")
@@ -60,7 +60,7 @@ def test_a_wrong_code_can_be_corrected_and_a_new_one_sent(person: Person) -> Non
 
 
 def test_an_address_that_is_none_is_told_at_its_field(person: Person) -> None:
-    person.open("/direct/passwordless/")
+    person.open("/embedded/passwordless/")
     person.type("E-mail address or telephone number", "ada at home")
     person.click(CODE_PAGE)
     field = person.page.get_by_label("E-mail address or telephone number")
@@ -72,7 +72,7 @@ def test_an_address_that_is_none_is_told_at_its_field(person: Person) -> None:
 
 
 def test_a_link_by_mail_opens_in_the_browser_that_asked(person: Person, visit: Callable[..., Person]) -> None:
-    person.open("/direct/passwordless/?next=/diary/2/")
+    person.open("/embedded/passwordless/?next=/diary/2/")
     person.type("E-mail address or telephone number", "ada@example.org")
     person.click("Send me a link by e-mail")
     assert person.title == "Look into your e-mail"
@@ -93,7 +93,7 @@ def test_a_link_by_mail_opens_in_the_browser_that_asked(person: Person, visit: C
 
 def test_name_and_password(person: Person) -> None:
     ada = person.site.add_person("Ada Lovelace")
-    person.open("/direct/password/?next=/diary/3/")
+    person.open("/embedded/password/?next=/diary/3/")
     person.look("password")
     type_password(person, ada.email, "wrong horse")
     assert "wrong" in person.page.get_by_role("alert").first.inner_text()
@@ -107,7 +107,7 @@ def test_name_and_password(person: Person) -> None:
 def test_a_form_left_open_while_another_tab_logged_in_leads_on(anybody: Person) -> None:
     ada = anybody.site.add_person("Ada Lovelace")
     second = anybody.context.new_page()
-    second.goto("/direct/password/?next=/diary/4/")
+    second.goto("/embedded/password/?next=/diary/4/")
     anybody.open("/diary/")
     anybody.log_in_at_tenant(ada)
     second.get_by_label("E-mail address or username").fill(ada.email or "")
@@ -133,7 +133,7 @@ def test_password_and_code_with_the_keyboard_only(anybody: Person) -> None:
         with page.expect_event("load"):
             keys.press("Enter")
 
-    anybody.open("/direct/password/?next=/diary/5/")
+    anybody.open("/embedded/password/?next=/diary/5/")
     type_and_send(ada.email or "", PASSWORD)
     assert anybody.title == "Second step"
     type_and_send(one_time_code(anybody.site))
@@ -152,7 +152,7 @@ def test_a_second_factor_among_several(person: Person) -> None:
         Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQRSTUVWXYZ"),
     ]
     ada = person.site.add_person("Ada Lovelace", mfa_required=True, authenticators=factors)
-    person.open("/direct/password/?next=/diary/6/")
+    person.open("/embedded/password/?next=/diary/6/")
     type_password(person, ada.email)
     if person.page.get_by_role("link", name="Choose another way").count():
         person.look("mfa-code")
@@ -170,7 +170,7 @@ def test_a_second_factor_among_several(person: Person) -> None:
 def test_an_approved_notification_goes_on_by_itself_without_script(visit: Callable[..., Person], site: Site) -> None:
     person = visit(site, java_script_enabled=False)
     ada = site.add_person("Ada Lovelace", mfa_required=True, authenticators=[Authenticator("push", name="Telephone")])
-    person.open("/direct/password/?next=/diary/6/")
+    person.open("/embedded/password/?next=/diary/6/")
     type_password(person, ada.email)
     if person.page.get_by_role("button", name="Notification on your device").count():
         person.click("Notification on your device", exact=False)
@@ -184,7 +184,7 @@ def test_an_approved_notification_goes_on_by_itself_without_script(visit: Callab
 def test_a_text_message_as_second_factor(person: Person) -> None:
     factors = [Authenticator("sms", name="+819012345678"), Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQR")]
     ada = person.site.add_person("Ada Lovelace", mfa_required=True, authenticators=factors)
-    person.open("/direct/password/?next=/diary/7/")
+    person.open("/embedded/password/?next=/diary/7/")
     type_password(person, ada.email)
     if person.page.get_by_label("Code", exact=True).count() == 0:
         person.click("Text message", exact=False)
@@ -200,7 +200,7 @@ def test_a_text_message_as_second_factor(person: Person) -> None:
 
 def test_the_first_factor_is_set_up_on_the_way(person: Person) -> None:
     ada = person.site.add_person("Ada Lovelace", mfa_required=True)
-    person.open("/direct/password/?next=/diary/8/")
+    person.open("/embedded/password/?next=/diary/8/")
     type_password(person, ada.email)
     assert person.title == "Set up a second step"
     person.look("mfa-enrol")
