@@ -39,6 +39,7 @@ ROWS = (
 )
 #: Inside the core: what stands on what.
 CORE = (
+    "database_connections",
     "embedded redeem outbound",
     "client",
     "token_endpoint validation",

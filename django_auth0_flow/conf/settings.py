@@ -205,6 +205,11 @@ class Auth0Settings:
     password_realm: Realm = setting(
         "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
     )
+    sign_up_fields: Texts = setting(
+        (),
+        "what `auth0:signup` asks for beside a password: `email`, `username`, `phone_number`, `given_name`, `family_name`, "
+        "`name`, `nickname`; empty: no such page",
+    )
     trusted_proxy_count: ProxyCount = setting(
         0, "how many proxies stand before the site, for `auth0-forwarded-for`; `None` sends none"
     )
@@ -235,6 +240,16 @@ class Auth0Settings:
     def has_embedded_logins(self) -> bool:
         """Whether people can log in on the site's own pages."""
         return bool(self.passwordless or self.password_realm)
+
+    @property
+    def database_connection(self) -> str:
+        """The database connection whose accounts people can make or get back into here; "" for none."""
+        return self.password_realm if isinstance(self.password_realm, str) else ""
+
+    @property
+    def offers_sign_up(self) -> bool:
+        """Whether people can make accounts on the site's own page."""
+        return bool(self.database_connection and self.sign_up_fields)
 
     @property
     def response_kinds(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django_auth0_flow import checks
 from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
 from django_auth0_flow.doctor.addresses import find_addresses
-from django_auth0_flow.doctor.authorize_probes import probe_authorize, probe_silent
+from django_auth0_flow.doctor.authorize_probes import probe_authorize, probe_sign_up, probe_silent
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
 from django_auth0_flow.doctor.examined import Examined, RecordingHttp
 from django_auth0_flow.doctor.findings import Finding, Report, Untested, finding
@@ -77,6 +77,7 @@ TESTS = (
     Test("endpoints", probe_endpoints),
     Test("authorize", probe_authorize, needs=("tenant", "client")),
     Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Test("sign-up", probe_sign_up, needs=("tenant", "client", "authorize"), applies=lambda conf: conf.offers_sign_up),
     Test("code", probe_code, needs=_CLIENT, applies=needs_code),
     Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
     Test("password", probe_password, needs=_CLIENT, applies=needs_password),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
 
 #: Mistakes that are never the visitor's, nor a passing failure.
-_OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 D13".split())
+_OF_THE_SETUP = frozenset("SM01 SM02 SM03 SM04 SM06 SM07 SM08 SM12 SM13 SM14 SM17 SM20 SM61 SM63 SM83 D13".split())
 
 _BY_ERROR = {
     "unauthorized_client": "D16",

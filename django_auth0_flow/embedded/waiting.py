@@ -30,7 +30,7 @@ SESSION_KEY = "_auth0_waiting"
 MAX_WAITING = 8
 
 #: Seconds that each kind lives. Auth0's ``mfa_token`` is good for ten minutes.
-MAX_AGE = {"code": 1800, "link": 3600, "mfa": 600, "recovery": 600}
+MAX_AGE = {"code": 1800, "link": 3600, "mfa": 600, "recovery": 600, "reset": 1800}
 
 #: What stands in the place of an issuer in the row of a claimed login.
 _CLAIM = "waiting login"

@@ -115,7 +115,7 @@ def _user_exists(state: TenantState, names: dict[str, str]) -> ApiRefusal:
 def check_password(state: TenantState, password: str, personal: list[str]) -> None:
     """Refuse a password that breaks the policy of the connection; ``personal``: what it may not contain."""
     policy = state.password_policy
-    items = [
+    items: list[dict[str, Any]] = [
         {"message": text, "code": code, "verified": bool(re.search(pattern, password))}
         for code, (text, pattern) in _KINDS.items()
     ]
