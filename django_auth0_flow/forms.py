@@ -165,6 +165,12 @@ class SignUpForm(forms.Form):
             self.fields[name] = field
         self.order_fields([*self.names, "password"])
 
+    def focus_on(self, name: str) -> None:
+        """Put the cursor into another field than the first."""
+        for field in self.names:
+            self.fields[field].widget.attrs["autofocus"] = False
+        self.fields[name].widget.attrs["autofocus"] = True
+
     @property
     def profile(self) -> dict[str, str]:
         """What the account is to hold, once the form is valid."""

@@ -50,8 +50,10 @@ class SignUpView(PasswordView):
         except OAuthError as error:
             code = sign_up_code(error)
             if code != "sign_up_refused" or form.login_name == form.profile.get("username"):
-                policy = error.policy if isinstance(error, PasswordRefused) else ""
-                return self.refuse(request, error, code, form, policy=policy)
+                if not isinstance(error, PasswordRefused):
+                    return self.refuse(request, error, code, form)
+                form.focus_on("password")
+                return self.refuse(request, error, code, form, policy=error.policy)
             self.refusal = error
         return self.log_in(request, form, form.login_name, password)
 

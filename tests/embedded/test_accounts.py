@@ -210,6 +210,7 @@ def test_a_refused_password_says_why_and_can_be_changed(tenant: Tenant, password
     assert ("* At least 8 characters in length" in visitor.text) is (code == "password_too_weak")
     assert "mary@example.com" in visitor.text
     assert password not in visitor.text
+    assert re.findall(r'name="(\w+)"[^>]* autofocus', visitor.text) == ["password"]
     assert tenant.count("/oauth/token") == 0
     visitor.submit("email", "password", **MARY)
     assert visitor.path == "/plain/"
