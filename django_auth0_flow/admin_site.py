@@ -16,7 +16,7 @@ from django_auth0_flow import error_responses
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import LoginRequired
-from django_auth0_flow.storage.session_facts import noted_login
+from django_auth0_flow.storage.django_session_facts import noted_login
 from django_auth0_flow.views import LogoutView
 
 

@@ -18,7 +18,7 @@ class Auth0FlowConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in
 
         from django_auth0_flow import checks
-        from django_auth0_flow.login import finish
+        from django_auth0_flow.login import store
         from django_auth0_flow.models import LoginSession
         from django_auth0_flow.tokens.source import api_session_for
 
@@ -26,4 +26,4 @@ class Auth0FlowConfig(AppConfig):
         LoginSession.add_to_class("api", property(api_session_for))
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")
-        user_logged_in.connect(finish.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")
+        user_logged_in.connect(store.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")

@@ -17,12 +17,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
 from django_auth0_flow.embedded.error_codes import note_setup_mistake, password_code
-from django_auth0_flow.embedded.grants import embedded_logins
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.login.admission import Login, attach_login, check_organization_allowed, with_userinfo
 from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
-from django_auth0_flow.storage.session_facts import noted
+from django_auth0_flow.storage.django_session_facts import noted
 from django_auth0_flow.users.mapping import ClaimsMapper, remember_identity
 from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 

@@ -40,7 +40,7 @@ from django_auth0_flow.protocol.errors import (
     TransportError,
 )
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.storage.session_facts import noted
+from django_auth0_flow.storage.django_session_facts import noted
 
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django_auth0_flow.backends import MAX_PASSWORD, refusal_of
 from django_auth0_flow.conf.login_rules import SIGN_UP_IDENTIFIERS
 from django_auth0_flow.pages.messages import words_for
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 _PHONE = re.compile(r"\+[0-9]{5,15}\Z")
 
@@ -51,18 +52,18 @@ def clean_email(text: str) -> str:
 
 
 class PasswordlessForm(forms.Form):
-    """Where to send a code or link. ``kind`` is one of ``PASSWORDLESS``; the address decides between e-mail and SMS."""
+    """Where to send a code or link. ``kind`` is one of ``PASSWORDLESS``; the address decides if it goes by telephone."""
 
     address = forms.CharField(max_length=320)
     kind = forms.CharField(required=False, max_length=20)
 
     def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kinds_by_email = [kind for kind in kinds if kind != "sms"]
-        self.by_sms = "sms" in kinds
+        self.kinds_by_email = [kind for kind in kinds if not CHANNELS[kind].is_by_phone]
+        self.kinds_by_phone = [kind for kind in kinds if CHANNELS[kind].is_by_phone]
         label = _("E-mail address")
         attributes = {"type": "email", "autocomplete": "email"}
-        if self.by_sms:
+        if self.kinds_by_phone:
             label = _("E-mail address or telephone number") if self.kinds_by_email else _("Telephone number")
             attributes = {} if self.kinds_by_email else {"type": "tel", "autocomplete": "tel"}
         self.fields["address"].label = label
@@ -78,16 +79,16 @@ class PasswordlessForm(forms.Form):
         kind = self._kind_for(str(data.get("kind")), address)
         data["kind"] = kind
         try:
-            data["address"] = clean_phone_number(address) if kind == "sms" else clean_email(address)
+            data["address"] = (clean_phone_number if CHANNELS[kind].is_by_phone else clean_email)(address)
         except ValidationError as error:
             self.add_error("address", error)
         return data
 
     def _kind_for(self, wanted: str, address: str) -> str:
         looks_like_a_number = not any(char.isalpha() or char == "@" for char in address)
-        if self.by_sms and (looks_like_a_number or not self.kinds_by_email):
-            return "sms"
-        return wanted if wanted in self.kinds_by_email else self.kinds_by_email[0]
+        by_phone = self.kinds_by_phone and (looks_like_a_number or not self.kinds_by_email)
+        fitting = self.kinds_by_phone if by_phone else self.kinds_by_email
+        return wanted if wanted in fitting else fitting[0]
 
 
 class CodeForm(forms.Form):

@@ -17,7 +17,7 @@ from django_auth0_flow.login import form_post_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.short_sessions import send_cookie, settle
 
 logger = logging.getLogger(__name__)

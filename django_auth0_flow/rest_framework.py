@@ -25,7 +25,7 @@ from django_auth0_flow.access.requirements import as_configurations, as_names
 from django_auth0_flow.backends import may_come_in
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
-from django_auth0_flow.protocol.claims import permissions_of, scopes_of
+from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.session import Auth0Session
 
 _CHALLENGE = "_auth0_challenge"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.source import StoredTokenSource
+from django_auth0_flow.tokens.sync_async import acall
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -215,9 +217,10 @@ class Auth0Session:
         return (await source.aaccess_token(target)).access_token or ""
 
     async def arequest(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        """As ``api.request``; a stale token is refreshed first and the call runs in a thread."""
-        await self.aaccess_token()
-        return await sync_to_async(lambda: self.api.request(method, url, **kwargs))()
+        """As ``api.request``; a stale token is refreshed first, and the call runs in a thread of a pool for such calls."""
+        source, api = await sync_to_async(lambda: (self._source, self.api))()
+        await source.aaccess_token()
+        return await acall(partial(api.request, method, url, **kwargs))
 
     # -- for the middleware ------------------------------------------------------------------------------------------
 

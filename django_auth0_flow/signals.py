@@ -5,7 +5,7 @@
 - ``login_session_ended``: ``login_session`` (no longer in the database), ``reason`` (``logout``, ``replaced``,
   ``backchannel_logout``, ``invalid_grant``, ``session_gone``, …). Sender: LoginSession.
 - ``api_session_created``: ``session`` (an ApiSession, the ``requests.Session`` behind ``request.auth0.api``),
-  ``configuration`` (its name). Mount an adapter with retries, set headers, install hooks. Sender: ApiSession.
+  ``configuration`` (its name). Set headers, retries or a proxy, install hooks, mount an adapter. Sender: ApiSession.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def tls_edge(tenant: Tenant, certificates: Certificates) -> Iterator[list[str]]:
             with requests.Session() as session:
                 session.trust_env = False
                 url = tenant.issuer.rstrip("/") + self.path
-                answer = session.request(self.command, url, data=body, headers=headers, timeout=10)
+                answer = session.request(self.command, url, data=body, headers=headers, timeout=120)
             self.send_response(answer.status_code)
             self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
             self.send_header("Content-Length", str(len(answer.content)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.cache import cache
 
-pytest_plugins = ["tests.require_all", "tests.servers.fixtures"]
+pytest_plugins = ["tests.parallel", "tests.require_all", "tests.servers.fixtures"]
 
 
 @pytest.fixture(autouse=True)

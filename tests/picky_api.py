@@ -31,7 +31,7 @@ class PickyApi:
         if not self.rejects(token):
             return 200
         if self.meeting is not None:
-            self.meeting.wait(20)
+            self.meeting.wait(120)
         return 401
 
 

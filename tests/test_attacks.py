@@ -20,7 +20,7 @@ from django_auth0_flow.testing.tenant import Tenant
 from tests import stubborn_sessions
 from tests.login.test_ended_meanwhile import CODE, assert_ended, send
 from tests.login.test_silent import HOUR, SITE, log_in_elsewhere, log_out_elsewhere
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import CALLBACK, NAVIGATE, code_shown, come_back, is_logged_in, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
@@ -36,10 +36,10 @@ class TestRecheckedMeanwhile:
     """A re-check moves the login to the session that the tenant has now, which may have ended before it was noted."""
 
     @pytest.fixture
-    def person(self, tenant: Tenant, auth0_settings: Configure) -> Person:
+    def person(self, tenant: Tenant, auth0_settings: Configure) -> Visitor:
         auth0_settings(RECHECK_SECONDS=HOUR)
         tenant.application.callbacks = [f"{SITE}{CALLBACK}"]
-        person = Person(tenant)
+        person = Visitor(tenant)
         person.visit("/watched/")
         assert is_logged_in(person.client)
         tenant.clock.advance(HOUR)
@@ -47,7 +47,7 @@ class TestRecheckedMeanwhile:
         log_in_elsewhere(person, tenant)
         return person
 
-    def recheck(self, person: Person, tenant: Tenant, ended: str) -> None:
+    def recheck(self, person: Visitor, tenant: Tenant, ended: str) -> None:
         """Come back from a re-check after the tenant has told that the session ``ended``."""
         asked = person.get(f"{SITE}/watched/")
         back = person.at_tenant(asked["Location"])
@@ -55,13 +55,13 @@ class TestRecheckedMeanwhile:
         assert LoginSession.objects.exists()  # which knows of the session before only
         assert person.bring(back)["Location"] == "/watched/"
 
-    def test_X16_the_new_session_ended_before_the_recheck_noted_it(self, person: Person, tenant: Tenant) -> None:
+    def test_X16_the_new_session_ended_before_the_recheck_noted_it(self, person: Visitor, tenant: Tenant) -> None:
         self.recheck(person, tenant, next(iter(tenant.sessions)))
         assert not LoginSession.objects.exists()
         assert not is_logged_in(person.client)
         assert tenant.refresh_tokens.live() == 0
 
-    def test_X16_another_session_that_ended_leaves_the_rechecked_login(self, person: Person, tenant: Tenant) -> None:
+    def test_X16_another_session_that_ended_leaves_the_rechecked_login(self, person: Visitor, tenant: Tenant) -> None:
         self.recheck(person, tenant, "another")
         assert LoginSession.objects.count() == 1
         assert is_logged_in(person.client)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.http import JsonResponse
 from django.test import Client
+from django.urls import include, path
+from django.utils import timezone
 
+from django_auth0_flow.storage.sealing import unseal
 from django_auth0_flow.testing.tenant import Tenant
 from tests.costs import Cost, counted
+from tests.sample_views import Request, home
 from tests.walk import come_back, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("auth0_settings")]
@@ -129,6 +137,19 @@ class TestRequests:
         assert len(own) == 1
         assert len(cost.sql) <= 3
 
+    def test_reading_the_login_costs_one_query_and_one_unsealing(
+        self, client: Client, tenant: Tenant, settings: Any
+    ) -> None:
+        settings.ROOT_URLCONF = __name__
+        walk(client, tenant)
+        with counted("/reads/", tenant) as cost, calls_of(unseal) as unsealings:
+            answer = client.get("/reads/").json()
+        assert answer == [True, tenant.user.sub, ["email", "offline_access", "openid", "profile"], None, True]
+        assert cost.http == []
+        assert len([sql for sql in cost.sql if "auth0_flow" in sql]) == 1
+        assert len(cost.sql) == 3  # Django's own two: the session and the user
+        assert len(unsealings) == 1
+
     def test_an_expired_token_costs_one_token_request(self, client: Client, tenant: Tenant) -> None:
         walk(client, tenant)
         tenant.clock.advance(90000)
@@ -138,7 +159,42 @@ class TestRequests:
         assert len(cost.sql) <= 7  # one of them because the test itself is a transaction
 
 
+def reads(request: Request) -> JsonResponse:
+    login = request.auth0
+    row = login.login_session
+    mine = row.identity.user_id == request.user.pk and row.created_at <= timezone.now()
+    return JsonResponse(
+        [login.is_logged_in, login.claims["sub"], sorted(login.scopes), login.organization, mine], safe=False
+    )
+
+
+urlpatterns = [path("auth0/", include("django_auth0_flow.urls")), path("", home), path("reads/", reads)]
+
+
+@contextmanager
+def calls_of(function: Any) -> Iterator[list[str]]:
+    """Note each call of a function of ours in this thread."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            calls.append(event)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
 class _Api(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1  # type: ignore[attr-defined]  # set by the fixture
+
     def do_GET(self) -> None:
         self.server.calls.append(self.headers["Authorization"])  # type: ignore[attr-defined]  # set by the fixture
         body = json.dumps({"ok": True}).encode()
@@ -153,9 +209,10 @@ class _Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[Any]:
-    """A small API on loopback that notes the Authorization headers it gets."""
-    with HTTPServer(("127.0.0.1", 0), _Api) as server:
-        server.calls = []  # type: ignore[attr-defined]  # for _Api
+    """A small API on loopback that notes the Authorization headers it gets, and counts the connections."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        server.calls, server.connections = [], 0  # type: ignore[attr-defined]  # for _Api
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -176,3 +233,18 @@ def test_api_calls_go_to_the_api_alone(
         assert len(api.calls) == number
         assert len(cost.sql) <= 3
     assert all(header.startswith("Bearer eyJ") for header in api.calls)
+
+
+def test_api_calls_of_two_visitors_need_one_connection(
+    tenant: Tenant, api: Any, auth0_settings: Callable[..., Any]
+) -> None:
+    origin = f"http://127.0.0.1:{api.server_port}"
+    auth0_settings(API_ORIGINS=[origin])
+    grace = next(user for user in tenant.users.values() if user.nickname == "grace")
+    browsers = [Client(), Client()]
+    for browser, user in zip(browsers, (tenant.user, grace), strict=True):
+        walk(browser, tenant, user=user)
+    for number in range(40):
+        assert browsers[number % 2].get("/call/", {"url": f"{origin}/things"}).status_code == 200
+    assert len(set(api.calls)) == 2
+    assert api.connections <= 40 * 0.05

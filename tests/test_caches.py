@@ -46,7 +46,7 @@ def tokens(tenant: Tenant) -> dict[str, str]:
 
 def get(url: str, authorization: str | None = None, **headers: str) -> requests.Response:
     sent = {**headers, **({} if authorization is None else {"Authorization": authorization})}
-    return requests.get(url, headers=sent, timeout=10, allow_redirects=False)
+    return requests.get(url, headers=sent, timeout=120, allow_redirects=False)
 
 
 def words(answer: requests.Response, name: str) -> set[str]:
@@ -204,5 +204,5 @@ class TestPages:
             assert words(answer, "Cache-Control") == {"private", "no-store"}, path
 
     def test_X8_back_channel_answers(self, site: str) -> None:
-        answer = requests.post(site + "/auth0/backchannel-logout/", timeout=10)
+        answer = requests.post(site + "/auth0/backchannel-logout/", timeout=120)
         assert words(answer, "Cache-Control") == {"private", "no-store"}

@@ -73,6 +73,8 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E013", changed(HTTP_TIMEOUT=0), "at most 15 seconds"),
     ("E013", changed(HTTP_TIMEOUT=float("nan")), "at most 15 seconds"),
     ("W001", changed(LEEWAY=301), "60 seconds"),
+    ("W038", changed(REFRESH_WAIT=12), "Leave it out"),
+    ("W038", changed(REFRESH_WAIT=10, HTTP_TIMEOUT=8.5), "until 10.5 seconds"),
     ("E014", changed(API_ORIGINS=["http://api.example.com"]), "https origin"),
     ("E014", changed(API_ORIGINS=["https://api.example.com/v1"]), "host and port only"),
     ("E014", changed(API_ORIGINS=["*"]), "https origin"),

@@ -1,6 +1,13 @@
-"""The tests of refresh, first logins and back-channel logout once more, on PostgreSQL and MariaDB, with each session store.
+"""Some of the tests once more: on other databases, with other session stores, and under settings that change requests.
 
-SQLite with database sessions is what the suite runs on anyway.
+SQLite with database sessions is what the suite runs on anyway. Which tests run again is chosen by what they depend on:
+
+- on PostgreSQL and MariaDB what reads and writes rows that others may write too: leases and tokens, users and
+  identities, groups, waiting logins, logins that end;
+- with sessions in Redis what stores, moves and deletes Django's sessions;
+- under LoginRequiredMiddleware and ATOMIC_REQUESTS whole requests through views.
+
+What judges tokens, parameters and bodies is the same everywhere and runs once.
 """
 
 from __future__ import annotations
@@ -20,16 +27,28 @@ from tests.servers.redis import Redis
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITE = [
-    f"tests/{name}.py"
-    for name in (
-        "tokens/test_refresh",
-        "users/test_users",
-        "users/test_groups",
-        "embedded/test_double_submit",
-        "logout/test_backchannel",
-        "test_logins",
-    )
+ROWS = [
+    "tests/tokens/test_refresh.py",
+    "tests/users/test_users.py",
+    "tests/users/test_groups.py",
+    "tests/embedded/test_double_submit.py",
+    "tests/logout/test_backchannel.py",
+    "tests/test_logins.py::TestGoodLogin",
+]
+SESSIONS = [
+    "tests/embedded/test_double_submit.py",
+    "tests/login/test_ended_meanwhile.py",
+    "tests/logout/test_backchannel.py",
+    "tests/logout/test_logout.py",
+    "tests/test_logins.py::TestGoodLogin",
+]
+REQUESTS = [
+    "tests/decorators",
+    "tests/logout/test_backchannel.py",
+    "tests/logout/test_logout.py",
+    "tests/test_logins.py::TestGoodLogin",
+    "tests/tokens/test_refresh.py",
+    "tests/views/test_callback.py",
 ]
 
 
@@ -41,33 +60,27 @@ def run_suite(environment: dict[str, str], *suite: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
-def test_suite_on(engine: str, request: pytest.FixtureRequest) -> None:
+def test_rows_on(engine: str, request: pytest.FixtureRequest) -> None:
     server: Postgres | MariaDB = request.getfixturevalue("postgres" if engine == "postgresql" else "mariadb")
-    run_suite({"TEST_DATABASE": json.dumps(server.django_database(f"suite_{engine}"))}, *SUITE)
+    run_suite({"TEST_DATABASE": json.dumps(server.django_database(f"suite_{engine}"))}, *ROWS)
 
 
 @pytest.mark.parametrize("sessions", ["cache", "cached_db"])
-def test_suite_with_sessions_in_redis(redis_server: Redis, sessions: str) -> None:
+def test_sessions_in_redis(redis_server: Redis, sessions: str) -> None:
     environment = {
         "TEST_CACHE": json.dumps(redis_server.django_cache()),
         "TEST_SESSION_ENGINE": f"django.contrib.sessions.backends.{sessions}",
     }
-    run_suite(environment, *SUITE)
+    run_suite(environment, *SESSIONS)
 
 
 @pytest.mark.parametrize("variable", ["TEST_LOGIN_REQUIRED_MIDDLEWARE", "TEST_ATOMIC_REQUESTS"])
-def test_suite_under(variable: str) -> None:
-    run_suite(
-        {variable: "1"},
-        *SUITE,
-        "tests/views/test_callback.py",
-        "tests/test_protection.py",
-        "tests/logout/test_logout.py",
-    )
+def test_requests_under(variable: str) -> None:
+    run_suite({variable: "1"}, *REQUESTS)

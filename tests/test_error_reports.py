@@ -18,11 +18,10 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import walk
 
@@ -30,6 +29,7 @@ pytestmark = pytest.mark.django_db
 
 REALM = "Username-Password-Authentication"
 PASSWORD = "correct horse"
+NEW_PASSWORD = "Jamaica-1805"
 TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 BACKENDS = ["django_auth0_flow.backends.Auth0PasswordBackend", "django_auth0_flow.backends.Auth0Backend"]
 
@@ -134,6 +134,21 @@ class TestEmbeddedLogins:
         submit(visitor, "username", "password", username="ada@example.com", password=PASSWORD)
         assert_clean(reports, tenant, PASSWORD)
 
+    @pytest.mark.parametrize("path", ["/dbconnections/signup", "/oauth/token"])
+    def test_W5_a_new_password_while_the_tenant_is_asked(
+        self, tenant: Tenant, auth0_settings: Callable[..., Any], reports: list[str], path: str
+    ) -> None:
+        def broken_clock() -> float:
+            if tenant.count(path):
+                raise Breakdown
+            return tenant.clock.now()
+
+        auth0_settings(PASSWORD_REALM=REALM, SIGN_UP_FIELDS=["email"], CLOCK=broken_clock)
+        visitor = Visitor()
+        visitor.open("/auth0/signup/")
+        submit(visitor, "email", "password", email="mary@example.com", password=NEW_PASSWORD)
+        assert_clean(reports, tenant, NEW_PASSWORD)
+
 
 @pytest.mark.urls("tests.front_urls")
 class TestPostedAnswers:
@@ -142,7 +157,7 @@ class TestPostedAnswers:
         tenant.application.callbacks = ["https://testserver/auth0/callback/"]
         tenant.application.grant_types |= {"implicit"}
         auth0_settings(RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode)
-        person = Person(tenant)
+        person = Visitor(tenant)
         answer = person.at_tenant(person.start("/auth0/login/"))
         fields = answer.fields or dict(parse_qsl(urlsplit(answer.url).fragment))
         person.client.raise_request_exception = False

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import ThreadSensitiveContext
 from django.test import Client, RequestFactory
 
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
 from tests.visitor import Visitor
@@ -65,7 +65,7 @@ def test_async_siblings_on_a_stale_token_do_not_wait_for_each_other(
 
     async def both() -> Any:
         async with ThreadSensitiveContext():
-            return await asyncio.wait_for(asyncio.gather(login.aaccess_token(), login.apermissions()), timeout=5)
+            return await asyncio.wait_for(asyncio.gather(login.aaccess_token(), login.apermissions()), timeout=120)
 
     token, _ = asyncio.run(both())
     assert token

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,9 +24,10 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django.live_server_helper import LiveServer
 
 from django_auth0_flow.models import Identity, LoginSession
+from tests.http_browser import TIMEOUT, HttpBrowser
 from tests.oidc_site import ADA, AUDIENCE, HOUR, SECRET, Site, assert_logged_in, assert_refused, tampered
 from tests.servers.fixtures import OidcProviderFactory
-from tests.servers.oidc_provider import Browser, OidcProvider, form_of
+from tests.servers.oidc_provider import OidcProvider
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
@@ -56,7 +58,7 @@ def live_site(oidc_provider: OidcProviderFactory, settings: Any, live_server: Li
     # The server's threads share the test's database connection: they have to end before the test does.
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
-            thread.join(5)
+            thread.join(TIMEOUT)
 
 
 # -- login ---------------------------------------------------------------------------------------------------------------
@@ -121,14 +123,14 @@ def test_two_tabs_finish_in_any_order(site: Site) -> None:
 
 def test_login_over_http_on_both_sides(live_site: Site) -> None:
     url = live_site.url
-    with Browser(url).session as person:
-        start = person.get(f"{url}/auth0/login/?next=/bare/", allow_redirects=False, timeout=60)
-        back = person.get(live_site.browser.login(start.headers["Location"], ADA), timeout=60)
+    with closing(HttpBrowser(url)) as person:
+        person.open("/auth0/login/?next=/bare/")
+        back = person.visit(live_site.browser.login(person.next_url, ADA))
         assert (back.url, back.text) == (f"{url}/bare/", "bare auth0|ada")
-        confirm = person.get(f"{url}/auth0/logout/", timeout=60)
-        leave = person.post(confirm.url, data=form_of(confirm)[1], allow_redirects=False, timeout=60)
-        returned = person.get(live_site.browser.logout(leave.headers["Location"]), allow_redirects=False, timeout=60)
-        assert (returned.status_code, returned.headers["Location"]) == (302, "/")
+        person.open("/auth0/logout/")
+        person.submit()
+        returned = person.open(live_site.browser.logout(person.next_url))
+        assert (returned.status_code, person.next_url) == (302, f"{url}/")
 
 
 @pytest.mark.parametrize(("audience", "name"), [("", "ada"), (AUDIENCE, "")], ids=["accepted", "refused"])

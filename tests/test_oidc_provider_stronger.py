@@ -181,7 +181,7 @@ def live_dpop_site(dpop_site: Site, live_server: LiveServer) -> Iterator[Site]:
     yield dpop_site
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
-            thread.join(5)
+            thread.join(120)
 
 
 def test_our_api_takes_the_provider_s_bound_token_with_a_proof_and_not_as_bearer(live_dpop_site: Site) -> None:

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant, User
 
 SITE = "http://testserver"

@@ -14,7 +14,7 @@ from django_auth0_flow.access.current_login import accepted_configurations
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import add_once
 from django_auth0_flow.pages.cache_headers import forbid_storing
-from django_auth0_flow.protocol.claims import permissions_of, scopes_of
+from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from django_auth0_flow.protocol.errors import TokenValidationError, TransportError
 

@@ -28,9 +28,9 @@ from django_auth0_flow.conf import (
     configuration_names,
     get_settings,
 )
-from django_auth0_flow.protocol.claims import check_organization
+from django_auth0_flow.protocol.claim_checks import check_organization
 from django_auth0_flow.protocol.errors import LoginRequired, TokenValidationError
-from django_auth0_flow.storage.session_facts import keep_loop_guard, noted, noted_login
+from django_auth0_flow.storage.django_session_facts import keep_loop_guard, noted, noted_login
 from django_auth0_flow.tokens.source import StoredTokenSource
 
 _SOURCES = "_auth0_sources"
@@ -178,13 +178,15 @@ def _authenticated_user(request: HttpRequest) -> Any:
     user: Any = getattr(request, "user", None) or get_cached_user(request)
     if not user.is_authenticated or not getattr(user, "is_active", True):
         return None
+    vouched_for: Any = get_cached_user(request)
+    is_same = vouched_for.pk == user.pk
+    if is_same:
+        user = vouched_for  # as a rule request.user is a lazy stand-in for it, which takes long to ask
     meta = getattr(user, "_meta", None)
     if meta is None or str(request.session.get(USER_SESSION_KEY)) != meta.pk.value_to_string(user):
         return None
-    vouched_for: Any = get_cached_user(request)
-    if vouched_for.pk != user.pk:  # login() in this very request
-        vouched_for = get_user(request)
-    return user if vouched_for.pk == user.pk else None
+    # After login() in this very request the cached one is somebody else.
+    return user if is_same or get_user(request).pk == user.pk else None
 
 
 def _source_for(request: HttpRequest, login_id: str) -> StoredTokenSource | None:

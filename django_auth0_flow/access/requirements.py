@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypedDict
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import Auth0Settings
-from django_auth0_flow.protocol import claims as claim_rules
-from django_auth0_flow.protocol.claims import check_organization, is_as_strong_as
+from django_auth0_flow.protocol import claim_checks as claim_rules
+from django_auth0_flow.protocol.claim_checks import check_organization, is_as_strong_as
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 

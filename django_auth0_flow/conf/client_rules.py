@@ -5,16 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
+from django_auth0_flow.conf.client_auth_methods import CLIENT_AUTH_METHODS
 from django_auth0_flow.conf.problems import Problem
 from django_auth0_flow.conf.settings import Auth0Settings
 from django_auth0_flow.protocol.signing_keys import load_signing_key
 from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
-
-SECRET_METHODS = ("client_secret_post", "client_secret_basic")
-
-CERTIFICATE_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
-
-CLIENT_AUTH_METHODS = (*SECRET_METHODS, "private_key_jwt", *CERTIFICATE_METHODS, "none")
 
 
 def _needs_credentials(conf: Auth0Settings) -> bool:
@@ -22,27 +17,33 @@ def _needs_credentials(conf: Auth0Settings) -> bool:
     return "code" in conf.response_kinds or conf.has_embedded_logins or conf.pushed_authorization
 
 
+#: The problem of a client without its credential: id, key and hint.
+_WITHOUT = {
+    "CLIENT_SECRET": (
+        "E010",
+        "",
+        "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
+    ),
+    "CLIENT_ASSERTION_KEYS": (
+        "E041",
+        "CLIENT_AUTH",
+        "The public key belongs to Auth0 Dashboard: Applications > (app) > Credentials.",
+    ),
+    "CLIENT_CERTIFICATE": ("E044", "CLIENT_AUTH", ""),
+}
+
+
 def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if not conf.client_id:
         yield Problem("E008", "", "needs CLIENT_ID.", "Auth0 Dashboard: Applications > (app) > Settings > Client ID.")
-    method = conf.client_auth
-    if method not in CLIENT_AUTH_METHODS:
+    name, method = conf.client_auth, CLIENT_AUTH_METHODS.get(conf.client_auth)
+    if method is None:
         yield Problem("E009", "CLIENT_AUTH", f"must be one of {', '.join(CLIENT_AUTH_METHODS)}.")
-    elif not _needs_credentials(conf):
-        pass
-    elif method in SECRET_METHODS and not conf.client_secret:
-        yield Problem(
-            "E010",
-            "",
-            "needs CLIENT_SECRET.",
-            "Auth0 Dashboard: Applications > (app) > Settings > Client Secret. A public client says CLIENT_AUTH: 'none'.",
-        )
-    elif method == "private_key_jwt" and not conf.client_assertion_keys:
-        hint = "The public key belongs to Auth0 Dashboard: Applications > (app) > Credentials."
-        yield Problem("E041", "CLIENT_AUTH", "private_key_jwt needs CLIENT_ASSERTION_KEYS.", hint)
-    elif method in CERTIFICATE_METHODS and not conf.client_certificate:
-        yield Problem("E044", "CLIENT_AUTH", f"{method} needs CLIENT_CERTIFICATE.")
-    if conf.has_embedded_logins and method not in SECRET_METHODS:
+    elif method.credential and _needs_credentials(conf) and not getattr(conf, method.credential.lower()):
+        id_, key, hint = _WITHOUT[method.credential]
+        text = f"needs {method.credential}."
+        yield Problem(id_, key, f"{name} {text}" if key else text, hint)
+    if conf.has_embedded_logins and (method is None or method.credential != "CLIENT_SECRET"):
         yield Problem(
             "W008",
             "",
@@ -50,7 +51,7 @@ def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
             "Auth0 believes auth0-forwarded-for only from a client with a secret. Without it, all visitors share this "
             "server's address, and attack protection locks them out together.",
         )
-    if conf.pushed_authorization and method == "none":
+    if conf.pushed_authorization and name == "none":
         hint = "Auth0 takes pushed requests from confidential applications only."
         yield Problem("W020", "PUSHED_AUTHORIZATION", "is set for a client that can't prove itself.", hint)
 
@@ -112,6 +113,14 @@ def _duration_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("W001", "LEEWAY", "is over 5 minutes.", "60 seconds is what Auth0 uses.")
     if not 0 < conf.http_timeout <= 15:
         yield Problem("E013", "HTTP_TIMEOUT", "must be over 0 and at most 15 seconds.")
+    elif conf.refresh_wait <= conf.refresh_lease:
+        yield Problem(
+            "W038",
+            "REFRESH_WAIT",
+            f"is {conf.refresh_wait} seconds: after a worker was killed during a refresh, requests answer 503 until "
+            f"{conf.refresh_lease:g} seconds are over, 2 more than HTTP_TIMEOUT.",
+            "Leave it out: by default it is long enough, and no request waits longer than the refresh lasts.",
+        )
 
 
 CLIENT_RULES = (

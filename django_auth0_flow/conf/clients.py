@@ -4,33 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django_auth0_flow.conf.client_rules import CERTIFICATE_METHODS
+from django_auth0_flow.conf.client_auth_methods import CLIENT_AUTH_METHODS
 from django_auth0_flow.conf.settings import Auth0Settings
 from django_auth0_flow.conf.shared_cache import ForgivingCache
 from django_auth0_flow.protocol.cached_document import SharedCache
 from django_auth0_flow.protocol.client import Client
-from django_auth0_flow.protocol.client_auth import (
-    ClientAuth,
-    client_secret_basic,
-    client_secret_post,
-    no_client_auth,
-    private_key_jwt,
-    tls_client_auth,
-)
 from django_auth0_flow.protocol.http import Http, build_session
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.signing_keys import KeyRing, load_signing_key
-
-
-def _build_client_auth(conf: Auth0Settings, keys: KeyRing | None) -> ClientAuth:
-    if conf.client_auth == "private_key_jwt" and keys is not None:
-        return private_key_jwt(conf.client_id, keys, conf.clock)
-    if conf.client_auth in CERTIFICATE_METHODS:
-        return tls_client_auth(conf.client_id)
-    if conf.client_auth == "none":
-        return no_client_auth(conf.client_id)
-    build = client_secret_basic if conf.client_auth == "client_secret_basic" else client_secret_post
-    return build(conf.client_id, conf.client_secret)
 
 
 def build_shared_client(conf: Auth0Settings) -> Client:
@@ -50,7 +31,7 @@ def build_client(conf: Auth0Settings, *, http: Http, cache: SharedCache | None) 
     return Client(
         issuer=Issuer(conf.issuer, http=http, cache=cache, mtls=bool(conf.client_certificate)),
         client_id=conf.client_id,
-        auth=_build_client_auth(conf, keys),
+        auth=CLIENT_AUTH_METHODS[conf.client_auth].build(conf, keys),
         http=http,
         clock=conf.clock,
         leeway=conf.leeway,

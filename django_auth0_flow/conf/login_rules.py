@@ -13,9 +13,7 @@ from django_auth0_flow.protocol.authorization import (
     parse_max_age,
     response_modes,
 )
-
-#: What ``PASSWORDLESS`` may list.
-PASSWORDLESS_KINDS = ("email-code", "email-link", "sms")
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 #: What ``SIGN_UP_FIELDS`` may list: what people can log in with, the best first, and what they are called.
 SIGN_UP_IDENTIFIERS = ("email", "phone_number", "username")
@@ -89,8 +87,8 @@ def _choice_problems(conf: Auth0Settings) -> Iterator[Problem]:
 
 
 def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
-    if unknown := [kind for kind in conf.passwordless if kind not in PASSWORDLESS_KINDS]:
-        hint = f"Choose from {', '.join(PASSWORDLESS_KINDS)}."
+    if unknown := [kind for kind in conf.passwordless if kind not in CHANNELS]:
+        hint = f"Choose from {', '.join(CHANNELS)}."
         yield Problem("E026", "PASSWORDLESS", f"has the unknown {', '.join(map(repr, unknown))}.", hint)
     yield from _sign_up_problems(conf)
     if conf.trusted_proxy_count is not None and not 0 <= conf.trusted_proxy_count <= 20:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from django_auth0_flow.protocol.addresses import token_origin
 from django_auth0_flow.protocol.authorization import default_response_mode, kinds_of
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 DEFAULT = "default"
 
@@ -153,7 +155,11 @@ class Auth0Settings:
     refresh_margin: WholeSeconds = setting(
         60, "how long before its expiry a token is refreshed; at most a third of its life"
     )
-    refresh_wait: WholeSeconds = setting(15, "how long to wait for another worker's refresh before answering 503")
+    refresh_wait: WholeSeconds = setting(
+        15,
+        "how long to wait for another worker's refresh before answering 503; the default outlasts a worker that was killed",
+        shown="`15`: 5 more than `HTTP_TIMEOUT`",
+    )
     leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
     http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
     base_url: Text = setting("", "`https://www.example.com`: build the callback URL on this, not on the request's host")
@@ -201,7 +207,9 @@ class Auth0Settings:
     recheck_seconds: WholeSeconds = setting(
         0, "ask the tenant silently this often whether its session lives; `0`: never"
     )
-    passwordless: Texts = setting((), "logins without a password: any of `email-code`, `email-link`, `sms`")
+    passwordless: Texts = setting(
+        (), f"logins without a password: any of {', '.join(f'`{kind}`' for kind in CHANNELS)}"
+    )
     password_realm: Realm = setting(
         "", "the connection of the password login; `True`: the tenant's Default Directory; empty: no such login"
     )
@@ -235,6 +243,11 @@ class Auth0Settings:
     def api_audience(self) -> str:
         """The API that the login's own access token is for: ``audience``, else ``resource``; "" for neither."""
         return self.audience or self.resource
+
+    @property
+    def refresh_lease(self) -> float:
+        """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
+        return self.http_timeout + 2
 
     @property
     def has_embedded_logins(self) -> bool:
@@ -285,6 +298,8 @@ def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "base_url": conf.base_url.rstrip("/"),
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
+    if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
+        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + 3
     if "RESPONSE_MODE" not in values:
         implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from django_auth0_flow.doctor.browser_answers import BrowserAnswer, read_answer
-from django_auth0_flow.doctor.examined import Examined
+from django_auth0_flow.doctor.examined import Examined, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.login import transactions
@@ -164,3 +164,10 @@ def probe_silent(examined: Examined) -> Iterator[Finding]:
     named = answer.fields.get("iss")
     if named != examined.conf.issuer and (announced or named is not None):
         yield finding("D11", "silent", examined.printable(f"iss {named!r}"))
+
+
+TESTS = (
+    Test("authorize", probe_authorize, needs=("tenant", "client")),
+    Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Test("sign-up", probe_sign_up, needs=("tenant", "client", "authorize"), applies=lambda conf: conf.offers_sign_up),
+)

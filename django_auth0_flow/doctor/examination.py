@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings as django_settings
 from django.core.checks import ERROR as DJANGO_ERROR
@@ -12,80 +11,23 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_auth0_flow import checks
 from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
+from django_auth0_flow.doctor import authorize_probes, limits_probes, logout_probes, metadata_probes, token_probes
 from django_auth0_flow.doctor.addresses import find_addresses
-from django_auth0_flow.doctor.authorize_probes import probe_authorize, probe_sign_up, probe_silent
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.examined import Examined, RecordingHttp
+from django_auth0_flow.doctor.examined import Examined, RecordingHttp, Test
 from django_auth0_flow.doctor.findings import Finding, Report, Untested, finding
 from django_auth0_flow.doctor.hints import hints_for
-from django_auth0_flow.doctor.logout_probe import probe_logout
-from django_auth0_flow.doctor.metadata_probes import (
-    probe_clock,
-    probe_discovery,
-    probe_endpoints,
-    probe_keys,
-    unreachable,
-)
+from django_auth0_flow.doctor.metadata_probes import unreachable
 from django_auth0_flow.doctor.printable import Printable
-from django_auth0_flow.doctor.token_probes import (
-    needs_code,
-    needs_mfa,
-    needs_one_time_code,
-    needs_password,
-    needs_passwordless,
-    needs_refresh,
-    probe_code,
-    probe_mfa,
-    probe_one_time_code,
-    probe_password,
-    probe_passwordless,
-    probe_refresh,
-)
 from django_auth0_flow.protocol.errors import TransportError
 
-
-@dataclass(frozen=True)
-class Test:
-    """One test. ``needs``: what must not be lost before it. ``applies``: whether the settings ask for it."""
-
-    name: str
-    probe: Callable[[Examined], Iterator[Finding]]
-    needs: tuple[str, ...] = ("tenant",)
-    applies: Callable[[Auth0Settings], bool] = lambda conf: True
-
-
-_CLIENT = ("tenant", "client", "credentials")
-
-
-def probe_limits(examined: Examined) -> Iterator[Finding]:
-    """Judge what the answers so far say about the rate limit."""
-    for exchange in examined.http.exchanges:
-        if exchange.answer.status == 429 and b"too_many_attempts" not in exchange.answer.body:
-            yield finding("SM69", "rate limits", "429")
-            return
-    for exchange in examined.http.exchanges:
-        limit, left = (exchange.answer.headers.get(f"X-RateLimit-{name}", "") for name in ("Limit", "Remaining"))
-        if limit.isdecimal() and left.isdecimal() and int(left) * 10 < int(limit):
-            yield finding("SM69", "rate limits", examined.printable(f"{left} of {limit} left"), severity=WARNING)
-            return
-
-
+#: In this order: what a test finds missing spares later ones, and the answers to all of them tell of the rate limit.
 TESTS = (
-    Test("discovery", probe_discovery, needs=()),
-    Test("keys", probe_keys),
-    Test("clock", probe_clock),
-    Test("endpoints", probe_endpoints),
-    Test("authorize", probe_authorize, needs=("tenant", "client")),
-    Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
-    Test("sign-up", probe_sign_up, needs=("tenant", "client", "authorize"), applies=lambda conf: conf.offers_sign_up),
-    Test("code", probe_code, needs=_CLIENT, applies=needs_code),
-    Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
-    Test("password", probe_password, needs=_CLIENT, applies=needs_password),
-    Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
-    Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
-    Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
-    Test("logout", probe_logout, needs=("tenant", "client")),
-    Test("rate limits", probe_limits),
+    *metadata_probes.TESTS,
+    *authorize_probes.TESTS,
+    *token_probes.TESTS,
+    *logout_probes.TESTS,
+    *limits_probes.TESTS,
 )
 
 #: Findings that mean that a test did not get through to the tenant.

@@ -1,12 +1,13 @@
-"""The configuration that is examined, and the connection to its tenant that records every answer."""
+"""The configuration that is examined, the connection to its tenant that records every answer, and what a test is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from django_auth0_flow.conf import Auth0Settings
+from django_auth0_flow.doctor.findings import Finding
 from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import TransportError
@@ -75,3 +76,13 @@ class Examined:
         """Return the newest answer in one line."""
         answer = self.http.last
         return f"{answer.status}: {self.printable(answer.body.decode('utf-8', 'replace'))}" if answer else ""
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test. ``needs``: what must not be lost before it. ``applies``: whether the settings ask for it."""
+
+    name: str
+    probe: Callable[[Examined], Iterator[Finding]]
+    needs: tuple[str, ...] = ("tenant",)
+    applies: Callable[[Auth0Settings], bool] = lambda conf: True

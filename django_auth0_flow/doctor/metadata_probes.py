@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from django_auth0_flow.doctor.catalogue import ERROR, WARNING
-from django_auth0_flow.doctor.examined import Examined, Exchange
+from django_auth0_flow.doctor.examined import Examined, Exchange, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TransportError
 
@@ -117,3 +117,11 @@ def probe_endpoints(examined: Examined) -> Iterator[Finding]:
     metadata = examined.client.issuer.metadata()
     if metadata.end_session_endpoint is None:
         yield finding("SM35", "endpoints", "no end_session_endpoint in the discovery document")
+
+
+TESTS = (
+    Test("discovery", probe_discovery, needs=()),
+    Test("keys", probe_keys),
+    Test("clock", probe_clock),
+    Test("endpoints", probe_endpoints),
+)

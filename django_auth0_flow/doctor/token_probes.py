@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.doctor.authorize_probes import CREDENTIALS_REFUSED, login_request, refused_client
-from django_auth0_flow.doctor.examined import Examined
+from django_auth0_flow.doctor.examined import Examined, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
-from django_auth0_flow.protocol.embedded import EmbeddedLogins
+from django_auth0_flow.protocol.embedded_grants import EmbeddedLogins
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenValidationError
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS, Channel
 from django_auth0_flow.protocol.tokens import TokenSet
 
 #: In place of codes, tokens and names; the tenant's log shows it.
 MADE_UP = "auth0-doctor"
-
-#: The connection that each kind of ``PASSWORDLESS`` uses.
-_CONNECTIONS = {"email-code": "email", "email-link": "email", "sms": "sms"}
 
 
 def needs_code(conf: Auth0Settings) -> bool:
@@ -35,7 +33,7 @@ def needs_password(conf: Auth0Settings) -> bool:
 
 
 def needs_one_time_code(conf: Auth0Settings) -> bool:
-    return bool({"email-code", "sms"}.intersection(conf.passwordless))
+    return any(not channel.is_link for channel in _channels(conf))
 
 
 def needs_passwordless(conf: Auth0Settings) -> bool:
@@ -65,9 +63,9 @@ def probe_password(examined: Examined) -> Iterator[Finding]:
 
 def probe_one_time_code(examined: Examined) -> Iterator[Finding]:
     logins = _logins(examined)
-    for connection in _connections(examined.conf, ("email-code", "sms")):
-        name = _unknown_user() if connection == "email" else "+0"
-        ask = partial(logins.log_in_with_code, connection, name, "000000", redirect_uri=examined.callback)
+    for channel in _one_per_connection(channel for channel in _channels(examined.conf) if not channel.is_link):
+        name = "+0" if channel.is_by_phone else _unknown_user()
+        ask = partial(logins.log_in_with_code, channel, name, "000000", redirect_uri=examined.callback)
         found = list(_refusal(examined, "one-time code", ask))
         yield from found
         if found:
@@ -80,8 +78,8 @@ def probe_mfa(examined: Examined) -> Iterator[Finding]:
 
 def probe_passwordless(examined: Examined) -> Iterator[Finding]:
     """Ask for a message without saying to whom: none can be sent, and no user is created."""
-    for connection in _connections(examined.conf, examined.conf.passwordless):
-        body = {"connection": connection, **({"send": "code"} if connection == "email" else {})}
+    for channel in _one_per_connection(_channels(examined.conf)):
+        body = {"connection": channel.connection, **({"send": "code"} if channel.send else {})}
         try:
             examined.client.post_json("passwordless/start", body)
         except OAuthError as error:
@@ -89,7 +87,7 @@ def probe_passwordless(examined: Examined) -> Iterator[Finding]:
             if mistake in CREDENTIALS_REFUSED:
                 mistake = "SM64"
             if mistake is not None:
-                detail = f"It is the connection {connection}."
+                detail = f"It is the connection {channel.connection}."
                 yield finding(mistake, "passwordless", _said(examined, error), detail=detail)
 
 
@@ -103,8 +101,12 @@ def _unknown_user() -> str:
     return f"{MADE_UP}-{secrets.token_hex(6)}@example.invalid"
 
 
-def _connections(conf: Auth0Settings, kinds: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(_CONNECTIONS[kind] for kind in conf.passwordless if kind in kinds))
+def _channels(conf: Auth0Settings) -> list[Channel]:
+    return [CHANNELS[kind] for kind in conf.passwordless]
+
+
+def _one_per_connection(channels: Iterable[Channel]) -> Iterable[Channel]:
+    return {channel.connection: channel for channel in channels}.values()
 
 
 def _refusal(examined: Examined, test: str, ask: Callable[[], object]) -> Iterator[Finding]:
@@ -127,3 +129,15 @@ def _refusal(examined: Examined, test: str, ask: Callable[[], object]) -> Iterat
 
 def _said(examined: Examined, error: OAuthError) -> str:
     return examined.printable(f"{error.status} {error.error}: {error.error_description}")
+
+
+_CLIENT = ("tenant", "client", "credentials")
+
+TESTS = (
+    Test("code", probe_code, needs=_CLIENT, applies=needs_code),
+    Test("refresh", probe_refresh, needs=_CLIENT, applies=needs_refresh),
+    Test("password", probe_password, needs=_CLIENT, applies=needs_password),
+    Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
+    Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
+    Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
+)

@@ -10,12 +10,12 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
-from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.embedded.sending import RESEND_SECONDS
 from django_auth0_flow.embedded.submit import AlreadySubmitted, submit_once
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.pages import urls as site_urls
-from django_auth0_flow.protocol.embedded import OOB_CHANNELS, Authenticator, Challenge, Granted
+from django_auth0_flow.protocol.embedded_grants import OOB_CHANNELS, Authenticator, Challenge, Granted
 from django_auth0_flow.protocol.errors import MfaRequired, TokenRequestError
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.embedded.submit import finish_granted
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 
 

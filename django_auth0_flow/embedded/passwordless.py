@@ -10,16 +10,17 @@ from django.utils.translation import get_language
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import reveals_nothing
-from django_auth0_flow.embedded.grants import embedded_logins
 from django_auth0_flow.embedded.sending import wait_for_message
 from django_auth0_flow.embedded.submit import submit_once
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import code_challenge
-from django_auth0_flow.protocol.embedded import Granted
+from django_auth0_flow.protocol.embedded_grants import Granted
 from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 logger = logging.getLogger(__name__)
 
@@ -45,21 +46,15 @@ def begin_passwordless(
             logger.info("passwordless_started kind=%s", kind)
 
     wanted = {"kind": kind, "address": address}
-    stored_kind = "link" if kind == "email-link" else "code"
+    stored_kind = "link" if CHANNELS[kind].is_link else "code"
     return wait_for_message(request, stored_kind, configuration, wanted, next_url=next_url, send=send, again=again)
 
 
 def _send(request: HttpRequest, waiting: WaitingLogin) -> None:
-    name, kind, address = waiting.configuration, waiting.data["kind"], waiting.data["address"]
-    logins = embedded_logins(name, request)
+    channel, logins = CHANNELS[waiting.data["kind"]], embedded_logins(waiting.configuration, request)
+    parameters = _link_parameters(request, waiting) if channel.is_link else {}
     language = get_language() or ""
-    if kind == "sms":
-        logins.start_passwordless("sms", address, language=language)
-    elif kind == "email-link":
-        parameters = _link_parameters(request, waiting)
-        logins.start_passwordless("email", address, send="link", auth_params=parameters, language=language)
-    else:
-        logins.start_passwordless("email", address, send="code", language=language)
+    logins.start_passwordless(channel, waiting.data["address"], auth_params=parameters, language=language)
 
 
 def _link_parameters(request: HttpRequest, waiting: WaitingLogin) -> dict[str, str]:
@@ -95,12 +90,11 @@ def finish_passwordless(request: HttpRequest, waiting: WaitingLogin, code: str) 
     Raises AlreadySubmitted, MfaRequired, OAuthError, TokenValidationError, TransportError, or Auth0Error when the user may
     not log in.
     """
-    realm = "sms" if waiting.data["kind"] == "sms" else "email"
-    logins = embedded_logins(waiting.configuration, request)
+    channel, logins = CHANNELS[waiting.data["kind"]], embedded_logins(waiting.configuration, request)
     callback = _callback_url(request, waiting.configuration)
 
     def ask_tenant() -> Granted:
-        return logins.log_in_with_code(realm, waiting.data["address"], code, redirect_uri=callback)
+        return logins.log_in_with_code(channel, waiting.data["address"], code, redirect_uri=callback)
 
     return submit_once(request, waiting, ask_tenant)[0]
 

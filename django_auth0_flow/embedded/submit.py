@@ -10,7 +10,7 @@ from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.login.admission import Login
 from django_auth0_flow.login.finish import finish_login
-from django_auth0_flow.protocol.embedded import Granted
+from django_auth0_flow.protocol.embedded_grants import Granted
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 

@@ -20,6 +20,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import DEFAULT, get_settings
 from django_auth0_flow.storage.db_types import exact_key
+from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
 from django_auth0_flow.storage.session_store import change_stored
@@ -28,9 +29,6 @@ from django_auth0_flow.storage.short_sessions import renew, shorten
 SESSION_KEY = "_auth0_waiting"
 
 MAX_WAITING = 8
-
-#: Seconds that each kind lives. Auth0's ``mfa_token`` is good for ten minutes.
-MAX_AGE = {"code": 1800, "link": 3600, "mfa": 600, "recovery": 600, "reset": 1800}
 
 #: What stands in the place of an issuer in the row of a claimed login.
 _CLAIM = "waiting login"
@@ -112,7 +110,7 @@ def claim(waiting: WaitingLogin) -> bool:
     A row with a unique key decides, so of several processes one wins, with any session engine. It stays for as long as the
     login could wait: an old copy of the session, saved late, brings back nothing that can be submitted again.
     """
-    expires_at = waiting.started_at + MAX_AGE[waiting.kind]
+    expires_at = waiting.started_at + WAITING_AGES[waiting.kind]
     return SpentLogoutToken.objects.spend(_CLAIM, waiting.id, expires_at=expires_at)
 
 
@@ -156,7 +154,7 @@ def _load(waiting_id: str, entry: Mapping[str, Any]) -> WaitingLogin | None:
 
 
 def _is_alive(entry: Mapping[str, Any]) -> bool:
-    at, age = entry.get("at"), MAX_AGE.get(str(entry.get("kind")))
+    at, age = entry.get("at"), WAITING_AGES.get(str(entry.get("kind")))
     if isinstance(at, bool) or not isinstance(at, (int, float)) or age is None:
         return False
     now = get_settings(str(entry.get("configuration", DEFAULT))).clock()

@@ -13,7 +13,7 @@ from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
-from django_auth0_flow.storage.session_facts import noted_login
+from django_auth0_flow.storage.django_session_facts import noted_login
 
 #: Purposes that are about the login that this browser has.
 _ABOUT_A_LOGIN = (transactions.RECHECK, transactions.ACCESS_TOKEN)

@@ -23,8 +23,8 @@ from django_auth0_flow.protocol.authorization import AuthorizationResponse
 from django_auth0_flow.protocol.errors import Auth0Error, AuthorizationError, CallbackError, LoginRequired
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.signals import login_failed, send
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY, remember_silent_login
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
-from django_auth0_flow.storage.session_facts import FACTS_KEY, remember_silent_login
 
 logger = logging.getLogger(__name__)
 

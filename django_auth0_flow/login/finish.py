@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
-from django.contrib.auth import authenticate, logout
+from django.contrib.auth import authenticate
 from django.contrib.auth import login as log_in
-from django.db import connections, router
-from django.db import transaction as database_transaction
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.login import transactions
-from django_auth0_flow.login.admission import Login, check_organization_allowed, detach_login, with_userinfo
-from django_auth0_flow.login.loops import FAILURES_KEY, rounds_so_far
-from django_auth0_flow.logout.sessions import end_rows
-from django_auth0_flow.models import LoginSession
+from django_auth0_flow.login.admission import Login, check_organization_allowed, with_userinfo
+from django_auth0_flow.login.store import store_login
 from django_auth0_flow.pages.urls import landing_url, safe_next
-from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired
-from django_auth0_flow.protocol.grant import Grant
-from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
-from django_auth0_flow.storage.session_facts import FACTS_KEY, noted
-from django_auth0_flow.users.mapping import identity_of
-
-logger = logging.getLogger(__name__)
-
-#: So many requirements of logins in a row are remembered, to tell a person who goes from page to page from a circle.
-MAX_DEMANDS = 8
+from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.storage.django_session_facts import noted
 
 
 def finish_login(request: HttpRequest, login: Login) -> str:
@@ -51,68 +36,3 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     log_in(request, user)
     store_login(request, user, login)
     return landing_url(safe_next(request, login.next_url))
-
-
-def store_login(request: HttpRequest, user: Any, login: Login) -> None:
-    """Store the tokens of a user who was logged in just now: once per login, whatever called ``login()``.
-
-    Raises LoginRequired if the tenant has ended the login since it began.
-    """
-    conf = get_settings(login.configuration)
-    before, requirement = login.before, login.requirement
-    if before.get("id"):
-        if (replaced := LoginSession.objects.filter(pk=before["id"]).first()) is not None:
-            replaced.end("replaced")
-        if before.get("key") == request.session.session_key:
-            # Django keeps the session key of a user who logs in again; here every login changes it.
-            request.session.cycle_key()
-    row = LoginSession(
-        identity=identity_of(user, login.claims),
-        configuration=conf.name,
-        sid_key=LoginSession.sid_key_for(login.claims["iss"], login.claims.get("sid")),
-        logged_in_at=conf.clock(),
-    )
-    row.session_key = request.session.session_key
-    row.grant = Grant(login.tokens, login.claims)
-    row.save(force_insert=True)
-    _end_if_over(request, row, login)
-    rounds = rounds_so_far(before, conf.name, conf.clock())
-    demands = [*(before.get("demands", ()) if rounds else ()), *([requirement] if requirement else ())]
-    request.session[FACTS_KEY] = {
-        "id": row.pk.hex,
-        "configuration": conf.name,
-        "key": request.session.session_key,
-        "at": conf.clock(),
-        "asked": requirement,
-        "rounds": rounds,
-        **({"demands": demands[-MAX_DEMANDS:]} if demands else {}),
-    }
-    request.session.pop(FAILURES_KEY, None)
-    logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
-
-
-def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:
-    """End a login at once that a logout token named before its row was there to be found. Raises LoginRequired.
-
-    Within a transaction no one else sees the row yet: there it is looked at once more, after the commit.
-    """
-    client_id = get_settings(row.configuration).client_id
-    is_over = partial(SpentLogoutToken.objects.has_ended, client_id, login.claims, began_at=login.began_at)
-    if is_over():
-        end_rows([row], reason="backchannel_logout")
-        logout(request)
-        raise LoginRequired("The tenant ended this login before it was finished.", code="session_ended_at_tenant")
-    alias = router.db_for_write(LoginSession)
-    if connections[alias].in_atomic_block:
-
-        def look_again() -> None:
-            if is_over():
-                end_rows([row], reason="backchannel_logout")
-
-        database_transaction.on_commit(look_again, using=alias)
-
-
-def store_carried_login(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-    """Receive ``user_logged_in``: store the tokens that ``Auth0PasswordBackend`` obtained for this user."""
-    if (login := detach_login(user)) is not None and hasattr(request, "session"):
-        store_login(request, user, login)

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.login import transactions
+from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def apply(request: HttpRequest, response: HttpResponseBase) -> None:
             response.delete_cookie(name, samesite="None")
             response.cookies[name]["secure"] = True
             continue
-        response.set_cookie(name, value, max_age=transactions.MAX_AGE, secure=True, httponly=True, samesite="None")
+        response.set_cookie(name, value, max_age=TRANSACTION_AGE, secure=True, httponly=True, samesite="None")
 
 
 def _waiting(request: HttpRequest) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.storage.session_facts import FACTS_KEY, silent_logins_tried
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY, silent_logins_tried
 
 logger = logging.getLogger(__name__)
 

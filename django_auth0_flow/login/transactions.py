@@ -21,15 +21,14 @@ from django_auth0_flow.conf import get_settings
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import CallbackError
+from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
 from django_auth0_flow.storage.session_store import change_session, change_stored
 from django_auth0_flow.storage.short_sessions import renew
 
 SESSION_KEY = "_auth0_transactions"
 
-#: Seconds that a login may take, and how many may be under way in one session.
-MAX_AGE = 3600
-
+#: So many may be under way in one session.
 MAX_UNDER_WAY = 16
 
 #: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
@@ -102,7 +101,7 @@ class Transaction:
 class SealedState:
     """What a ``state`` of ours says about itself.
 
-    ``restarts``: how often the login started again by itself. ``is_fresh``: not older than MAX_AGE.
+    ``restarts``: how often the login started again by itself. ``is_fresh``: not older than TRANSACTION_AGE.
     """
 
     next_url: str
@@ -131,7 +130,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
     def add(stored: dict[str, Any]) -> None:
         oldest_first = sorted(stored, key=lambda key: stored[key].get("started_at", 0))
         for key in oldest_first:
-            too_old = stored[key].get("started_at", 0) + MAX_AGE < transaction.started_at
+            too_old = stored[key].get("started_at", 0) + TRANSACTION_AGE < transaction.started_at
             if too_old or len(stored) >= MAX_UNDER_WAY:
                 del stored[key]
         stored[_key(state)] = asdict(transaction)
@@ -144,7 +143,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
 def take(request: HttpRequest, state: str) -> Transaction | None:
     """Remove and return the transaction of ``state``: it is spent before anything is done with it.
 
-    None if this browser's session has none, or it is older than MAX_AGE.
+    None if this browser's session has none, or it is older than TRANSACTION_AGE.
     """
     key = _key(state)
     found = change_stored(request, SESSION_KEY, lambda stored: stored.pop(key, None), only_if=key, or_flush=True)
@@ -154,8 +153,8 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
         transaction = Transaction(**found)
     except TypeError:  # written by another version of this package
         return None
-    now = get_settings(transaction.configuration).clock()
-    return transaction if transaction.started_at <= now + 60 and now - transaction.started_at <= MAX_AGE else None
+    age = get_settings(transaction.configuration).clock() - transaction.started_at
+    return transaction if -60 <= age <= TRANSACTION_AGE else None
 
 
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
@@ -188,7 +187,7 @@ def open_state(state: str, configuration: str) -> SealedState | None:
     except (UnsealError, ValueError):
         return None
     now = get_settings(configuration).clock()
-    is_fresh = data["t"] - 60 <= now <= data["t"] + MAX_AGE
+    is_fresh = data["t"] - 60 <= now <= data["t"] + TRANSACTION_AGE
     return SealedState(
         data["n"], data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data, is_silent="q" in data
     )

@@ -14,8 +14,8 @@ from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.tokens import TokenSet
+from django_auth0_flow.storage.django_session_facts import noted_login, remember_silent_login
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
-from django_auth0_flow.storage.session_facts import noted_login, remember_silent_login
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 from django_auth0_flow.tokens.fetch import revoke
 

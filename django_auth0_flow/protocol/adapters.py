@@ -1,4 +1,7 @@
-"""Transport adapters for requests: one deadline for a whole exchange, TLS contexts that are loaded once."""
+"""Transport adapters for requests: one deadline for a whole exchange, TLS contexts that are loaded once.
+
+Connections are not taken along into a forked process: two of them would talk over one socket.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -23,6 +26,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 #: Path, time of the last change in nanoseconds, size.
 _File = tuple[str, int, int]
+
+#: TLS contexts by the files they were made of, authorities first; so many are kept.
+_contexts: dict[tuple[_File, ...], ssl.SSLContext] = {}
+_MAX_CONTEXTS = 16
 
 
 class SharedTlsAdapter(HTTPAdapter):
@@ -42,17 +49,23 @@ class SharedTlsAdapter(HTTPAdapter):
         return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": context}
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # its stubs leave it bare
-        if conn.conn_kw.get("ssl_context") is not None:
-            # They are in the context; named here, they would be read again for each connection.
-            conn.ca_certs = conn.ca_cert_dir = conn.cert_file = conn.key_file = None
+        # With a context there is nothing to name: its files would be read again for each connection.
+        if conn.conn_kw.get("ssl_context") is None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # its stubs leave it bare
 
 
 def _shared_context(verify: bool | str, cert: Any) -> ssl.SSLContext:
     """Return the context for what requests calls ``verify`` and ``cert``. Raises OSError for a file that can't be used."""
     bundle = _stat(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
     files = (cert,) if isinstance(cert, str) else tuple(cert or ())
-    return _context(bundle, tuple(_stat(path) for path in files))
+    wanted = (bundle, *map(_stat, files))
+    context = _contexts.get(wanted)
+    if context is None:
+        # Threads that come at once all get the first one: the context is part of what connections are kept by.
+        context = _contexts.setdefault(wanted, _load_context(wanted))
+        for old in list(_contexts)[:-_MAX_CONTEXTS]:
+            _contexts.pop(old, None)
+    return context
 
 
 def _stat(path: str) -> _File:
@@ -60,18 +73,39 @@ def _stat(path: str) -> _File:
     return path, found.st_mtime_ns, found.st_size
 
 
-@lru_cache(maxsize=16)
-def _context(bundle: _File, certificate: tuple[_File, ...]) -> ssl.SSLContext:
+def _load_context(files: tuple[_File, ...]) -> ssl.SSLContext:
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    path = bundle[0]
+    path = files[0][0]
     if os.path.isdir(path):  # noqa: PTH112  # as above
         context.load_verify_locations(capath=path)
     else:
         context.load_verify_locations(cafile=path)
-    if certificate:
-        context.load_cert_chain(*(path for path, _, _ in certificate))
+    if files[1:]:
+        context.load_cert_chain(*(path for path, _, _ in files[1:]))
     return context
 
+
+#: Every connection of this process that was opened and still exists.
+_connections: WeakSet[Any] = WeakSet()
+
+
+class ForkSafe(HTTPConnection):
+    """A connection that a forked child finds closed, and opens anew when it uses it."""
+
+    def connect(self) -> None:
+        super().connect()
+        _connections.add(self)
+
+
+def _close_inherited() -> None:
+    for connection in list(_connections):
+        sock, connection.sock = connection.sock, None
+        if sock is not None:
+            # By its descriptor: nothing is said to the other side, and no lock is taken that another thread held.
+            os.close(getattr(sock, "socket", sock).detach())
+
+
+os.register_at_fork(after_in_child=_close_inherited)
 
 _deadline: ContextVar[float | None] = ContextVar("auth0_flow_http_deadline", default=None)
 
@@ -131,11 +165,11 @@ class _DeadlineResponse(http.client.HTTPResponse):
             self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
 
 
-class _DeadlineHTTPConnection(HTTPConnection):
+class _DeadlineHTTPConnection(ForkSafe):
     response_class = _DeadlineResponse
 
 
-class _DeadlineHTTPSConnection(HTTPSConnection):
+class _DeadlineHTTPSConnection(ForkSafe, HTTPSConnection):
     response_class = _DeadlineResponse
 
 

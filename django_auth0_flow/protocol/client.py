@@ -8,7 +8,7 @@ from typing import Any
 
 from django_auth0_flow.protocol.addresses import with_query
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
-from django_auth0_flow.protocol.claims import check_same_login
+from django_auth0_flow.protocol.claim_checks import check_same_login
 from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
 from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django_auth0_flow.protocol.client import Client
-from django_auth0_flow.protocol.embedded import FORWARDED_FOR
+from django_auth0_flow.protocol.embedded_grants import FORWARDED_FOR
 from django_auth0_flow.protocol.errors import PasswordRefused, TokenRequestError
 from django_auth0_flow.protocol.http import HttpAnswer, parse_oauth_answer
 

@@ -23,7 +23,7 @@ from jwt.exceptions import PyJWTError
 
 from django_auth0_flow.protocol.addresses import origin_of
 from django_auth0_flow.protocol.base64url import base64url_decode, base64url_encode
-from django_auth0_flow.protocol.claims import equal_secrets
+from django_auth0_flow.protocol.claim_checks import equal_secrets
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.protocol.jws import parse_jwt
 

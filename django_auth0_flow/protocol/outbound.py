@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 import requests
 from requests.auth import AuthBase
 
-from django_auth0_flow.protocol.adapters import SharedTlsAdapter
 from django_auth0_flow.protocol.addresses import origin_of, token_origin
+from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
 from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
 from django_auth0_flow.protocol.tokens import TokenSource
@@ -39,7 +39,7 @@ class TokenAuth(AuthBase):
                 "only to the https origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
             )
         used = self._authorize(request)
-        position = _body_position(request)
+        position = body_position(request)
         renewed = challenged = False
 
         def mend(response: requests.Response, **kwargs: Any) -> requests.Response:
@@ -94,8 +94,7 @@ class TokenAuth(AuthBase):
         self, response: requests.Response, request: requests.PreparedRequest, position: int, **kwargs: Any
     ) -> requests.Response:
         """Send ``request``, a copy of the one that ``response`` refused, over the same connection."""
-        if request.body is not None and not isinstance(request.body, (str, bytes)):
-            request.body.seek(position)
+        rewind(request, position)
         # Hand the connection back to its pool before it is used again, as requests' digest authentication does.
         _ = response.content
         response.close()
@@ -110,14 +109,17 @@ class TokenAuth(AuthBase):
 class ApiSession(requests.Session):
     """A ``requests.Session`` for APIs: token, timeout, and no redirect to another origin.
 
-    A redirect within the origin is followed as usual; any other comes back as the 3xx response it is.
+    A redirect within the origin is followed as usual; any other comes back as the 3xx response it is. All sessions of a
+    process share their connections, and nothing else.
     """
 
     def __init__(
         self, source: TokenSource, origins: Collection[str], *, timeout: float, prover: Prover | None = None
     ) -> None:
         super().__init__()
-        self.mount("https://", SharedTlsAdapter())
+        adapter = PooledAdapter()
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
         self.auth = self._token_auth = TokenAuth(source, origins, prover)
         self._timeout = timeout
 
@@ -137,14 +139,3 @@ class ApiSession(requests.Session):
         if accepted := response.request.headers.get("Authorization"):
             prepared_request.headers["Authorization"] = accepted
             self._token_auth.prove(prepared_request)
-
-
-def _body_position(request: requests.PreparedRequest) -> int | None:
-    """Return where the body starts, or None when it can't be sent twice."""
-    body = request.body
-    if body is None or isinstance(body, (str, bytes)):
-        return 0
-    try:
-        return int(body.tell()) if hasattr(body, "tell") and hasattr(body, "seek") else None
-    except (OSError, ValueError):
-        return None

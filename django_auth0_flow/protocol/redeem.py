@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, code_of
-from django_auth0_flow.protocol.claims import check_strength, scopes_of
+from django_auth0_flow.protocol.claim_checks import check_strength, scopes_of
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import CallbackError, TokenValidationError, TransportError
 from django_auth0_flow.protocol.tokens import TokenSet, parse_token_response

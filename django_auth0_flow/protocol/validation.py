@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django_auth0_flow.protocol import claims as rules
+from django_auth0_flow.protocol import claim_checks as rules
 from django_auth0_flow.protocol.errors import SigningKeyNotFound, TokenValidationError
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.jws import VerificationKey, parse_jwt

@@ -12,8 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-#: Seconds. A bit longer than any login that waits, and a number that no site chooses by itself.
-SHORT_LIFE = 3661
+from django_auth0_flow.storage.login_lifetimes import SHORT_LIFE
 
 _MARK, _RENEWED = "_auth0_short", "_auth0_session_renewed"
 

@@ -31,6 +31,14 @@ def _auth0_back_online() -> Iterator[None]:
         offline.go_online()
 
 
+@pytest.fixture(autouse=True)
+def _auth0_connections_end() -> Iterator[None]:
+    """Leave no connection to an API open after a test: its server would wait for it."""
+    yield
+    if (pool := sys.modules.get("django_auth0_flow.protocol.connection_pool")) is not None:
+        pool.close_idle_connections()
+
+
 @pytest.fixture
 def auth0_login(db: None) -> Callable[..., Any]:
     """Log a test client in without network: ``auth0_login(client, permissions="read:things")``."""

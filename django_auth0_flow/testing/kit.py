@@ -26,8 +26,8 @@ from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.django_sessions import session_store
-from django_auth0_flow.storage.session_facts import FACTS_KEY
 
 from .offline import OfflineGrant, go_offline, offline_now
 

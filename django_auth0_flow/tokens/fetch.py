@@ -29,25 +29,22 @@ logger = logging.getLogger(__name__)
 REVOCATION_SECONDS = 3
 
 
-def network_seconds(configuration: str) -> float:
-    """Return how long ``fetch_grant`` may be on the network, its one repetition included."""
-    return get_settings(configuration).http_timeout * 1.5
-
-
 @sensitive_variables()
 def fetch_grant(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Auth0Error | None]:
     """Ask the tenant for the target's token and return the grant with it.
 
-    A lost answer is asked for once more, at once, with the same refresh token. The error beside the grant is for the
-    caller to raise after saving: the refresh token was rotated, yet the token is not the one that was wanted.
+    A lost answer is asked for once more, at once, with the same refresh token; both tries together end within HTTP_TIMEOUT.
+    The error beside the grant is for the caller to raise after saving: the refresh token was rotated, yet the token is not
+    the one that was wanted.
     Raises what ``Client.refresh`` raises, and NoAccessToken when the tenant does not give that kind of token.
     """
     started = time.monotonic()
-    with http_deadline(network_seconds(configuration)):
+    timeout = get_settings(configuration).http_timeout
+    with http_deadline(timeout):
         try:
             return _fetch(configuration, grant, target)
         except TransportError as error:
-            if not error.answer_lost or time.monotonic() - started > get_settings(configuration).http_timeout / 2:
+            if not error.answer_lost or time.monotonic() - started > timeout / 2:
                 raise
             return _fetch(configuration, grant, target)
 

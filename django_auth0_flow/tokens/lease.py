@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections, router
+from django.db.models import Q
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
@@ -31,8 +32,9 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import send, tokens_refreshed
+from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.tokens.connection_pool import give_back_connection
-from django_auth0_flow.tokens.fetch import fetch_grant, network_seconds, revoke
+from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.stored import (
     MAX_RETRY_SECONDS,
     Wanted,
@@ -100,7 +102,7 @@ class LeasedRefresh:
     def _try_to_claim(self, wanted: Wanted, row: LoginSession, lease: str) -> Procedure[tuple[bool, LoginSession]]:
         """Claim the lease and read the row anew. A database that takes no lease could not keep new tokens either."""
         try:
-            claimed: bool = yield Database(partial(row.claim, lease, network_seconds(row.configuration) + 5))
+            claimed: bool = yield Database(partial(row.claim, lease, settings_of(row).refresh_lease))
             return claimed, (yield Database(self.load))
         except DATABASE_TROUBLE as error:
             logger.error("refresh_not_begun login_session=%s error=%s", row.pk, type(error).__name__)
@@ -197,14 +199,14 @@ class LeasedRefresh:
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
-        """The tenant refused the refresh token: use what somebody else rotated to, or end the login session."""
-        found: LoginSession = yield Database(self.load)
-        if found.version != row.version:
+        """The tenant refused the refresh token: use what another worker stored, or end the login session."""
+        # By its version: tokens that came meanwhile stay.
+        if not (yield Database(partial(row.end, reason, only_if=Q(version=row.version)))):
+            found: LoginSession = yield Database(self.load)
             yield Database(partial(found.release, lease))
             return found
         # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
-        if not (yield Database(partial(row.end, reason, session=True))):
-            yield Database(partial(row.end, reason))
+        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
         raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:

@@ -21,16 +21,17 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import permissions_of
+from django_auth0_flow.protocol.claim_checks import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError, TransportError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
+from django_auth0_flow.tokens.reading import read_login_session
 from django_auth0_flow.tokens.single_flight import SingleFlight
 from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, load, tokens_of
-from django_auth0_flow.tokens.sync_async import arun, run
+from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_loop
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,17 @@ class StoredTokenSource:
         return self._flight.row
 
     def find_row(self) -> LoginSession | None:
-        """Return the row as last read, None once this login was found to be over."""
+        """Return the row as last read, None once this login was found to be over.
+
+        Whether the user is active is the caller's to know.
+        """
         if self.ended:
             return None
-        try:
-            return self.row
-        except LoginRequired:
-            return None
+        if self._flight.row is None:
+            self._flight.row = read_login_session(self.pk)
+            if self._flight.row is None:
+                self.ended = "login_session_ended"
+        return self._flight.row
 
     @property
     def refused(self) -> bool:
@@ -174,6 +179,10 @@ class StoredTokenSource:
     def _obtain(self, target: Target, rejected: str | None) -> TokenSet:
         if (known := self._at_hand(target, rejected)) is not None:
             return known
+        if (loop := loop_of_call()) is not None:
+            # A refresh ends or fails within REFRESH_WAIT and the exchange after it.
+            conf = get_settings(self.row.configuration)
+            return run_in_loop(loop, self._aobtain(target, rejected), seconds=2 * conf.refresh_wait + conf.http_timeout)
         connection = connections[router.db_for_write(LoginSession)]
         if connection.in_atomic_block and connection.vendor != "sqlite":
             if rejected is None and (tokens := fresh_tokens(self.row, target)):

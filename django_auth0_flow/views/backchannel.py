@@ -20,10 +20,10 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from django_auth0_flow.conf import configuration_for, get_client, get_settings
-from django_auth0_flow.login.transactions import MAX_AGE
 from django_auth0_flow.logout.sessions import Ended, end_sessions
 from django_auth0_flow.pages.cache_headers import forbid_storing
 from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _spend(configuration: str, claims: Mapping[str, Any]) -> None:
     is_new = SpentLogoutToken.objects.spend(
         claims["iss"],
         claims["jti"],
-        expires_at=max(claims["exp"], now + MAX_AGE) + client.leeway,
+        expires_at=max(claims["exp"], now + TRANSACTION_AGE) + client.leeway,
         ended_key=SpentLogoutToken.ended_key_for(conf.client_id, claims["iss"], sid=sid, subject=subject),
         issued_at=claims["iat"],
         now=now,

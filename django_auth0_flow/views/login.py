@@ -12,7 +12,7 @@ from django_auth0_flow.login import begin, loops
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import Auth0Error, CallbackError, LoginRequired
-from django_auth0_flow.storage.session_facts import noted
+from django_auth0_flow.storage.django_session_facts import noted
 from django_auth0_flow.views.base import Auth0View
 
 _PROBED = "cookies"

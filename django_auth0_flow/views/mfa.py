@@ -19,7 +19,7 @@ from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.pages.qr_code import draw_qr_code
-from django_auth0_flow.protocol.embedded import Authenticator
+from django_auth0_flow.protocol.embedded_grants import Authenticator
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError, TransportError
 from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
 

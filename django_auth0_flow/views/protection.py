@@ -18,7 +18,7 @@ from django_auth0_flow.login.transactions import ACCESS_TOKEN, LOGIN
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
 from django_auth0_flow.session import Auth0Session
-from django_auth0_flow.storage.session_facts import FACTS_KEY, noted_login
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY, noted_login
 
 logger = logging.getLogger(__name__)
 

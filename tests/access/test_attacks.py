@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import FETCH, NAVIGATE, is_logged_in, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
@@ -50,7 +50,7 @@ def test_X25_stacked_demands_are_satisfied_or_refused_and_never_a_circle(
     tenant.api.scopes = ["read:things", "write:things"]
     names = {"acme": "org_acme000000000000", "other": "org_other00000000000"}
     tenant.user.orgs = [tenant.add_organization(name, id=key).id for name, key in names.items()]
-    person = Person(tenant)
+    person = Visitor(tenant)
     auth0_settings(SCOPE="openid offline_access")
     assert person.visit(path).status_code == status
     assert len(person.asked()) == (2 if status == 200 else 3)
@@ -64,7 +64,7 @@ def test_X25_a_page_that_wants_more_keeps_the_organization_where_that_is_allowed
     tenant.api.scopes = ["read:things"]
     tenant.user.orgs = [tenant.add_organization("acme", id="org_acme000000000000").id]
     auth0_settings(ALLOWED_ORGANIZATIONS=allowed)
-    person = Person(tenant)
+    person = Visitor(tenant)
     for path in ("/organized/", "/scoped/"):
         assert person.visit(path).status_code == 200
     kept = "org_acme000000000000" if "org_other00000000000" not in allowed else None

@@ -12,7 +12,7 @@ from django.test import Client
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import FETCH, code_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
@@ -48,19 +48,19 @@ def both(tenant: Tenant, other: Tenant, settings: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def person(tenant: Tenant, other: Tenant) -> Person:
-    visitor = Person(tenant)
+def person(tenant: Tenant, other: Tenant) -> Visitor:
+    visitor = Visitor(tenant)
     visitor.knows(other)
     return visitor
 
 
-def log_in(person: Person, name: str) -> None:
+def log_in(person: Visitor, name: str) -> None:
     person.visit(f"/{'auth0' if name == 'default' else name}/login/?next=/plain-page/")
     assert LoginSession.objects.get().configuration == name
     person.forget_trail()
 
 
-def status(person: Person, path: str) -> int:
+def status(person: Visitor, path: str) -> int:
     return int(person.client.get(path, headers=FETCH, secure=True).status_code)
 
 
@@ -85,7 +85,7 @@ PAGES = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("path", PAGES)
-def test_X6_a_view_takes_logins_of_its_own_configurations_only(person: Person, path: str, name: str) -> None:
+def test_X6_a_view_takes_logins_of_its_own_configurations_only(person: Visitor, path: str, name: str) -> None:
     log_in(person, name)
     assert status(person, path) == (200 if name in PAGES[path] else 401)
 
@@ -93,7 +93,7 @@ def test_X6_a_view_takes_logins_of_its_own_configurations_only(person: Person, p
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("path", [path for path, names in PAGES.items() if len(names) == 1])
 def test_X6_who_comes_with_another_login_logs_in_with_the_views_own(
-    person: Person, tenant: Tenant, other: Tenant, path: str, name: str
+    person: Visitor, tenant: Tenant, other: Tenant, path: str, name: str
 ) -> None:
     log_in(person, name)
     tenants = {"default": tenant, "partners": other}
@@ -108,14 +108,14 @@ def test_X6_who_comes_with_another_login_logs_in_with_the_views_own(
 
 @pytest.mark.parametrize("path", ["/of-both/", "/of-both-mixin/"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_views_own_login_is_what_request_auth0_shows(person: Person, path: str, name: str) -> None:
+def test_the_views_own_login_is_what_request_auth0_shows(person: Visitor, path: str, name: str) -> None:
     log_in(person, name)
     assert person.visit(path).content.decode().endswith(f" {name}")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_decorators_that_exclude_each_other_end_in_a_403_and_in_no_circle(
-    person: Person, name: str, caplog: pytest.LogCaptureFixture
+    person: Visitor, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     log_in(person, name)
     answer = person.visit("/of-each/")
@@ -127,13 +127,13 @@ def test_decorators_that_exclude_each_other_end_in_a_403_and_in_no_circle(
 
 @pytest.mark.parametrize(("path", "first"), [("/of-both/", "default"), ("/of-both-list/", "partners")])
 def test_a_stranger_logs_in_with_the_first_named(
-    person: Person, tenant: Tenant, other: Tenant, path: str, first: str
+    person: Visitor, tenant: Tenant, other: Tenant, path: str, first: str
 ) -> None:
     assert person.start(path).startswith({"default": tenant, "partners": other}[first].issuer)
 
 
 def test_a_login_that_has_ended_starts_again_at_its_own_tenant_where_several_count(
-    person: Person, other: Tenant
+    person: Visitor, other: Tenant
 ) -> None:
     log_in(person, "partners")
     LoginSession.objects.all().delete()
@@ -146,13 +146,13 @@ def choose(request: HttpRequest) -> str | None:
 
 @pytest.mark.parametrize("chosen", NAMES)
 def test_the_requests_own_choice_goes_before_that_of_the_last_login(
-    person: Person, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, chosen: str
+    person: Visitor, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, chosen: str
 ) -> None:
     settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
     log_in(person, "partners" if chosen == "default" else "default")
     LoginSession.objects.all().delete()
     person.client.get("/of-both/", headers=FETCH, secure=True)  # the login has ended: the session notes what it was
-    visitor = Person(tenant, headers={"X-Tenant": chosen})
+    visitor = Visitor(tenant, headers={"X-Tenant": chosen})
     visitor.client.cookies.update(person.client.cookies)
     assert visitor.start("/of-both/").startswith({"default": tenant, "partners": other}[chosen].issuer)
 
@@ -160,7 +160,7 @@ def test_the_requests_own_choice_goes_before_that_of_the_last_login(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("chosen", [None, *NAMES])
 def test_X6_by_default_the_login_counts_that_the_request_would_make(
-    person: Person, both: dict[str, Any], settings: Any, name: str, chosen: str | None
+    person: Visitor, both: dict[str, Any], settings: Any, name: str, chosen: str | None
 ) -> None:
     settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
     log_in(person, name)
@@ -177,7 +177,7 @@ def test_X6_by_default_the_login_counts_that_the_request_would_make(
 @pytest.mark.parametrize("chosen", NAMES)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_login_that_counts_keeps_its_own_configuration_whatever_the_request_chooses(
-    person: Person, both: dict[str, Any], settings: Any, name: str, chosen: str
+    person: Visitor, both: dict[str, Any], settings: Any, name: str, chosen: str
 ) -> None:
     settings.AUTH0 = {**both, "CONFIGURATION_FOR": choose}
     log_in(person, name)
@@ -186,7 +186,7 @@ def test_a_login_that_counts_keeps_its_own_configuration_whatever_the_request_ch
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_X6_views_without_decorator_see_the_default_login_only(person: Person, name: str) -> None:
+def test_X6_views_without_decorator_see_the_default_login_only(person: Visitor, name: str) -> None:
     log_in(person, name)
     ours = name == "default"
     assert person.visit("/who/").content.decode().endswith(" default" if ours else " -")
@@ -197,7 +197,7 @@ def test_X6_views_without_decorator_see_the_default_login_only(person: Person, n
         assert ("login_required" in person.text) is not ours
 
 
-def test_a_view_without_decorator_can_ask_for_others(person: Person, settings: Any) -> None:
+def test_a_view_without_decorator_can_ask_for_others(person: Visitor, settings: Any) -> None:
     from django.http import HttpResponse
     from django.urls import path
 
@@ -213,7 +213,7 @@ def test_a_view_without_decorator_can_ask_for_others(person: Person, settings: A
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name: str) -> None:
+def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Visitor, name: str) -> None:
     log_in(person, name)
     statuses = {
         path: status(person, path)
@@ -231,7 +231,7 @@ def test_X6_drf_takes_logins_of_its_own_configurations_only(person: Person, name
 
 @pytest.mark.parametrize("names", ["partners", NAMES], ids=str)
 def test_in_a_drf_view_request_auth0_is_the_login_that_was_judged(
-    person: Person, settings: Any, names: str | list[str]
+    person: Visitor, settings: Any, names: str | list[str]
 ) -> None:
     from django.urls import path
     from rest_framework.authentication import SessionAuthentication
@@ -254,13 +254,13 @@ def test_in_a_drf_view_request_auth0_is_the_login_that_was_judged(
     assert person.client.get("/shown/", headers=FETCH, secure=True).json() == {"login": "partners"}
 
 
-def test_a_name_that_is_not_configured_is_said_at_once(person: Person) -> None:
+def test_a_name_that_is_not_configured_is_said_at_once(person: Visitor) -> None:
     with pytest.raises(ImproperlyConfigured, match="no-such"):
         person.get(f"{SITE}/of-nobody/")
 
 
 def test_a_name_that_is_not_configured_is_said_to_those_who_are_logged_in_as_well(
-    person: Person, settings: Any
+    person: Visitor, settings: Any
 ) -> None:
     from django.urls import path
 
@@ -275,7 +275,7 @@ def test_a_name_that_is_not_configured_is_said_to_those_who_are_logged_in_as_wel
 
 
 def test_a_login_of_a_configuration_that_is_set_up_wrongly_now_is_no_login(
-    person: Person, both: dict[str, Any], settings: Any
+    person: Visitor, both: dict[str, Any], settings: Any
 ) -> None:
     log_in(person, "partners")
     assert status(person, "/drf-both/") == 200
@@ -283,7 +283,7 @@ def test_a_login_of_a_configuration_that_is_set_up_wrongly_now_is_no_login(
     assert status(person, "/drf-both/") == 403
 
 
-def test_X6_the_early_refresh_is_for_the_views_own_login(person: Person, tenant: Tenant, other: Tenant) -> None:
+def test_X6_the_early_refresh_is_for_the_views_own_login(person: Visitor, tenant: Tenant, other: Tenant) -> None:
     log_in(person, "partners")
     tenant.clock.advance(90000)
     status(person, "/bare/")
@@ -300,22 +300,22 @@ class TestSilent:
 
     @pytest.mark.parametrize("path", [*TESTED, "/quiet/", "/quiet-async/"])
     @pytest.mark.parametrize("marker", ["", "?auth0_silent=off", "?auth0_silent=cookies"])
-    def test_X7_a_login_of_another_configuration_is_nobodys(self, person: Person, path: str, marker: str) -> None:
+    def test_X7_a_login_of_another_configuration_is_nobodys(self, person: Visitor, path: str, marker: str) -> None:
         log_in(person, "partners")
         assert person.visit(f"{path}{marker}").content == b"nobody -"
         assert person.asked() == []
         assert status(person, "/of-partners/") == 200  # and it is still there
 
-    def test_X7_it_counts_where_the_view_says_so(self, person: Person) -> None:
+    def test_X7_it_counts_where_the_view_says_so(self, person: Visitor) -> None:
         log_in(person, "partners")
         assert person.visit("/quiet-partners/").content.decode().endswith(" partners")
         assert person.visit("/quiet-both/").content.decode().endswith(" partners")
 
-    def test_a_silent_login_is_looked_for_at_the_views_own_tenant(self, person: Person, other: Tenant) -> None:
+    def test_a_silent_login_is_looked_for_at_the_views_own_tenant(self, person: Visitor, other: Tenant) -> None:
         person.client.cookies["any"] = "1"
         assert person.start("/quiet-partners/").startswith(other.issuer)
 
-    def test_it_is_looked_for_once_for_each_configuration(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+    def test_it_is_looked_for_once_for_each_configuration(self, person: Visitor, tenant: Tenant, other: Tenant) -> None:
         person.client.cookies["any"] = "1"
         for _ in range(2):
             assert person.visit("/quiet/").content == b"nobody -"
@@ -324,7 +324,7 @@ class TestSilent:
         assert [url.startswith(one.issuer) for url, one in zip(asked, (tenant, other), strict=True)] == [True, True]
 
     @pytest.fixture
-    def staff(self, person: Person, django_user_model: Any) -> Person:
+    def staff(self, person: Visitor, django_user_model: Any) -> Visitor:
         user = django_user_model.objects.create_user("staff", password="pw")
         person.client.force_login(user, "django.contrib.auth.backends.ModelBackend")
         return person
@@ -332,14 +332,14 @@ class TestSilent:
     @pytest.mark.parametrize("marker", ["", "?auth0_silent=off", "?auth0_silent=cookies"])
     @pytest.mark.parametrize("path", TESTED)
     def test_X7_a_password_user_is_nobody_where_a_test_is_asked_for(
-        self, staff: Person, path: str, marker: str
+        self, staff: Visitor, path: str, marker: str
     ) -> None:
         assert staff.visit(f"{path}{marker}").content == b"nobody -"
         assert staff.asked() == []
 
     @pytest.mark.parametrize("path", ["/quiet/", "/quiet-async/"])
     @pytest.mark.parametrize("known", [False, True])
-    def test_X7_a_password_user_is_not_sent_round(self, staff: Person, tenant: Tenant, path: str, known: bool) -> None:
+    def test_X7_a_password_user_is_not_sent_round(self, staff: Visitor, tenant: Tenant, path: str, known: bool) -> None:
         if known:
             another = tenant.add_application(name="Another", callbacks=["https://another.example/callback"])
             staff.tenant.authorize(
@@ -352,7 +352,7 @@ class TestSilent:
         assert not LoginSession.objects.exists()
 
     def test_X7_an_organization_of_the_settings_is_a_test_too(
-        self, staff: Person, both: dict[str, Any], settings: Any
+        self, staff: Visitor, both: dict[str, Any], settings: Any
     ) -> None:
         settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_acme000000000000"}}
         assert staff.visit("/quiet/").content == b"nobody -"
@@ -362,7 +362,7 @@ class TestOrganization:
     """``ORGANIZATION`` decides beside the configuration whose login counts, in every kind of view."""
 
     @pytest.fixture(autouse=True)
-    def organization(self, person: Person, tenant: Tenant, both: dict[str, Any], settings: Any) -> str:
+    def organization(self, person: Visitor, tenant: Tenant, both: dict[str, Any], settings: Any) -> str:
         acme = tenant.add_organization("acme", id="org_acme000000000000")
         tenant.user.orgs = [acme.id]
         log_in(person, "default")  # to no organization: the setting comes later
@@ -370,13 +370,13 @@ class TestOrganization:
         return str(acme.id)
 
     @pytest.mark.parametrize("path", [path for path, names in PAGES.items() if "default" in names])
-    def test_X26_another_login_is_none(self, person: Person, path: str, organization: str) -> None:
+    def test_X26_another_login_is_none(self, person: Visitor, path: str, organization: str) -> None:
         assert status(person, path) == 401
         assert person.visit(path).status_code == 200
         assert [asked["organization"] for asked in person.asked()] == [organization]
         assert status(person, path) == 200
 
-    def test_X26_views_without_decorator_see_nobody(self, person: Person) -> None:
+    def test_X26_views_without_decorator_see_nobody(self, person: Visitor) -> None:
         assert person.visit("/who/").content.decode().endswith(" -")
         assert person.visit("/who-async/").content.decode().endswith(" -")
         assert person.visit("/greet/").content == b"nobody"
@@ -384,26 +384,26 @@ class TestOrganization:
             assert "login_required" in person.visit(path).content.decode()
 
     @pytest.mark.parametrize("path", ["/quiet/", "/quiet-async/", "/quiet-scoped/", "/quiet-both/"])
-    def test_X26_on_silent_views_it_is_nobody_s(self, person: Person, path: str) -> None:
+    def test_X26_on_silent_views_it_is_nobody_s(self, person: Visitor, path: str) -> None:
         assert person.visit(path).content == b"nobody -"
         assert person.asked() == []
 
     @pytest.mark.parametrize("path", ["/drf/", "/drf-permitted/", "/bare-drf/", "/drf-both/"])
-    def test_X26_drf_takes_none(self, person: Person, path: str) -> None:
+    def test_X26_drf_takes_none(self, person: Visitor, path: str) -> None:
         assert status(person, path) == 403
 
-    def test_it_is_not_refreshed_early(self, person: Person, tenant: Tenant) -> None:
+    def test_it_is_not_refreshed_early(self, person: Visitor, tenant: Tenant) -> None:
         tenant.clock.advance(90000)
         status(person, "/bare/")
         assert tenant.count("/oauth/token", grant_type="refresh_token") == 0
 
-    def test_a_view_s_own_organization_goes_before(self, person: Person, both: dict[str, Any], settings: Any) -> None:
+    def test_a_view_s_own_organization_goes_before(self, person: Visitor, both: dict[str, Any], settings: Any) -> None:
         assert person.visit("/organized/").status_code == 200
         settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_other00000000000"}}
         assert status(person, "/organized/") == 200
         assert status(person, "/bare/") == 401
 
-    def test_a_callable_may_look_at_the_login(self, person: Person, both: dict[str, Any], settings: Any) -> None:
+    def test_a_callable_may_look_at_the_login(self, person: Visitor, both: dict[str, Any], settings: Any) -> None:
         def same(request: Any) -> str:
             assert request.auth0.is_logged_in
             return request.auth0.organization or "org_other00000000000"
@@ -411,7 +411,7 @@ class TestOrganization:
         settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": same}}
         assert status(person, "/bare/") == 401
 
-    def test_a_login_that_can_t_be_read_is_over(self, person: Person) -> None:
+    def test_a_login_that_can_t_be_read_is_over(self, person: Visitor) -> None:
         LoginSession.objects.update(sealed="not sealed by us")
         assert person.client.get("/bare/", headers=FETCH, secure=True).json()["code"] == "login_session_unreadable"
         assert "_auth_user_id" not in person.client.session

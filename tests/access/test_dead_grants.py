@@ -189,6 +189,7 @@ def test_X3_a_tenant_in_trouble_ends_nothing(
         assert visitor.get("/django/").status_code == 200
         tenant.clock.advance(200)
     tenant.clear_faults()
+    auth0_settings()
     assert is_logged_in(visitor)
     assert visitor.get("/swallow/").content == b"with"
 

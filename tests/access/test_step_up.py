@@ -14,8 +14,8 @@ from django_auth0_flow.access.requirements import MULTI_FACTOR, Requirement
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.testing.tenant import Authenticator, Tenant
-from tests.person import Person
-from tests.walk import FETCH, NAVIGATE, code_shown, is_logged_in, with_query
+from tests.visitor import Visitor
+from tests.walk import FETCH, code_shown, is_logged_in, with_query
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
 Configure = Callable[..., dict[str, Any]]
@@ -29,8 +29,8 @@ def _site(tenant: Tenant, auth0_settings: Configure) -> None:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    visitor = Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    visitor = Visitor(tenant)
     visitor.visit("/watched/")
     visitor.forget_trail()
     return visitor
@@ -50,7 +50,7 @@ def change_claims(**changes: Any) -> None:
 
 class TestSecondFactor:
     def test_a_login_without_one_is_made_again_with_one_and_resumes_the_address(
-        self, person: Person, tenant: Tenant
+        self, person: Visitor, tenant: Tenant
     ) -> None:
         assert "acr" not in claims()
         assert tenant.user.sub in person.visit("/strong/?step=2").content.decode()
@@ -61,21 +61,21 @@ class TestSecondFactor:
         assert len(person.asked()) == 1
 
     def test_a_visitor_who_is_not_logged_in_is_asked_for_it_at_once(self, tenant: Tenant) -> None:
-        person = Person(tenant)
+        person = Visitor(tenant)
         assert person.visit("/strong/").status_code == 200
         assert [asked["acr_values"] for asked in person.asked()] == [MULTI_FACTOR]
 
     def test_a_tenant_that_always_asks_for_one_has_said_so_in_amr(self, tenant: Tenant) -> None:
         """Nobody asked for an ``acr``, so there is none; the login had its second factor all the same."""
         tenant.user.mfa_required = True
-        person = Person(tenant)
+        person = Visitor(tenant)
         person.visit("/watched/")
         assert ("acr" not in claims(), claims()["amr"]) == (True, ["mfa"])
         assert person.visit("/strong/").status_code == 200
         assert len(person.asked()) == 1
 
     @pytest.mark.parametrize("amr", [None, [], ["pwd"], "mfa", ["MFA"], {"mfa": 1}], ids=repr)
-    def test_other_amr_do_not_do(self, person: Person, amr: object) -> None:
+    def test_other_amr_do_not_do(self, person: Visitor, amr: object) -> None:
         change_claims(acr=None, amr=amr)
         assert "/authorize" in person.start("/strong/")
 
@@ -86,11 +86,11 @@ class TestSecondFactor:
             assert wanted.failed_test(SimpleNamespace(claims=found)) == failed
 
     @pytest.mark.parametrize("acr", ["", "urn:other", MULTI_FACTOR.upper(), [MULTI_FACTOR], 1], ids=repr)
-    def test_other_acr_do_not_do(self, person: Person, acr: object) -> None:
+    def test_other_acr_do_not_do(self, person: Visitor, acr: object) -> None:
         change_claims(acr=acr)
         assert "/authorize" in person.start("/strong/")
 
-    def test_an_answer_without_it_is_a_403_and_no_second_round(self, person: Person, tenant: Tenant) -> None:
+    def test_an_answer_without_it_is_a_403_and_no_second_round(self, person: Visitor, tenant: Tenant) -> None:
         tenant.fault("acr-missing")
         page = person.visit("/strong/")
         assert (page.status_code, code_shown(page)) == (403, "acr_values")
@@ -98,14 +98,14 @@ class TestSecondFactor:
         assert person.visit("/watched/").status_code == 200
 
     def test_it_is_checked_that_the_visitor_did_not_take_it_out_of_the_address(
-        self, person: Person, tenant: Tenant
+        self, person: Visitor, tenant: Tenant
     ) -> None:
         url = person.start("/strong/")
         asked = url.replace("acr_values=", "ignored=")
         page = person.follow(person.bring(person.tenant.authorize(asked)))
         assert (page.status_code, code_shown(page)) == (403, "acr_values")
 
-    def test_a_refresh_does_not_lose_it(self, person: Person, tenant: Tenant) -> None:
+    def test_a_refresh_does_not_lose_it(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/strong/")
         tenant.clock.advance(86400)
         person.visit("/token/")
@@ -120,7 +120,7 @@ def test_a_requirement_has_one_name_in_every_process() -> None:
 
 
 class TestRecentLogin:
-    def test_an_old_login_is_made_again(self, person: Person, tenant: Tenant) -> None:
+    def test_an_old_login_is_made_again(self, person: Visitor, tenant: Tenant) -> None:
         assert person.visit("/recent/").status_code == 200
         assert person.asked()[0]["max_age"] == "300"
         first = claims()["auth_time"]
@@ -133,7 +133,7 @@ class TestRecentLogin:
 
     @pytest.mark.parametrize(("age", "status"), [(360, 200), (361, 403)])
     def test_a_login_is_recent_to_the_last_second_leeway_included(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure, age: int, status: int
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure, age: int, status: int
     ) -> None:
         now = int(tenant.clock.now())
         auth0_settings(CLOCK=lambda: now)
@@ -141,7 +141,7 @@ class TestRecentLogin:
         assert person.client.get("/recent/", headers=FETCH, secure=True).status_code == status
 
     @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
-    def test_C9_an_answer_that_is_too_old_is_refused(self, person: Person, tenant: Tenant, fault: str) -> None:
+    def test_C9_an_answer_that_is_too_old_is_refused(self, person: Visitor, tenant: Tenant, fault: str) -> None:
         tenant.clock.advance(600)
         tenant.fault(fault)
         page = person.visit("/recent/")
@@ -153,12 +153,12 @@ class TestRecentLogin:
     ) -> None:
         """Where ``FORWARDED_PARAMS`` lets visitors name it, which is the project's choice."""
         auth0_settings(FORWARDED_PARAMS=["max_age"])
-        person = Person(tenant)
+        person = Visitor(tenant)
         url = person.start(f"/auth0/login/?{urlencode({'max_age': value, 'next': '/watched/'})}")
         person.follow(person.bring(person.at_tenant(with_query(url, max_age="300"))))
         assert is_logged_in(person.client)
 
-    def test_both_at_once(self, person: Person, tenant: Tenant) -> None:
+    def test_both_at_once(self, person: Visitor, tenant: Tenant) -> None:
         tenant.clock.advance(600)
         assert person.visit("/strong-and-recent/").status_code == 200
         assert (person.asked()[0]["max_age"], person.asked()[0]["acr_values"]) == ("300", MULTI_FACTOR)
@@ -169,25 +169,19 @@ class TestLoginsThatSayNothing:
     """A password or a code typed here brings no ``auth_time``, no ``acr`` and no ``amr``: a full login does."""
 
     @pytest.fixture
-    def typed(self, tenant: Tenant, auth0_settings: Configure) -> Person:
+    def typed(self, tenant: Tenant, auth0_settings: Configure) -> Visitor:
         tenant.application.grant_types.add("password")
         auth0_settings(PASSWORD_REALM="Username-Password-Authentication")
-        person = Person(tenant)
+        person = Visitor(tenant)
         person.get(f"{SITE}/auth0/password/?next=/watched/")
-        form = person.form()
-        answer = person.client.post(
-            form.action or "/auth0/password/?next=/watched/",
-            {**form.hidden, "username": "ada@example.com", "password": "correct horse"},
-            secure=True,
-            headers={**NAVIGATE, "Origin": SITE},
-        )
+        answer = person.submit(username="ada@example.com", password="correct horse", follow=False)
         assert answer.status_code == 302, answer.content
         assert is_logged_in(person.client)
         assert not {"acr", "amr", "auth_time", "sid"} & set(claims())
         return person
 
     @pytest.mark.parametrize("path", ["/strong/", "/recent/", "/strong-and-recent/"])
-    def test_it_steps_up_by_a_full_login(self, typed: Person, tenant: Tenant, path: str) -> None:
+    def test_it_steps_up_by_a_full_login(self, typed: Visitor, tenant: Tenant, path: str) -> None:
         before = LoginSession.objects.get().pk
         assert tenant.user.sub in typed.visit(path).content.decode()
         assert len(typed.asked()) == 1
@@ -196,12 +190,12 @@ class TestLoginsThatSayNothing:
 
 class TestWhoIsNotAPerson:
     @pytest.mark.parametrize("path", ["/strong/", "/recent/"])
-    def test_a_script_is_told_what_is_missing(self, person: Person, path: str) -> None:
+    def test_a_script_is_told_what_is_missing(self, person: Visitor, path: str) -> None:
         answer = person.client.get(path, headers=FETCH, secure=True)
         assert (answer.status_code, answer.json()["code"]) == (403, code_of(path))
         assert person.asked() == []
 
-    def test_a_post_is_not_repeated_after_the_login(self, person: Person, tenant: Tenant) -> None:
+    def test_a_post_is_not_repeated_after_the_login(self, person: Visitor, tenant: Tenant) -> None:
         browser: Client = person.client
         browser.handler.enforce_csrf_checks = False
         answer = browser.post("/strong/", {"pay": "100"}, secure=True, headers={"Referer": f"{SITE}/plain/?form=1"})

@@ -25,6 +25,8 @@ SHARED = ("django", "requests", "urllib3", "certifi", "pyjwt", "cryptography")
 #: Arguments of each part: how thorough it is, by default and with --quick.
 PARTS = {
     "chain": (["400"], ["60"]),
+    "reading": (["200"], ["10"]),
+    "api_calls": (["100"], ["6"]),
     "id_token": (["400"], ["60"]),
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),

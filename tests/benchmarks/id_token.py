@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import jwt
 
-from django_auth0_flow.protocol import claims as rules
+from django_auth0_flow.protocol import claim_checks as rules
 from django_auth0_flow.protocol.http import Http
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.jws import parse_jwt

@@ -131,7 +131,7 @@ def contest(
         for contestant in contestants:
             assert contestant.process.stdin is not None
             contestant.process.stdin.close()
-            contestant.process.wait(30)
+            contestant.process.wait(60)
 
 
 def run(contestants: list[Contestant], rounds: int, logins: int) -> None:

@@ -24,7 +24,7 @@ def main(expiries: int) -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-storm-") as folder, Tenant() as tenant:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(Path(folder) / "storm.sqlite3")}
-        site = Site(tenant, {**database, "OPTIONS": {"timeout": 20}})
+        site = Site(tenant, {**database, "OPTIONS": {"timeout": 120}})
         site.migrate()
         cookies = site.log_in()
         for parallel, processes in SIZES:

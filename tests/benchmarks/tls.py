@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        tenant = http.client.HTTPConnection(HOST, self.server.tenant.port, timeout=30)
+        tenant = http.client.HTTPConnection(HOST, self.server.tenant.port, timeout=120)
         with contextlib.closing(tenant):
             tenant.request(self.command, self.path, body, dict(self.headers.items()))
             answer = tenant.getresponse()

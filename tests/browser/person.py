@@ -12,7 +12,7 @@ from tests.browser.site import PASSWORD, Site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-_SECONDS = 30
+_SECONDS = 120
 
 
 class Person:

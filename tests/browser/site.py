@@ -56,7 +56,7 @@ class Site(Server):
         return self.tenant.add_user(email=f"{nickname}@example.com", name=name, password=PASSWORD, **fields)
 
     def _start(self) -> None:
-        database = {"NAME": str(self.folder / "site.db"), "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"}}
+        database = {"NAME": str(self.folder / "site.db"), "OPTIONS": {"timeout": 120, "transaction_mode": "IMMEDIATE"}}
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.browser.settings",

@@ -17,7 +17,7 @@ from django_auth0_flow.checks import check_settings
 from django_auth0_flow.conf import registry
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import FETCH, assert_nothing_stored, code_shown, is_logged_in, query_of, with_query
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
@@ -55,15 +55,15 @@ def keys(tenant: Tenant, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def person(tenant: Tenant, other: Tenant) -> Person:
-    visitor = Person(tenant, site=SITE)
+def person(tenant: Tenant, other: Tenant) -> Visitor:
+    visitor = Visitor(tenant, site=SITE)
     visitor.knows(other)
     return visitor
 
 
 @pytest.fixture
-def partner(tenant: Tenant, other: Tenant) -> Person:
-    visitor = Person(tenant, site=PARTNERS_SITE)
+def partner(tenant: Tenant, other: Tenant) -> Visitor:
+    visitor = Visitor(tenant, site=PARTNERS_SITE)
     visitor.knows(other)
     return visitor
 
@@ -85,7 +85,7 @@ def choose_by_host(request: HttpRequest) -> str | None:
 
 
 class TestByPrefix:
-    def test_each_prefix_has_its_tenant(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+    def test_each_prefix_has_its_tenant(self, person: Visitor, tenant: Tenant, other: Tenant) -> None:
         assert person.visit("/auth0/login/?next=/any/").content.decode().endswith("default")
         assert person.visit("/partners/login/?next=/any/").content.decode().endswith("partners")
         assert (tenant.count("/oauth/token"), other.count("/oauth/token")) == (1, 1)
@@ -95,14 +95,14 @@ class TestByPrefix:
 
     def test_L5_equal_subjects_of_two_issuers_are_two_people(self, tenant: Tenant, other: Tenant) -> None:
         for path in ("/auth0/login/", "/partners/login/"):
-            visitor = Person(tenant, site=SITE)
+            visitor = Visitor(tenant, site=SITE)
             visitor.knows(other)
             visitor.visit(f"{path}?next=/any/")
         assert {found.subject for found in Identity.objects.all()} == {tenant.user.sub}
         assert {found.issuer for found in Identity.objects.all()} == {tenant.issuer, other.issuer}
         assert get_user_model().objects.count() == 2
 
-    def test_tokens_come_from_the_tenant_of_the_login(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+    def test_tokens_come_from_the_tenant_of_the_login(self, person: Visitor, tenant: Tenant, other: Tenant) -> None:
         person.visit("/partners/login/?next=/any-token/")
         other.clock.advance(86401 + tenant.clock.now() - other.clock.now())
         tenant.clock.advance(86401)
@@ -110,15 +110,15 @@ class TestByPrefix:
         assert other.count("/oauth/token", grant_type="refresh_token") == 1
         assert tenant.count("/oauth/token") == 0
 
-    def test_logout_goes_to_the_tenant_of_the_login(self, person: Person, other: Tenant) -> None:
+    def test_logout_goes_to_the_tenant_of_the_login(self, person: Visitor, other: Tenant) -> None:
         person.visit("/partners/login/?next=/any/")
         person.get(f"{SITE}/partners/logout/")
-        left = person.submit()["Location"]
+        left = person.submit(follow=False)["Location"]
         assert left.startswith(other.issuer)
         assert query_of(left)["post_logout_redirect_uri"] == f"{SITE}/partners/logged-out/"
         assert other.count("/oauth/revoke") == 1
 
-    def test_going_from_one_to_the_other_in_haste_is_no_loop(self, person: Person) -> None:
+    def test_going_from_one_to_the_other_in_haste_is_no_loop(self, person: Visitor) -> None:
         for _ in range(3):
             assert person.visit("/auth0/login/?next=/any/").content.decode().endswith("default")
             assert person.visit("/partners/login/?next=/any/").content.decode().endswith("partners")
@@ -127,17 +127,17 @@ class TestByPrefix:
         assert code_shown(person.visit("/partners/login/?next=/any/")) == "login_loop"
         assert person.visit("/auth0/login/?next=/any/").status_code == 200
 
-    def test_a_login_that_died_starts_again_at_its_own_tenant(self, person: Person) -> None:
+    def test_a_login_that_died_starts_again_at_its_own_tenant(self, person: Visitor) -> None:
         person.visit("/partners/login/?next=/any-bare/")
         LoginSession.objects.all().delete()
         assert person.get(f"{SITE}/any-bare/")["Location"] == "/partners/login/?next=%2Fany-bare%2F"
 
-    def test_a_stronger_login_is_made_at_the_tenant_of_the_login(self, person: Person, other: Tenant) -> None:
+    def test_a_stronger_login_is_made_at_the_tenant_of_the_login(self, person: Visitor, other: Tenant) -> None:
         person.visit("/partners/login/?next=/any/")
         assert person.start("/any-recent/").startswith(other.issuer)
 
     def test_each_has_its_own_organization_and_response_mode(
-        self, person: Person, both: dict[str, Any], settings: Any, other: Tenant
+        self, person: Visitor, both: dict[str, Any], settings: Any, other: Tenant
     ) -> None:
         acme = other.add_organization("acme", id="org_acme000000000000")
         other.user.orgs = [acme.id]
@@ -154,7 +154,7 @@ class TestMixUp:
 
     @pytest.mark.parametrize("mode", ["query", "form_post"])
     def test_F15_a_state_is_good_at_its_own_callback_only(
-        self, person: Person, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, mode: str
+        self, person: Visitor, tenant: Tenant, other: Tenant, both: dict[str, Any], settings: Any, mode: str
     ) -> None:
         settings.AUTH0 = {name: {**values, "RESPONSE_MODE": mode} for name, values in both.items()}
         answer = person.at_tenant(person.start("/auth0/login/?next=/any/"))
@@ -168,7 +168,7 @@ class TestMixUp:
         person.follow(person.bring(answer))  # and it is not spent there
         assert is_logged_in(person.client)
 
-    def test_F15_a_code_of_the_other_tenant_is_refused(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+    def test_F15_a_code_of_the_other_tenant_is_refused(self, person: Visitor, tenant: Tenant, other: Tenant) -> None:
         theirs = person.at_tenant(person.start("/partners/login/?next=/any/"))
         ours = person.at_tenant(person.start("/auth0/login/?next=/any/"))
         page = person.get(with_query(ours.url, code=query_of(theirs.url)["code"]))
@@ -176,19 +176,19 @@ class TestMixUp:
         assert_nothing_stored(person.client)
 
     def test_F15_an_answer_that_names_the_other_issuer_is_refused(
-        self, person: Person, tenant: Tenant, other: Tenant
+        self, person: Visitor, tenant: Tenant, other: Tenant
     ) -> None:
         tenant.fault("iss-wrong", value=other.issuer)
         page = person.visit("/auth0/login/?next=/any/")
         assert code_shown(page) == "iss_mismatch"
         assert tenant.count("/oauth/token") == 0
 
-    def test_an_id_token_of_the_other_tenant_is_refused(self, person: Person, tenant: Tenant, other: Tenant) -> None:
+    def test_an_id_token_of_the_other_tenant_is_refused(self, person: Visitor, tenant: Tenant, other: Tenant) -> None:
         tenant.fault("id-token", value=other.make_id_token())
         assert code_shown(person.visit("/auth0/login/?next=/any/")) in ("token_iss", "signing_key_not_found")
 
     def test_a_logout_token_of_one_tenant_ends_no_login_of_the_other(
-        self, person: Person, tenant: Tenant, other: Tenant
+        self, person: Visitor, tenant: Tenant, other: Tenant
     ) -> None:
         person.visit("/partners/login/?next=/any/")
         token = tenant.make_logout_token(sub=tenant.user.sub)
@@ -227,14 +227,14 @@ class TestLinking:
         assert Identity.objects.get(issuer=tenant.issuer).user == user
 
     def log_in(self, path: str, tenant: Tenant, other: Tenant, user: Any) -> None:
-        visitor = Person(tenant, site=SITE, user=user)
+        visitor = Visitor(tenant, site=SITE, user=user)
         visitor.knows(other)
         visitor.visit(f"{path}?next=/any/")
 
 
 class TestFailures:
     def test_one_tenant_being_down_leaves_the_other_alone(
-        self, person: Person, partner: Person, tenant: Tenant, other: Tenant
+        self, person: Visitor, partner: Visitor, tenant: Tenant, other: Tenant
     ) -> None:
         other.stop()
         assert person.visit("/partners/login/").status_code == 503
@@ -242,7 +242,7 @@ class TestFailures:
         assert person.visit("/any-token/").status_code == 200
 
     def test_one_that_is_set_up_wrongly_leaves_the_other_alone(
-        self, person: Person, both: dict[str, Any], settings: Any
+        self, person: Visitor, both: dict[str, Any], settings: Any
     ) -> None:
         settings.AUTH0 = {**both, "partners": {**both["partners"], "CLIENT_SECRT": "x"}}
         assert [message.id for message in check_settings()] == ["auth0_flow.E002"]
@@ -251,39 +251,39 @@ class TestFailures:
 
 @pytest.mark.usefixtures("by_host")
 class TestByRequest:
-    def test_each_host_has_its_tenant(self, person: Person, partner: Person) -> None:
+    def test_each_host_has_its_tenant(self, person: Visitor, partner: Visitor) -> None:
         assert person.visit("/watched/").content.decode().endswith("default")
         assert partner.visit("/watched/").content.decode().endswith("partners")
         assert {row.configuration for row in LoginSession.objects.all()} == {"default", "partners"}
 
     @pytest.mark.parametrize("path", ["/bare/", "/recent/", "/django-login-required/", "/with-token/"])
-    def test_whoever_asks_for_a_login_asks_the_right_one(self, partner: Person, other: Tenant, path: str) -> None:
+    def test_whoever_asks_for_a_login_asks_the_right_one(self, partner: Visitor, other: Tenant, path: str) -> None:
         assert partner.start(path).startswith(other.issuer)
 
-    def test_a_silent_login_looks_there(self, partner: Person, other: Tenant) -> None:
+    def test_a_silent_login_looks_there(self, partner: Visitor, other: Tenant) -> None:
         assert partner.start("/quiet/").startswith(other.issuer)
 
-    def test_a_script_is_told_the_same_address(self, partner: Person) -> None:
+    def test_a_script_is_told_the_same_address(self, partner: Visitor) -> None:
         answer = partner.client.get("/bare/", headers=FETCH, secure=True)
         assert answer.status_code == 401
         assert answer.json()["login_url"].startswith("/")
 
-    def test_logout_of_a_visitor_who_is_not_logged_in(self, partner: Person) -> None:
+    def test_logout_of_a_visitor_who_is_not_logged_in(self, partner: Visitor) -> None:
         partner.get(f"{PARTNERS_SITE}/auth0/logout/")
-        assert partner.submit()["Location"].startswith("/partners/logged-out/")
+        assert partner.submit(follow=False)["Location"].startswith("/partners/logged-out/")
 
     def test_a_login_of_the_other_configuration_is_none_here(
-        self, person: Person, tenant: Tenant, other: Tenant, settings: Any
+        self, person: Visitor, tenant: Tenant, other: Tenant, settings: Any
     ) -> None:
         """The hosts share a session cookie: who is known to one tenant is not known to the other."""
         person.visit("/watched/")
-        partner = Person(tenant, site=PARTNERS_SITE)
+        partner = Visitor(tenant, site=PARTNERS_SITE)
         partner.knows(other)
         partner.client.cookies["sessionid"] = person.cookie("sessionid")
         assert partner.start("/watched/").startswith(other.issuer)
         assert partner.visit("/watched/").content.decode().endswith("partners")
 
-    def test_a_logout_token_goes_to_the_hosts_tenant(self, partner: Person, other: Tenant) -> None:
+    def test_a_logout_token_goes_to_the_hosts_tenant(self, partner: Visitor, other: Tenant) -> None:
         partner.visit("/watched/")
         token = other.make_logout_token(sub=other.user.sub)
         path = "/auth0/backchannel-logout/"
@@ -325,6 +325,6 @@ class TestSettings:
         assert [message.id for message in check_settings()] == ["auth0_flow.E002"]
 
 
-def test_next_survives_the_way_through_a_named_configuration(person: Person) -> None:
+def test_next_survives_the_way_through_a_named_configuration(person: Visitor) -> None:
     person.visit(f"/partners/login/?{urlencode({'next': '/show/?a=1&b=2'})}")
     assert person.trail[-1] == f"{SITE}/show/?a=1&b=2"

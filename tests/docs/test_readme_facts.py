@@ -55,7 +55,7 @@ def test_both_commands_come_first_and_create_their_environment() -> None:
     assert demo.startswith("python3 -m venv .venv && ")
     assert demo.endswith("python example_project/manage.py demo")
     assert tests.startswith("python3 -m venv .venv && ")
-    assert tests.endswith("python -m pytest")
+    assert tests.endswith("python -m pytest -n auto")
     assert README.index(tests) < README.index("## From nothing to a first login")
 
 

@@ -14,7 +14,7 @@ from django.core.checks import run_checks
 from django.test import Client
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORD_REALM
+from django_auth0_flow.protocol.embedded_grants import PASSWORD_REALM
 from django_auth0_flow.signals import login_failed
 from django_auth0_flow.testing.tenant import Tenant
 from tests.visitor import Visitor
@@ -99,9 +99,9 @@ def test_the_visitors_address_goes_along_as_with_a_password(
     tenant: Tenant, accounts: Any, proxies: int | None, expected: str | None
 ) -> None:
     accounts(TRUSTED_PROXY_COUNT=proxies)
-    visitor = Visitor(**{"X-Forwarded-For": "203.0.113.7, 198.51.100.2"})
+    visitor = Visitor(headers={"X-Forwarded-For": "203.0.113.7, 198.51.100.2"})
     sign_up(visitor)
-    ask_for_reset(Visitor(**{"X-Forwarded-For": "203.0.113.7, 198.51.100.2"}))
+    ask_for_reset(Visitor(headers={"X-Forwarded-For": "203.0.113.7, 198.51.100.2"}))
     for path in ("/dbconnections/signup", "/dbconnections/change_password"):
         (sent,) = [request for request in tenant.requests if request.path == path]
         assert sent.headers.get("auth0-forwarded-for") == expected

@@ -13,8 +13,9 @@ from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.logout.cleanup import clear_logout_tokens
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.storage.django_sessions import session_store
+from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
@@ -259,7 +260,7 @@ def test_an_old_copy_of_the_session_brings_no_used_login_back(tenant: Tenant, fo
 def test_a_claim_is_kept_for_as_long_as_the_login_could_wait(tenant: Tenant) -> None:
     visitor, code = code_form(tenant)
     visitor.submit("code", code=code)
-    tenant.clock.advance(waiting_logins.MAX_AGE["code"] - 60)
+    tenant.clock.advance(WAITING_AGES["code"] - 60)
     assert clear_logout_tokens() == 0
     tenant.clock.advance(61)
     assert clear_logout_tokens() == 1

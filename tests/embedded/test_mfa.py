@@ -17,7 +17,7 @@ from django.test import Client
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.qr_code import draw_qr_code
-from django_auth0_flow.protocol.embedded import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator

@@ -15,10 +15,10 @@ from django.test.utils import override_settings
 from django_auth0_flow.backends import Auth0Backend, refusal_of
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORD, PASSWORD_REALM
+from django_auth0_flow.protocol.embedded_grants import PASSWORD, PASSWORD_REALM
 from django_auth0_flow.protocol.errors import MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
@@ -228,11 +228,11 @@ def test_set_up_errors_are_explained_to_the_operators_only(
 def test_brute_force_protection_blocks_that_name_and_address_only(realm: Any, tenant: Tenant) -> None:
     realm(TRUSTED_PROXY_COUNT=1)
     tenant.application.trust_forwarded_for = True
-    attacker = Visitor(**{"X-Forwarded-For": "203.0.113.7"})
+    attacker = Visitor(headers={"X-Forwarded-For": "203.0.113.7"})
     for _ in range(10):
         log_in(attacker, password="guess")
     assert log_in(attacker).context["code"] == "too_many_attempts"
-    ada = Visitor(**{"X-Forwarded-For": "198.51.100.2"})
+    ada = Visitor(headers={"X-Forwarded-For": "198.51.100.2"})
     log_in(ada)
     assert ada.path == "/plain/"
 

@@ -14,7 +14,8 @@ from django.test import Client
 
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
+from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor
@@ -76,7 +77,7 @@ def test_a_code_logs_in_and_leads_to_next(tenant: Tenant, kind: str, address: st
 
 
 def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
-    visitor = Visitor(**{"Accept-Language": "ja"})
+    visitor = Visitor(headers={"Accept-Language": "ja"})
     log_in(visitor, tenant)
     start = starts(tenant)[-1]
     assert start.headers["x-request-language"] == "ja"
@@ -87,7 +88,7 @@ def test_what_is_sent_to_the_tenant(tenant: Tenant) -> None:
     assert form["username"] == ADDRESS
     assert form["audience"] == "https://api.example.com"
     assert form["scope"] == "openid profile email offline_access"
-    assert form["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert form["redirect_uri"] == "https://testserver/auth0/callback/"
     assert form["client_secret"]
     assert grant.headers["auth0-forwarded-for"] == "127.0.0.1"
 
@@ -314,7 +315,7 @@ def test_a_login_that_waited_for_too_long_starts_again_with_its_next(tenant: Ten
     visitor = Visitor()
     ask(visitor)
     path, data = visitor.filled("code", code=str(tenant.last_message().code))
-    tenant.clock.advance(waiting_logins.MAX_AGE["code"] + 1)
+    tenant.clock.advance(WAITING_AGES["code"] + 1)
     answer = visitor.client.post(path, data)
     assert answer.context["code"] == "login_expired"
     assert answer.context["retry_url"] == "/auth0/passwordless/?next=%2Fplain%2F"
@@ -553,7 +554,7 @@ def test_no_code_and_no_address_in_log_and_url(tenant: Tenant, caplog: pytest.Lo
 
 def open_link(tenant: Tenant, link: str | None = None) -> str:
     """Open the link of the newest message, as a mailbox would; return the address of our callback."""
-    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=5)
+    answer = requests.get(link or str(tenant.last_message().link), allow_redirects=False, timeout=120)
     return answer.headers["Location"].removeprefix(SITE)
 
 
@@ -572,7 +573,7 @@ def test_the_link_stands_for_a_whole_authorization_request(tenant: Tenant) -> No
     ask(visitor, "email-link")
     sent = {name: values[0] for name, values in parse_qs(urlsplit(str(tenant.last_message().link)).query).items()}
     assert sent["response_type"] == "code"
-    assert sent["redirect_uri"] == "http://testserver/auth0/callback/"
+    assert sent["redirect_uri"] == "https://testserver/auth0/callback/"
     assert sent["scope"] == "openid profile email offline_access"
     assert sent["audience"] == "https://api.example.com"
     assert len(sent["nonce"]) >= 43

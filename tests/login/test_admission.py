@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 
 from django_auth0_flow.conf import Auth0Settings, get_settings
-from django_auth0_flow.embedded.grants import embedded_logins
+from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.login.admission import (
     Login,
     acr_values_demanded,

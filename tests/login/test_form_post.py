@@ -13,9 +13,9 @@ from django.test import Client
 
 from django_auth0_flow.login.form_post_cookie import MAX_COOKIES
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.storage.session_facts import FACTS_KEY
+from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, assert_nothing_stored, code_shown, is_logged_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
@@ -31,8 +31,8 @@ def _site(tenant: Tenant, auth0_settings: Configure) -> None:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    return Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    return Visitor(tenant)
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def grace(tenant: Tenant) -> User:
     return next(user for user in tenant.users.values() if user.nickname == "grace")
 
 
-def transaction_cookies(person: Person) -> dict[str, Any]:
+def transaction_cookies(person: Visitor) -> dict[str, Any]:
     jar = person.client.cookies
     return {name: morsel for name, morsel in jar.items() if "auth0_login_" in name and morsel.value}
 
 
-def answer_for(person: Person, path: str = f"{LOGIN}?next=/bare/", **options: Any) -> AuthorizationAnswer:
+def answer_for(person: Visitor, path: str = f"{LOGIN}?next=/bare/", **options: Any) -> AuthorizationAnswer:
     """Start a login and log in at the tenant; return what the browser is about to send."""
     answer = person.at_tenant(person.start(path), **options)
     assert answer.method == "POST"
@@ -53,14 +53,14 @@ def answer_for(person: Person, path: str = f"{LOGIN}?next=/bare/", **options: An
 
 
 class TestLogin:
-    def test_a_whole_login(self, person: Person, tenant: Tenant) -> None:
+    def test_a_whole_login(self, person: Visitor, tenant: Tenant) -> None:
         assert person.visit("/bare/?page=2").content.decode() == f"bare {tenant.user.sub}"
         assert person.trail[-1] == f"{SITE}/bare/?page=2"
         assert person.asked()[0]["response_mode"] == "form_post"
         assert LoginSession.objects.get().grant.tokens.refresh_token
         assert person.visit("/token/").status_code == 200
 
-    def test_W3_it_ends_in_the_session_that_began_it_under_a_new_key(self, person: Person) -> None:
+    def test_W3_it_ends_in_the_session_that_began_it_under_a_new_key(self, person: Visitor) -> None:
         person.get(f"{SITE}/plain/")
         answer = answer_for(person)
         before = person.cookie("sessionid")
@@ -79,7 +79,7 @@ class TestLogin:
         assert Session.objects.count() == 1
 
     def test_W5_neither_code_nor_token_is_in_an_address_or_a_cookie_or_in_clear_in_the_session(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure
     ) -> None:
         auth0_settings(RESPONSE_TYPE="code id_token")
         answer = answer_for(person)
@@ -92,7 +92,7 @@ class TestLogin:
         person.follow(posted)
         assert is_logged_in(person.client)
 
-    def test_F12_several_tabs_finish_in_any_order(self, person: Person) -> None:
+    def test_F12_several_tabs_finish_in_any_order(self, person: Visitor) -> None:
         answers = [answer_for(person, f"{LOGIN}?next=/bare/?tab={number}") for number in range(4)]
         for number in (2, 0, 3, 1):
             person.follow(person.bring(answers[number]))
@@ -101,7 +101,7 @@ class TestLogin:
         assert LoginSession.objects.count() == 1
         assert transaction_cookies(person) == {}
 
-    def test_F5_a_reload_of_the_post_goes_on_without_an_exchange(self, person: Person, tenant: Tenant) -> None:
+    def test_F5_a_reload_of_the_post_goes_on_without_an_exchange(self, person: Visitor, tenant: Tenant) -> None:
         answer = answer_for(person)
         person.follow(person.bring(answer))
         tenant.clear_log()
@@ -110,14 +110,14 @@ class TestLogin:
             assert person.trail[-1] == f"{SITE}/bare/"
         assert tenant.count("/oauth/token") == 0
 
-    def test_F5_back_to_the_page_between_goes_on_as_well(self, person: Person) -> None:
+    def test_F5_back_to_the_page_between_goes_on_as_well(self, person: Visitor) -> None:
         person.visit("/bare/")
         between = next(url for url in person.trail if "posted=1" in url)
         person.follow(person.get(between))
         assert person.page.status_code == 200
         assert is_logged_in(person.client)
 
-    def test_a_double_submit_of_the_post_is_one_login(self, person: Person, tenant: Tenant) -> None:
+    def test_a_double_submit_of_the_post_is_one_login(self, person: Visitor, tenant: Tenant) -> None:
         answer = answer_for(person)
         cookies = transaction_cookies(person)
         person.bring(answer)
@@ -128,7 +128,7 @@ class TestLogin:
         assert is_logged_in(person.client)
         assert tenant.count("/oauth/token") == 1
 
-    def test_a_refusal_lands_as_well(self, person: Person) -> None:
+    def test_a_refusal_lands_as_well(self, person: Visitor) -> None:
         answer = answer_for(person, deny=True)
         assert answer.fields["error"] == "access_denied"
         page = person.follow(person.bring(answer))
@@ -136,13 +136,13 @@ class TestLogin:
         assert "User did not authorize the request" in person.text
         assert_nothing_stored(person.client)
 
-    def test_a_refusal_in_the_address_is_told_all_the_same(self, person: Person) -> None:
+    def test_a_refusal_in_the_address_is_told_all_the_same(self, person: Visitor) -> None:
         """A tenant that can't judge the request does not know that a POST was asked for."""
         own = answer_for(person)
         person.get(f"{SITE}{CALLBACK}?{urlencode({'error': 'access_denied', 'state': own.fields['state']})}")
         assert (person.page.status_code, code_shown(person.page)) == (403, "access_denied")
 
-    def test_a_strict_session_cookie_takes_the_same_site_hop(self, person: Person, settings: Any) -> None:
+    def test_a_strict_session_cookie_takes_the_same_site_hop(self, person: Visitor, settings: Any) -> None:
         settings.SESSION_COOKIE_SAMESITE = "Strict"
         posted = person.bring(answer_for(person))
         jar = person.client.cookies
@@ -154,25 +154,25 @@ class TestLogin:
         assert is_logged_in(person.client)
 
     def test_a_pushed_request_is_answered_by_post_too(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure
     ) -> None:
         auth0_settings(RESPONSE_MODE="form_post", RESPONSE_TYPE="code id_token", PUSHED_AUTHORIZATION=True)
         assert person.visit("/bare/").status_code == 200
         assert set(person.asked()[0]) == {"client_id", "request_uri"}
         assert tenant.count("/oauth/par") == 1
 
-    def test_silent_logins_come_by_post_too(self, person: Person, tenant: Tenant) -> None:
+    def test_silent_logins_come_by_post_too(self, person: Visitor, tenant: Tenant) -> None:
         assert person.visit("/quiet/").content.decode() == "nobody"
         assert person.visit("/quiet/").content.decode() == "nobody"
         assert [asked["response_mode"] for asked in person.asked()] == ["form_post"]
-        other = Person(tenant)
+        other = Visitor(tenant)
         other.tenant.authorize(other.start(LOGIN))
         other.client.cookies.clear()
         assert tenant.user.sub in other.visit("/quiet/").content.decode()
 
 
 class TestCookie:
-    def test_it_is_sealed_short_lived_and_out_of_scripts_reach(self, person: Person) -> None:
+    def test_it_is_sealed_short_lived_and_out_of_scripts_reach(self, person: Visitor) -> None:
         answer = answer_for(person)
         ((name, cookie),) = transaction_cookies(person).items()
         assert name.startswith("__Host-")
@@ -183,14 +183,14 @@ class TestCookie:
         person.bring(answer)
         assert transaction_cookies(person) == {}
 
-    def test_the_session_cookie_stays_as_it_is(self, person: Person) -> None:
+    def test_the_session_cookie_stays_as_it_is(self, person: Visitor) -> None:
         answer_for(person)
         assert person.client.cookies["sessionid"]["samesite"] == "Lax"
 
     @pytest.mark.parametrize("site", ["http://localhost", "http://127.0.0.1:8000"])
     def test_on_loopback_without_https_it_has_no_prefix(self, tenant: Tenant, site: str) -> None:
         tenant.application.callbacks = [f"{site}/auth0/callback/"]
-        person = Person(tenant, site=site)
+        person = Visitor(tenant, site=site)
         answer = answer_for(person)
         ((name, cookie),) = transaction_cookies(person).items()
         assert not name.startswith("__Host-")
@@ -201,7 +201,7 @@ class TestCookie:
     def test_a_site_behind_a_proxy_says_so_by_its_base_url(self, tenant: Tenant, auth0_settings: Configure) -> None:
         tenant.application.callbacks = ["https://www.example.com/auth0/callback/"]
         auth0_settings(RESPONSE_MODE="form_post", BASE_URL="https://www.example.com")
-        person = Person(tenant, site="http://testserver")
+        person = Visitor(tenant, site="http://testserver")
         person.start(LOGIN)
         assert all(name.startswith("__Host-") for name in transaction_cookies(person))
 
@@ -210,7 +210,7 @@ class TestCookie:
     ) -> None:
         settings.ALLOWED_HOSTS = ["www.example.com"]
         tenant.application.callbacks = ["http://www.example.com/auth0/callback/"]
-        person = Person(tenant, site="http://www.example.com")
+        person = Visitor(tenant, site="http://www.example.com")
         answer = answer_for(person)
         assert "form_post_needs_https" in caplog.text
         # No cookie came along: the login starts again by itself, at most twice.
@@ -218,12 +218,12 @@ class TestCookie:
         assert (page.status_code, code_shown(page)) == (400, "state_unknown")
         assert len(person.asked()) == 3
 
-    def test_F12_there_are_never_many(self, person: Person, tenant: Tenant) -> None:
+    def test_F12_there_are_never_many(self, person: Visitor, tenant: Tenant) -> None:
         answers = []
         for number in range(3 * MAX_COOKIES):
             answers.append(answer_for(person, f"{LOGIN}?next=/bare/?tab={number}"))
             tenant.clock.advance(1)
-            person._lose_cookies()
+            person.lose_cookies()
             assert len(transaction_cookies(person)) <= MAX_COOKIES
         person.forget_trail()
         person.follow(person.bring(answers[-MAX_COOKIES]))
@@ -233,7 +233,7 @@ class TestCookie:
 
 class TestAttacks:
     @pytest.mark.parametrize("name", ["auth0_login_(%d", "auth0_login_\u00e9%d", "auth0_login_%016x"], ids=ascii)
-    def test_F12_cookies_that_a_neighbour_planted_keep_nobody_from_logging_in(self, person: Person, name: str) -> None:
+    def test_F12_cookies_that_a_neighbour_planted_keep_nobody_from_logging_in(self, person: Visitor, name: str) -> None:
         for number in range(2 * MAX_COOKIES):
             dict.__setitem__(person.client.cookies, name % number, self.planted(name % number))
         first, _second_tab = answer_for(person), answer_for(person)
@@ -245,7 +245,7 @@ class TestAttacks:
     def test_F12_nor_where_a_bare_name_counts(self, tenant: Tenant, filler: str) -> None:
         """On loopback any other port is a neighbour: names that no answer can delete are left alone."""
         tenant.application.callbacks = [f"http://localhost{CALLBACK}"]
-        person = Person(tenant, site="http://localhost")
+        person = Visitor(tenant, site="http://localhost")
         for number in range(2 * MAX_COOKIES):
             name = f"auth0_login_{filler * 14}{number:02d}"
             dict.__setitem__(person.client.cookies, name, self.planted(name))
@@ -260,9 +260,9 @@ class TestAttacks:
         return morsel
 
     def test_F2_a_foreign_answer_does_not_log_a_fresh_browser_in(
-        self, person: Person, tenant: Tenant, grace: User
+        self, person: Visitor, tenant: Tenant, grace: User
     ) -> None:
-        attacker = Person(tenant, user=grace)
+        attacker = Visitor(tenant, user=grace)
         attack = answer_for(attacker)
         posted = person.bring(attack)
         answer = person.get(f"{SITE}{posted['Location']}")
@@ -273,12 +273,12 @@ class TestAttacks:
 
     @pytest.mark.parametrize("moment", ["under way", "logged in"])
     def test_F2_it_neither_spoils_a_login_under_way_nor_switches_a_visitor(
-        self, person: Person, tenant: Tenant, grace: User, moment: str
+        self, person: Visitor, tenant: Tenant, grace: User, moment: str
     ) -> None:
         own = answer_for(person)
         if moment == "logged in":
             person.follow(person.bring(own))
-        attack = answer_for(Person(tenant, user=grace))
+        attack = answer_for(Visitor(tenant, user=grace))
         posted = person.bring(attack)
         person.get(f"{SITE}{posted['Location']}")
         if moment == "under way":
@@ -286,11 +286,11 @@ class TestAttacks:
         assert person.visit("/bare/").content.decode() == f"bare {tenant.user.sub}"
         assert LoginSession.objects.count() == 1
 
-    def test_F2_the_cookie_of_another_login_does_not_do(self, person: Person, tenant: Tenant, grace: User) -> None:
+    def test_F2_the_cookie_of_another_login_does_not_do(self, person: Visitor, tenant: Tenant, grace: User) -> None:
         """A cookie planted under the name of the attacker's login, with the value of the victim's."""
         answer_for(person)
         ((_, own),) = transaction_cookies(person).items()
-        attacker = Person(tenant, user=grace)
+        attacker = Visitor(tenant, user=grace)
         attack = answer_for(attacker)
         ((name, _),) = transaction_cookies(attacker).items()
         person.client.cookies[name] = own.value
@@ -301,10 +301,10 @@ class TestAttacks:
         assert tenant.count("/oauth/token") == 0
 
     def test_F2_an_answer_with_the_attackers_cookie_stays_in_the_attackers_session(
-        self, person: Person, tenant: Tenant, grace: User
+        self, person: Visitor, tenant: Tenant, grace: User
     ) -> None:
         """Somebody who can plant the cookie as well gains nothing: the session cookie decides who comes for the answer."""
-        attacker = Person(tenant, user=grace)
+        attacker = Visitor(tenant, user=grace)
         attack = answer_for(attacker)
         for name, morsel in transaction_cookies(attacker).items():
             person.client.cookies[name] = morsel.value
@@ -313,14 +313,16 @@ class TestAttacks:
         person.get(f"{SITE}{posted['Location']}")
         assert_nothing_stored(person.client)
 
-    def test_F3_a_stolen_code_with_ones_own_state_is_refused(self, person: Person, tenant: Tenant, grace: User) -> None:
-        stolen = answer_for(Person(tenant, user=grace)).fields["code"]
+    def test_F3_a_stolen_code_with_ones_own_state_is_refused(
+        self, person: Visitor, tenant: Tenant, grace: User
+    ) -> None:
+        stolen = answer_for(Visitor(tenant, user=grace)).fields["code"]
         own = answer_for(person)
         page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "code": stolen}))
         assert (page.status_code, code_shown(page)) == (400, "invalid_grant")
 
     def test_a_code_in_the_address_is_not_taken_where_a_post_was_asked_for(
-        self, person: Person, tenant: Tenant
+        self, person: Visitor, tenant: Tenant
     ) -> None:
         own = answer_for(person)
         person.get(f"{SITE}{CALLBACK}?state={own.fields['state']}&code={own.fields['code']}")
@@ -352,21 +354,21 @@ class TestAttacks:
     def test_F11_other_bodies_are_a_400(self, client: Client, kind: str) -> None:
         assert client.post(CALLBACK, b"--x", content_type=kind, secure=True).status_code == 400
 
-    def test_F8_a_parameter_given_twice_is_refused(self, person: Person, tenant: Tenant) -> None:
+    def test_F8_a_parameter_given_twice_is_refused(self, person: Visitor, tenant: Tenant) -> None:
         own = answer_for(person)
         body = "&".join(f"{name}={value}" for name, value in own.fields.items()) + "&code=other"
         answer = person.client.post(CALLBACK, body, content_type=FORM, secure=True)
         assert (answer.status_code, code_shown(answer)) == (400, "parameter_repeated")
         assert tenant.count("/oauth/token") == 0
 
-    def test_F7_iss_of_another_issuer_is_refused(self, person: Person, tenant: Tenant) -> None:
+    def test_F7_iss_of_another_issuer_is_refused(self, person: Visitor, tenant: Tenant) -> None:
         tenant.fault("iss-wrong")
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, "iss_mismatch")
 
-    def test_F6_a_forged_error_ends_nothing(self, person: Person, tenant: Tenant) -> None:
+    def test_F6_a_forged_error_ends_nothing(self, person: Visitor, tenant: Tenant) -> None:
         own = answer_for(person)
-        stranger = answer_for(Person(tenant))
+        stranger = answer_for(Visitor(tenant))
         for state in ("made-up", stranger.fields["state"]):
             posted = person.post_from_elsewhere(own.url, {"error": "access_denied", "state": state})
             if posted.status_code == 303:
@@ -389,7 +391,7 @@ class TestHybrid:
     def _hybrid(self, auth0_settings: Configure) -> None:
         auth0_settings(RESPONSE_TYPE="code id_token")
 
-    def test_a_whole_login(self, person: Person, tenant: Tenant) -> None:
+    def test_a_whole_login(self, person: Visitor, tenant: Tenant) -> None:
         assert person.visit("/token/").status_code == 200
         asked = person.asked()[0]
         assert (asked["response_type"], asked["response_mode"]) == ("code id_token", "form_post")
@@ -413,7 +415,7 @@ class TestHybrid:
         ],
     )
     def test_the_front_channels_token_is_judged_before_the_code_is_used(
-        self, person: Person, tenant: Tenant, fault: str, code: str
+        self, person: Visitor, tenant: Tenant, fault: str, code: str
     ) -> None:
         tenant.fault(fault)
         page = person.visit("/bare/")
@@ -421,26 +423,26 @@ class TestHybrid:
         assert tenant.count("/oauth/token") == 0
         assert_nothing_stored(person.client)
 
-    def test_F3_another_code_than_the_token_is_bound_to_is_refused(self, person: Person, tenant: Tenant) -> None:
-        other, own = answer_for(Person(tenant)).fields["code"], answer_for(person)
+    def test_F3_another_code_than_the_token_is_bound_to_is_refused(self, person: Visitor, tenant: Tenant) -> None:
+        other, own = answer_for(Visitor(tenant)).fields["code"], answer_for(person)
         page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "code": other}))
         assert code_shown(page) == "token_c_hash"
         assert tenant.count("/oauth/token") == 0
 
-    def test_the_second_token_must_be_about_the_same_person(self, person: Person, tenant: Tenant) -> None:
+    def test_the_second_token_must_be_about_the_same_person(self, person: Visitor, tenant: Tenant) -> None:
         answer = answer_for(person)
         tenant.fault("other-sub", value="auth0|somebody-else")
         page = person.follow(person.bring(answer))
         assert code_shown(page) == "token_sub"
         assert_nothing_stored(person.client)
 
-    def test_a_code_is_needed(self, person: Person) -> None:
+    def test_a_code_is_needed(self, person: Visitor) -> None:
         own = answer_for(person)
         fields = {name: value for name, value in own.fields.items() if name != "code"}
         assert code_shown(person.follow(person.post_from_elsewhere(own.url, fields))) == "code_missing"
 
 
-def test_the_state_says_nothing_of_the_session(person: Person) -> None:
+def test_the_state_says_nothing_of_the_session(person: Visitor) -> None:
     url = person.start(LOGIN)
     query = dict(parse_qsl(urlsplit(url).query))
     assert person.cookie("sessionid") not in url

@@ -38,6 +38,7 @@ def site(tenant: Tenant, auth0_settings: Configure, live_server: LiveServer) -> 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
+    context.set_default_timeout(120_000)
     yield context.new_page()
     context.close()
 
@@ -89,6 +90,7 @@ def test_without_its_script_the_fragment_page_says_what_is_missing(
 ) -> None:
     auth0_settings(RESPONSE_TYPE="id_token token", SCOPE="openid")
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.goto(f"{site}/auth0/callback/#state=x")
     assert "JavaScript" in page.inner_text("main")

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.core.cache import cache
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.testing.tenant import AuthorizationAnswer
 from tests.oidc_site import ADA, AUDIENCE, HOUR, SECRET, Site
-from tests.person import Person
 from tests.servers.fixtures import OidcProviderFactory
-from tests.servers.oidc_provider import Browser, OidcProvider
+from tests.visitor import Visitor
 from tests.walk import code_shown, is_logged_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
 SITE_URL = "https://testserver"
-
-
-class _ProviderBrowser:
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
-
-    def authorize(self, url: str, user: str | None, *, deny: bool = False) -> AuthorizationAnswer:
-        query = dict(parse_qsl(urlsplit(url).query))
-        if query.get("response_mode") == "form_post":
-            return AuthorizationAnswer("POST", *self.browser.login_by_form_post(url, user or ADA))
-        back = self.browser.login(url, user or ADA, deny=deny)
-        return AuthorizationAnswer("GET", back, dict(parse_qsl(urlsplit(back).query)))
-
-
-class _Visited:
-    def __init__(self, provider: OidcProvider) -> None:
-        self.provider = provider
-
-    @property
-    def issuer(self) -> str:
-        return self.provider.issuer
-
-    def browser(self) -> _ProviderBrowser:
-        return _ProviderBrowser(self.provider.browser())
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +31,8 @@ def site(oidc_provider: OidcProviderFactory, settings: Any) -> Site:
 
 
 @pytest.fixture
-def person(site: Site) -> Person:
-    return Person(_Visited(site.provider), site=SITE_URL)
+def person(site: Site) -> Visitor:
+    return Visitor(site.provider, site=SITE_URL, user=ADA)
 
 
 def allow(site: Site, response_type: str) -> None:
@@ -67,7 +40,7 @@ def allow(site: Site, response_type: str) -> None:
     site.register(response_types=[response_type], grant_types=grants)
 
 
-def test_a_code_by_post(site: Site, person: Person) -> None:
+def test_a_code_by_post(site: Site, person: Visitor) -> None:
     site.configure(RESPONSE_MODE="form_post")
     assert person.visit("/bare/?page=2").content == b"bare auth0|ada"
     assert person.trail[-1] == f"{SITE_URL}/bare/?page=2"
@@ -76,7 +49,7 @@ def test_a_code_by_post(site: Site, person: Person) -> None:
     assert site.refreshes() == {"ok": 1, "failed": 0}
 
 
-def test_a_code_and_an_id_token_by_post(site: Site, person: Person) -> None:
+def test_a_code_and_an_id_token_by_post(site: Site, person: Visitor) -> None:
     allow(site, "code id_token")
     site.configure(RESPONSE_TYPE="code id_token")
     assert person.visit("/bare/").content == b"bare auth0|ada"
@@ -84,7 +57,7 @@ def test_a_code_and_an_id_token_by_post(site: Site, person: Person) -> None:
     assert LoginSession.objects.get().grant.tokens.refresh_token
 
 
-def test_an_id_token_alone_by_post_needs_no_secret(site: Site, person: Person) -> None:
+def test_an_id_token_alone_by_post_needs_no_secret(site: Site, person: Visitor) -> None:
     allow(site, "id_token")
     site.configure(RESPONSE_TYPE="id_token", CLIENT_SECRET="", SCOPE="openid profile email")
     assert person.visit("/bare/").content == b"bare auth0|ada"
@@ -92,11 +65,11 @@ def test_an_id_token_alone_by_post_needs_no_secret(site: Site, person: Person) -
     assert code_shown(person.visit("/token/")) == "no_access_token"
 
 
-def test_a_code_that_the_id_token_does_not_name_is_refused(site: Site, person: Person) -> None:
+def test_a_code_that_the_id_token_does_not_name_is_refused(site: Site, person: Visitor) -> None:
     allow(site, "code id_token")
     site.configure(RESPONSE_TYPE="code id_token")
     own = person.at_tenant(person.start("/auth0/login/"))
-    other = Person(_Visited(site.provider), site=SITE_URL)
+    other = Visitor(site.provider, site=SITE_URL, user=ADA)
     stolen = other.at_tenant(other.start("/auth0/login/")).fields["code"]
     page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "code": stolen}))
     assert code_shown(page) == "token_c_hash"
@@ -104,7 +77,7 @@ def test_a_code_that_the_id_token_does_not_name_is_refused(site: Site, person: P
 
 
 @pytest.mark.parametrize("mode", ["query", "form_post"])
-def test_a_silent_login(site: Site, person: Person, mode: str) -> None:
+def test_a_silent_login(site: Site, person: Visitor, mode: str) -> None:
     site.configure(RESPONSE_MODE=mode, SCOPE="openid profile email")
     assert person.visit("/quiet/").content == b"nobody"
     assert person.visit("/quiet/").content == b"nobody"
@@ -116,14 +89,14 @@ def test_a_silent_login(site: Site, person: Person, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["query", "form_post"])
-def test_a_recheck_ends_the_login_when_the_providers_session_is_gone(site: Site, person: Person, mode: str) -> None:
+def test_a_recheck_ends_the_login_when_the_providers_session_is_gone(site: Site, person: Visitor, mode: str) -> None:
     site.configure(RESPONSE_MODE=mode, RECHECK_SECONDS=HOUR, AUDIENCE="", SCOPE="openid profile email")
     person.visit("/watched/")
     site.advance(HOUR)
     assert ADA in person.visit("/watched/").content.decode()
     assert [asked.get("prompt") for asked in person.asked()] == [None, "none"]
     site.advance(HOUR)
-    person.tenants[site.provider.issuer] = _ProviderBrowser(site.provider.browser())
+    person.knows(site.provider)
     answer = person.bring(person.at_tenant(person.start("/watched/")))
     person.get(f"{SITE_URL}{answer['Location']}")
     assert not is_logged_in(person.client)

@@ -14,8 +14,8 @@ from django_auth0_flow.protocol import redeem as redemption
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant, User
-from tests.person import Person
 from tests.urlconfs.scoped import SCOPE
+from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, is_logged_in, with_query
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.scoped")]
@@ -40,11 +40,11 @@ def _site(tenant: Tenant) -> None:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    return Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    return Visitor(tenant)
 
 
-def carry(person: Person, url: str, changes: Mapping[str, str | None]) -> Any:
+def carry(person: Visitor, url: str, changes: Mapping[str, str | None]) -> Any:
     """Log in at the tenant and bring the answer with its fields changed, in whichever way it comes."""
     answer = person.at_tenant(url)
     fields = {name: value for name, value in {**answer.fields, **changes}.items() if value is not None}
@@ -55,7 +55,7 @@ def carry(person: Person, url: str, changes: Mapping[str, str | None]) -> Any:
     return person.follow(person.submit(response=urlencode(fields)))
 
 
-def assert_not_granted(person: Person) -> None:
+def assert_not_granted(person: Visitor) -> None:
     """The login has no more scopes than the tenant granted, on any kind of view."""
     assert is_logged_in(person.client)
     assert SCOPE not in LoginSession.objects.get().grant.tokens.scope
@@ -74,20 +74,20 @@ class TestLoginByTokens:
 
     @pytest.mark.parametrize("changes", TAMPERED, ids=str)
     def test_X2_the_field_beside_the_token_grants_nothing(
-        self, person: Person, mode: str, changes: Mapping[str, str | None]
+        self, person: Visitor, mode: str, changes: Mapping[str, str | None]
     ) -> None:
         carry(person, person.start(f"{LOGIN}?next=/bare/"), changes)
         assert LoginSession.objects.get().grant.tokens.scope == set(GRANTED.split())
         assert person.get(f"{SITE}/drf-read/").status_code == 200
         assert_not_granted(person)
 
-    def test_X2_a_page_that_asks_for_it_refuses_after_its_own_round_trip(self, person: Person, mode: str) -> None:
+    def test_X2_a_page_that_asks_for_it_refuses_after_its_own_round_trip(self, person: Visitor, mode: str) -> None:
         page = carry(person, person.start("/scoped/"), {"scope": SCOPE})
         assert page.status_code == 403
         assert page.context["code"] == "scopes"
 
     def test_X2_an_opaque_token_has_no_scopes(
-        self, person: Person, auth0_settings: Configure, tenant: Tenant, mode: str
+        self, person: Visitor, auth0_settings: Configure, tenant: Tenant, mode: str
     ) -> None:
         auth0_settings(
             RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode, CLIENT_SECRET="", SCOPE=f"openid {SCOPE}", AUDIENCE=""
@@ -97,7 +97,7 @@ class TestLoginByTokens:
         assert person.visit("/token/").status_code == 200
         assert_not_granted(person)
 
-    def test_X2_a_token_for_another_api_has_none_here(self, person: Person, tenant: Tenant, mode: str) -> None:
+    def test_X2_a_token_for_another_api_has_none_here(self, person: Visitor, tenant: Tenant, mode: str) -> None:
         """The visitor may name another API at /authorize, whose scopes are called the same and mean less."""
         tenant.add_api("https://games.example.com", scopes=[SCOPE])
         url = with_query(person.start(f"{LOGIN}?next=/bare/"), audience="https://games.example.com")
@@ -107,13 +107,13 @@ class TestLoginByTokens:
 
     @pytest.mark.parametrize("life", ["999999", "31536000", None])
     def test_X2_nobody_prolongs_a_signed_token(
-        self, person: Person, tenant: Tenant, mode: str, life: str | None
+        self, person: Visitor, tenant: Tenant, mode: str, life: str | None
     ) -> None:
         carry(person, person.start(f"{LOGIN}?next=/bare/"), {"expires_in": life})
         assert 0 < (LoginSession.objects.get().grant.tokens.expires_at or 0) <= tenant.clock.now() + 7200
 
     def test_X2_nor_an_opaque_one_beyond_a_day(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure, mode: str
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure, mode: str
     ) -> None:
         auth0_settings(
             RESPONSE_TYPE="id_token token", RESPONSE_MODE=mode, CLIENT_SECRET="", SCOPE="openid", AUDIENCE=""
@@ -131,24 +131,24 @@ class TestTokenForALogin:
         auth0_settings(RESPONSE_TYPE="id_token", CLIENT_SECRET="", SCOPE=GRANTED, **api)
 
     @pytest.fixture
-    def visitor(self, person: Person) -> Person:
+    def visitor(self, person: Visitor) -> Visitor:
         person.visit("/bare/")
         return person
 
     @pytest.mark.parametrize("changes", TAMPERED, ids=str)
     def test_X2_the_field_beside_the_token_grants_nothing(
-        self, visitor: Person, changes: Mapping[str, str | None]
+        self, visitor: Visitor, changes: Mapping[str, str | None]
     ) -> None:
         page = carry(visitor, visitor.start("/scoped-with-token/"), changes)
         assert (page.status_code, page.context["code"]) == (403, "scopes")
         assert LoginSession.objects.get().grant.tokens.scope == set(GRANTED.split())
         assert_not_granted(visitor)
 
-    def test_X2_what_the_tenant_granted_counts(self, visitor: Person) -> None:
+    def test_X2_what_the_tenant_granted_counts(self, visitor: Visitor) -> None:
         assert "read:appointments" in visitor.visit("/with-scope/").content.decode()
         assert visitor.get(f"{SITE}/drf-read/").status_code == 200
 
-    def test_X2_an_opaque_token_fetched_without_the_audience_has_no_scopes(self, visitor: Person) -> None:
+    def test_X2_an_opaque_token_fetched_without_the_audience_has_no_scopes(self, visitor: Visitor) -> None:
         opaque = with_query(visitor.start("/with-token/"), audience=None, resource=None)
         page = carry(visitor, opaque, {"scope": f"{GRANTED} {SCOPE}"})
         tokens = LoginSession.objects.get().grant.tokens
@@ -157,13 +157,13 @@ class TestTokenForALogin:
         assert tokens.scope == frozenset()
         assert_not_granted(visitor)
 
-    def test_X2_nobody_prolongs_it(self, visitor: Person, tenant: Tenant) -> None:
+    def test_X2_nobody_prolongs_it(self, visitor: Visitor, tenant: Tenant) -> None:
         carry(visitor, visitor.start("/with-token/"), {"expires_in": "999999"})
         assert 0 < (LoginSession.objects.get().grant.tokens.expires_at or 0) <= tenant.clock.now() + 7200
 
 
 def test_X2_with_a_code_the_token_endpoint_alone_says_the_scopes(
-    person: Person, auth0_settings: Configure, tenant: Tenant
+    person: Visitor, auth0_settings: Configure, tenant: Tenant
 ) -> None:
     auth0_settings(RESPONSE_TYPE="code id_token", SCOPE=f"{GRANTED} {SCOPE}")
     token = tenant.make_access_token()
@@ -265,7 +265,7 @@ class TestVouchedFor:
 
 
 def test_X2_another_persons_token_is_stopped_by_its_hash_before_its_scopes_are_read(
-    person: Person, auth0_settings: Configure, tenant: Tenant
+    person: Visitor, auth0_settings: Configure, tenant: Tenant
 ) -> None:
     auth0_settings(RESPONSE_TYPE="id_token token", RESPONSE_MODE="form_post", CLIENT_SECRET="", SCOPE=GRANTED)
     grace: User = next(user for user in tenant.users.values() if user.nickname == "grace")

@@ -11,7 +11,7 @@ from django.test import Client
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant, User
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, assert_nothing_stored, code_shown, is_logged_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
@@ -25,8 +25,8 @@ def _site(tenant: Tenant) -> None:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    return Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    return Visitor(tenant)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class TestIdToken:
     def _id_token(self, auth0_settings: Configure) -> None:
         auth0_settings(RESPONSE_TYPE="id_token", CLIENT_SECRET="", SCOPE="openid profile email")
 
-    def test_a_whole_login_without_a_secret_and_without_a_call(self, person: Person, tenant: Tenant) -> None:
+    def test_a_whole_login_without_a_secret_and_without_a_call(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/auth0/login/?next=/bare/")
         tenant.clear_log()
         assert person.visit("/auth0/login/?next=/bare/").content.decode() == f"bare {tenant.user.sub}"
@@ -71,7 +71,7 @@ class TestIdToken:
         assert grant.claims["email"] == "ada@example.com"
 
     @pytest.mark.parametrize(("fault", "code"), WRONG)
-    def test_a_token_that_is_no_good_is_refused(self, person: Person, tenant: Tenant, fault: str, code: str) -> None:
+    def test_a_token_that_is_no_good_is_refused(self, person: Visitor, tenant: Tenant, fault: str, code: str) -> None:
         tenant.fault(fault)
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, code)
@@ -80,7 +80,7 @@ class TestIdToken:
     @pytest.mark.parametrize("response_type", ["id_token", "id_token token"])
     @pytest.mark.parametrize("fault", ["org-id-other", "org-id-missing"])
     def test_C10_a_token_of_another_organization_is_refused(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
     ) -> None:
         acme = tenant.add_organization("acme")
         tenant.user.orgs = [acme.id]
@@ -94,7 +94,7 @@ class TestIdToken:
     @pytest.mark.parametrize("response_type", ["id_token", "id_token token"])
     @pytest.mark.parametrize("fault", ["auth-time-missing", "auth-time-old"])
     def test_C9_an_answer_that_is_too_old_is_refused(
-        self, person: Person, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
+        self, person: Visitor, tenant: Tenant, auth0_settings: Configure, response_type: str, fault: str
     ) -> None:
         auth0_settings(RESPONSE_TYPE=response_type, RESPONSE_MODE="form_post", AUTHORIZATION_PARAMS={"max_age": "300"})
         tenant.fault(fault)
@@ -103,20 +103,20 @@ class TestIdToken:
         assert_nothing_stored(person.client)
         assert person.visit("/bare/").status_code == 200
 
-    def test_C6_the_token_of_another_login_is_refused(self, person: Person, tenant: Tenant, grace: User) -> None:
+    def test_C6_the_token_of_another_login_is_refused(self, person: Visitor, tenant: Tenant, grace: User) -> None:
         """Its state is the victim's own: only the nonce tells."""
-        attacker = Person(tenant, user=grace)
+        attacker = Visitor(tenant, user=grace)
         stolen = attacker.at_tenant(attacker.start(LOGIN)).fields["id_token"]
         own = person.at_tenant(person.start(LOGIN))
         page = person.follow(person.post_from_elsewhere(own.url, {**own.fields, "id_token": stolen}))
         assert code_shown(page) == "token_nonce"
         assert_nothing_stored(person.client)
 
-    def test_a_large_token_passes(self, person: Person, tenant: Tenant) -> None:
+    def test_a_large_token_passes(self, person: Visitor, tenant: Tenant) -> None:
         tenant.user.claims = {"https://app.example.com/roles": ["role-of-some-length"] * 1000}
         assert person.visit("/bare/").status_code == 200
 
-    def test_it_has_no_access_token_and_says_so_without_end(self, person: Person, tenant: Tenant) -> None:
+    def test_it_has_no_access_token_and_says_so_without_end(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/bare/")
         person.forget_trail()
         for _ in range(3):
@@ -124,12 +124,12 @@ class TestIdToken:
             assert (page.status_code, code_shown(page)) == (400, "no_access_token")
         assert person.asked() == []
 
-    def test_it_outlives_the_id_token(self, person: Person, tenant: Tenant) -> None:
+    def test_it_outlives_the_id_token(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/bare/")
         tenant.clock.advance(11 * 3600)
         assert person.get(f"{SITE}/bare/").status_code == 200
 
-    def test_logout_has_its_hint(self, person: Person) -> None:
+    def test_logout_has_its_hint(self, person: Visitor) -> None:
         person.visit("/bare/")
         person.get(f"{SITE}/auth0/logout/")
         assert "id_token_hint=" in person.submit()["Location"]
@@ -142,7 +142,7 @@ class TestFragment:
     def _fragment(self, auth0_settings: Configure) -> None:
         auth0_settings(RESPONSE_TYPE="id_token token", CLIENT_SECRET="", SCOPE="openid profile email")
 
-    def test_a_whole_login(self, person: Person, tenant: Tenant) -> None:
+    def test_a_whole_login(self, person: Visitor, tenant: Tenant) -> None:
         token = person.visit("/token/").content.decode()
         asked = person.asked()[0]
         assert (asked["response_type"], asked["response_mode"]) == ("id_token token", "fragment")
@@ -152,7 +152,7 @@ class TestFragment:
         assert tokens.expires_at == pytest.approx(tenant.clock.now() + 7200, abs=5)
         assert tenant.count("/oauth/token") == 0
 
-    def test_an_expired_access_token_means_another_login(self, person: Person, tenant: Tenant) -> None:
+    def test_an_expired_access_token_means_another_login(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/token/")
         tenant.clock.advance(7300)
         assert person.visit("/token/").status_code == 200
@@ -161,13 +161,13 @@ class TestFragment:
     @pytest.mark.parametrize(
         ("fault", "code"), [*WRONG, ("at-hash-invalid", "token_at_hash"), ("at-hash-missing", "token_at_hash")]
     )
-    def test_tokens_that_are_no_good_are_refused(self, person: Person, tenant: Tenant, fault: str, code: str) -> None:
+    def test_tokens_that_are_no_good_are_refused(self, person: Visitor, tenant: Tenant, fault: str, code: str) -> None:
         tenant.fault(fault)
         page = person.visit("/bare/")
         assert (page.status_code, code_shown(page)) == (400, code)
         assert_nothing_stored(person.client)
 
-    def test_an_access_token_of_somebody_else_is_refused(self, person: Person, tenant: Tenant, grace: User) -> None:
+    def test_an_access_token_of_somebody_else_is_refused(self, person: Visitor, tenant: Tenant, grace: User) -> None:
         answer = person.at_tenant(person.start(LOGIN))
         fields = {**answer.fields, "access_token": tenant.make_access_token(grace)}
         person.get(f"{SITE}{CALLBACK}")
@@ -175,20 +175,20 @@ class TestFragment:
         assert_nothing_stored(person.client)
 
     @pytest.mark.parametrize("missing", ["access_token", "id_token", "token_type"])
-    def test_each_part_is_needed(self, person: Person, missing: str) -> None:
+    def test_each_part_is_needed(self, person: Visitor, missing: str) -> None:
         answer = person.at_tenant(person.start(LOGIN))
         fields = {name: value for name, value in answer.fields.items() if name != missing}
         person.get(f"{SITE}{CALLBACK}")
         assert person.submit(response=urlencode(fields)).status_code == 400
         assert_nothing_stored(person.client)
 
-    def test_a_refusal_lands_as_well(self, person: Person) -> None:
+    def test_a_refusal_lands_as_well(self, person: Visitor) -> None:
         answer = person.at_tenant(person.start(LOGIN), deny=True)
         assert urlsplit(answer.url).fragment
         page = person.bring(answer)
         assert (page.status_code, code_shown(page)) == (403, "access_denied")
 
-    def test_the_page_has_no_inline_script_and_is_kept_by_nobody(self, person: Person) -> None:
+    def test_the_page_has_no_inline_script_and_is_kept_by_nobody(self, person: Visitor) -> None:
         page = person.get(f"{SITE}{CALLBACK}")
         text = page.content.decode()
         assert page["Cache-Control"] == "private, no-store"
@@ -196,8 +196,8 @@ class TestFragment:
         assert '<script src="/static/auth0/fragment.js" defer></script>' in text
         assert "onload" not in text
 
-    def test_F2_it_takes_no_post_from_elsewhere(self, person: Person, tenant: Tenant, grace: User) -> None:
-        attacker = Person(tenant, user=grace)
+    def test_F2_it_takes_no_post_from_elsewhere(self, person: Visitor, tenant: Tenant, grace: User) -> None:
+        attacker = Visitor(tenant, user=grace)
         attack = attacker.at_tenant(attacker.start(LOGIN))
         fragment = urlsplit(attack.url).fragment
         person.get(f"{SITE}{CALLBACK}")
@@ -205,10 +205,10 @@ class TestFragment:
         assert_nothing_stored(person.client)
 
     def test_F2_a_foreign_answer_in_the_address_does_not_log_in(
-        self, person: Person, tenant: Tenant, grace: User
+        self, person: Visitor, tenant: Tenant, grace: User
     ) -> None:
         """A link to the callback with the attacker's tokens behind the #: the page's script brings them faithfully."""
-        attacker = Person(tenant, user=grace)
+        attacker = Visitor(tenant, user=grace)
         answer = person.bring(attacker.at_tenant(attacker.start(LOGIN)))
         assert answer["Location"].startswith(f"{tenant.issuer}authorize?")
         assert_nothing_stored(person.client)
@@ -216,17 +216,17 @@ class TestFragment:
     @pytest.mark.parametrize(
         "fragment", ["", "#", "state=", "state=x&id_token=y", "state=a&state=b", "&" * 300, "%00=%00", "state=%ff"]
     )
-    def test_F11_garbage_is_a_400(self, person: Person, fragment: str) -> None:
+    def test_F11_garbage_is_a_400(self, person: Visitor, fragment: str) -> None:
         person.get(f"{SITE}{CALLBACK}")
         assert person.submit(response=fragment).status_code == 400
 
-    def test_tokens_in_a_query_are_not_taken(self, person: Person) -> None:
+    def test_tokens_in_a_query_are_not_taken(self, person: Visitor) -> None:
         answer = person.at_tenant(person.start(LOGIN))
         person.get(f"{SITE}{CALLBACK}?{urlsplit(answer.url).fragment}")
         assert not is_logged_in(person.client)
 
     @pytest.mark.parametrize("mode", ["fragment", "form_post"])
-    def test_the_same_by_post(self, person: Person, tenant: Tenant, auth0_settings: Configure, mode: str) -> None:
+    def test_the_same_by_post(self, person: Visitor, tenant: Tenant, auth0_settings: Configure, mode: str) -> None:
         auth0_settings(RESPONSE_TYPE="token id_token", RESPONSE_MODE=mode, SCOPE="openid")
         assert person.visit("/token/").status_code == 200
 
@@ -239,13 +239,13 @@ class TestAccessTokenForALogin:
         auth0_settings(RESPONSE_TYPE="id_token", CLIENT_SECRET="", SCOPE="openid profile email")
 
     @pytest.fixture
-    def visitor(self, person: Person) -> Person:
+    def visitor(self, person: Visitor) -> Visitor:
         person.visit("/bare/")
         assert is_logged_in(person.client)
         person.forget_trail()
         return person
 
-    def test_it_is_fetched_for_a_page_that_needs_it(self, visitor: Person, tenant: Tenant) -> None:
+    def test_it_is_fetched_for_a_page_that_needs_it(self, visitor: Visitor, tenant: Tenant) -> None:
         before = LoginSession.objects.get()
         token, scopes = visitor.visit("/with-token/").content.decode().split(" ", 1)
         asked = visitor.asked()[0]
@@ -260,21 +260,21 @@ class TestAccessTokenForALogin:
         assert visitor.visit("/token/").content.decode() == token
         assert len(visitor.asked()) == 1
 
-    def test_a_visitor_who_is_not_logged_in_logs_in_first(self, person: Person) -> None:
+    def test_a_visitor_who_is_not_logged_in_logs_in_first(self, person: Visitor) -> None:
         assert person.visit("/with-token/").status_code == 200
         assert [asked["response_type"] for asked in person.asked()] == ["id_token", "token"]
 
-    def test_the_scope_of_the_page_is_asked_for(self, visitor: Person) -> None:
+    def test_the_scope_of_the_page_is_asked_for(self, visitor: Visitor) -> None:
         assert "read:appointments" in visitor.visit("/with-scope/").content.decode()
         assert "read:appointments" in visitor.asked()[0]["scope"].split()
 
-    def test_an_expired_one_is_fetched_anew(self, visitor: Person, tenant: Tenant) -> None:
+    def test_an_expired_one_is_fetched_anew(self, visitor: Visitor, tenant: Tenant) -> None:
         first = visitor.visit("/with-token/").content.decode()
         tenant.clock.advance(7300)
         assert visitor.visit("/with-token/").content.decode() != first
         assert [asked["response_type"] for asked in visitor.asked()] == ["token", "token"]
 
-    def test_one_that_dies_on_the_way_is_not_fetched_without_end(self, visitor: Person, tenant: Tenant) -> None:
+    def test_one_that_dies_on_the_way_is_not_fetched_without_end(self, visitor: Visitor, tenant: Tenant) -> None:
         answer = visitor.at_tenant(visitor.start("/with-token/"))
         posted = visitor.post_from_elsewhere(answer.url, {**answer.fields, "expires_in": "10"})
         landed = visitor.get(f"{SITE}{posted['Location']}")
@@ -283,7 +283,7 @@ class TestAccessTokenForALogin:
         assert (page.status_code, code_shown(page)) == (403, "no_access_token")
         assert len(visitor.asked()) == 1
 
-    def test_U1_userinfo_of_somebody_else_refuses_it(self, visitor: Person, tenant: Tenant) -> None:
+    def test_U1_userinfo_of_somebody_else_refuses_it(self, visitor: Visitor, tenant: Tenant) -> None:
         for fault in ("userinfo-sub-other", "userinfo-sub-missing"):
             tenant.fault(fault)
             page = visitor.visit("/with-token/")
@@ -291,13 +291,13 @@ class TestAccessTokenForALogin:
             assert LoginSession.objects.get().grant.tokens.access_token is None
         assert is_logged_in(visitor.client)
 
-    def test_another_users_token_is_refused(self, visitor: Person, tenant: Tenant, grace: User) -> None:
+    def test_another_users_token_is_refused(self, visitor: Visitor, tenant: Tenant, grace: User) -> None:
         answer = visitor.at_tenant(visitor.start("/with-token/"))
         fields = {**answer.fields, "access_token": tenant.make_access_token(grace)}
         page = visitor.follow(visitor.post_from_elsewhere(answer.url, fields))
         assert code_shown(page) == "token_sub"
 
-    def test_the_same_users_token_of_another_application_is_refused(self, visitor: Person, tenant: Tenant) -> None:
+    def test_the_same_users_token_of_another_application_is_refused(self, visitor: Visitor, tenant: Tenant) -> None:
         other = tenant.add_application(name="Another")
         answer = visitor.at_tenant(visitor.start("/with-token/"))
         fields = {**answer.fields, "access_token": tenant.make_access_token(application=other)}
@@ -305,7 +305,7 @@ class TestAccessTokenForALogin:
         assert code_shown(page) == "token_azp"
         assert LoginSession.objects.get().grant.tokens.access_token is None
 
-    def test_it_logs_nobody_in(self, visitor: Person, tenant: Tenant) -> None:
+    def test_it_logs_nobody_in(self, visitor: Visitor, tenant: Tenant) -> None:
         """The login that asked is over when the answer comes."""
         answer = visitor.at_tenant(visitor.start("/with-token/"))
         session = visitor.client.session
@@ -316,14 +316,14 @@ class TestAccessTokenForALogin:
         assert (page.status_code, code_shown(page)) == (400, "state_unknown")
         assert not is_logged_in(visitor.client)
 
-    def test_a_login_by_code_has_its_own(self, person: Person, tenant: Tenant, auth0_settings: Configure) -> None:
+    def test_a_login_by_code_has_its_own(self, person: Visitor, tenant: Tenant, auth0_settings: Configure) -> None:
         auth0_settings()
         assert person.visit("/with-token/").status_code == 200
         tenant.clock.advance(86401)
         assert person.visit("/with-token/").status_code == 200
         assert [asked["response_type"] for asked in person.asked()] == ["code"]
 
-    def test_a_refusal_is_shown_and_the_login_stays(self, visitor: Person, tenant: Tenant) -> None:
+    def test_a_refusal_is_shown_and_the_login_stays(self, visitor: Visitor, tenant: Tenant) -> None:
         tenant.fault("authorize-error", error="access_denied")
         page = visitor.visit("/with-token/")
         assert (page.status_code, code_shown(page)) == (403, "access_denied")

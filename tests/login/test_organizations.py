@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.testing.tenant import Organization, Tenant
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import FETCH, LOGIN, assert_nothing_stored, code_shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.front_urls")]
@@ -41,8 +41,8 @@ def other(tenant: Tenant, acme: Organization) -> Organization:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    return Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    return Visitor(tenant)
 
 
 def organization_of(request: HttpRequest) -> str | None:
@@ -52,7 +52,7 @@ def organization_of(request: HttpRequest) -> str | None:
 
 class TestSetting:
     def test_an_id_is_asked_for_and_kept_on_the_login(
-        self, person: Person, acme: Organization, auth0_settings: Configure
+        self, person: Visitor, acme: Organization, auth0_settings: Configure
     ) -> None:
         auth0_settings(ORGANIZATION=acme.id)
         assert person.visit("/watched/").content.decode().endswith(f"{acme.id} default")
@@ -60,7 +60,7 @@ class TestSetting:
         assert LoginSession.objects.get().grant.claims["org_id"] == acme.id
 
     def test_a_name_is_compared_in_lower_case(
-        self, person: Person, tenant: Tenant, acme: Organization, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, acme: Organization, auth0_settings: Configure
     ) -> None:
         tenant.allow_organization_names = True
         auth0_settings(ORGANIZATION="Acme")
@@ -74,12 +74,12 @@ class TestSetting:
         hosts = ["acme.example.com", "other.example.com", "www.example.com"]
         tenant.application.callbacks = [f"https://{host}/auth0/callback/" for host in hosts]
         auth0_settings(ORGANIZATION="tests.login.test_organizations.organization_of")
-        shown = [Person(tenant, site=f"https://{host}").visit("/watched/").content.decode() for host in hosts]
+        shown = [Visitor(tenant, site=f"https://{host}").visit("/watched/").content.decode() for host in hosts]
         assert [text.split()[1] for text in shown] == [acme.id, other.id, "None"]
 
     @pytest.mark.parametrize("asked", ["org_other00000000000", "other"])
     def test_W6_a_visitor_cannot_replace_it(
-        self, person: Person, acme: Organization, other: Organization, auth0_settings: Configure, asked: str
+        self, person: Visitor, acme: Organization, other: Organization, auth0_settings: Configure, asked: str
     ) -> None:
         for keys in ({"ORGANIZATION": acme.id}, {"AUTHORIZATION_PARAMS": {"organization": acme.id}}):
             auth0_settings(**keys, ALLOWED_ORGANIZATIONS=[other.id])
@@ -89,7 +89,7 @@ class TestSetting:
             assert acme.id in person.text
 
     def test_C10_a_token_of_another_organization_is_refused(
-        self, person: Person, tenant: Tenant, acme: Organization, auth0_settings: Configure, client: Any
+        self, person: Visitor, tenant: Tenant, acme: Organization, auth0_settings: Configure, client: Any
     ) -> None:
         auth0_settings(ORGANIZATION=acme.id)
         for value in ("org_other00000000000", "ORG_ACME000000000000", 7, None):
@@ -99,7 +99,7 @@ class TestSetting:
         assert_nothing_stored(person.client)
 
     def test_a_user_who_is_no_member_gets_the_tenants_words(
-        self, person: Person, tenant: Tenant, acme: Organization, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, acme: Organization, auth0_settings: Configure
     ) -> None:
         tenant.user.orgs = []
         auth0_settings(ORGANIZATION=acme.id)
@@ -109,43 +109,45 @@ class TestSetting:
 
 
 class TestDecorator:
-    def test_a_login_without_it_is_made_again_with_it(self, person: Person, acme: Organization) -> None:
+    def test_a_login_without_it_is_made_again_with_it(self, person: Visitor, acme: Organization) -> None:
         assert "None" in person.visit("/watched/").content.decode()
         assert acme.id in person.visit("/acme/").content.decode()
         assert acme.id in person.visit("/watched/").content.decode()
         assert [asked.get("organization") for asked in person.asked()] == [None, acme.id]
 
     def test_it_goes_before_the_setting(
-        self, person: Person, acme: Organization, other: Organization, auth0_settings: Configure
+        self, person: Visitor, acme: Organization, other: Organization, auth0_settings: Configure
     ) -> None:
         auth0_settings(ORGANIZATION=other.id)
         assert acme.id in person.visit("/acme/").content.decode()
 
-    def test_a_callable_answers_for_each_request(self, person: Person, acme: Organization, other: Organization) -> None:
+    def test_a_callable_answers_for_each_request(
+        self, person: Visitor, acme: Organization, other: Organization
+    ) -> None:
         assert acme.id in person.visit(f"/of/{acme.id}/").content.decode()
         assert other.id in person.visit(f"/of/{other.id}/").content.decode()
         assert [asked["organization"] for asked in person.asked()] == [acme.id, other.id]
 
-    def test_a_callable_that_says_none_asks_for_none(self, person: Person, acme: Organization) -> None:
+    def test_a_callable_that_says_none_asks_for_none(self, person: Visitor, acme: Organization) -> None:
         assert "None" in person.visit("/perhaps/").content.decode()
         assert "organization" not in person.asked()[0]
 
     @pytest.mark.parametrize("path", ["/watched/", "/perhaps/", "/empty/"])
     def test_one_that_says_nothing_leaves_the_setting_in_force(
-        self, person: Person, acme: Organization, auth0_settings: Configure, path: str
+        self, person: Visitor, acme: Organization, auth0_settings: Configure, path: str
     ) -> None:
         person.visit("/watched/")
         auth0_settings(ORGANIZATION=acme.id)
         assert acme.id in person.visit(path).content.decode()
 
-    def test_any_organization_will_do(self, person: Person, tenant: Tenant, acme: Organization) -> None:
+    def test_any_organization_will_do(self, person: Visitor, tenant: Tenant, acme: Organization) -> None:
         """The tenant asks for one by itself where the application says so; nobody here names it."""
         tenant.application.organization_prompt = True
         assert acme.id in person.visit("/any-organization/").content.decode()
         assert "organization" not in person.asked()[0]
 
     def test_any_organization_is_still_one_of_those_allowed(
-        self, person: Person, tenant: Tenant, acme: Organization, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, acme: Organization, auth0_settings: Configure
     ) -> None:
         tenant.application.organization_prompt = True
         auth0_settings(ALLOWED_ORGANIZATIONS=["org_other00000000000"])
@@ -154,14 +156,14 @@ class TestDecorator:
         assert_nothing_stored(person.client)
 
     @pytest.mark.parametrize("path", ["/perhaps/", "/empty/"])
-    def test_a_callable_that_names_none_sends_no_empty_parameter(self, person: Person, path: str) -> None:
+    def test_a_callable_that_names_none_sends_no_empty_parameter(self, person: Visitor, path: str) -> None:
         person.visit(path)
         assert len(person.asked()) == 1
         assert not [url for url in person.trail if "organization=" in url]
 
     @pytest.mark.parametrize("left", [{"org_id"}, {"org_name"}, set()], ids=str)
     def test_any_organization_is_one_that_the_token_names_by_id_or_by_name(
-        self, person: Person, tenant: Tenant, acme: Organization, left: set[str]
+        self, person: Visitor, tenant: Tenant, acme: Organization, left: set[str]
     ) -> None:
         tenant.application.organization_prompt = True
         person.visit("/any-organization/")
@@ -173,7 +175,7 @@ class TestDecorator:
         assert answer.status_code == (200 if left else 403)
 
     def test_no_organization_after_the_round_trip_is_a_403_and_no_second_round(
-        self, person: Person, acme: Organization
+        self, person: Visitor, acme: Organization
     ) -> None:
         answer = person.visit("/any-organization/")
         assert (answer.status_code, code_shown(answer)) == (403, "organization")
@@ -182,7 +184,7 @@ class TestDecorator:
 
 class TestInvitation:
     def test_the_link_lands_on_the_login_view_and_goes_on_with_its_organization(
-        self, person: Person, tenant: Tenant, acme: Organization
+        self, person: Visitor, tenant: Tenant, acme: Organization
     ) -> None:
         tenant.user.orgs = []
         invitation = tenant.invite(acme, email="ada@example.com")
@@ -193,13 +195,13 @@ class TestInvitation:
         assert invitation.accepted
         assert acme.id in person.visit("/acme/").content.decode()
 
-    def test_it_never_goes_without_an_organization(self, person: Person, acme: Organization) -> None:
+    def test_it_never_goes_without_an_organization(self, person: Visitor, acme: Organization) -> None:
         person.visit(f"{LOGIN}?invitation=ticket&organization_name=acme&next=/show/")
         assert "invitation" not in person.asked()[0]
         assert person.page.status_code == 200
 
     def test_it_goes_with_the_organization_of_the_setting(
-        self, person: Person, tenant: Tenant, acme: Organization, other: Organization, auth0_settings: Configure
+        self, person: Visitor, tenant: Tenant, acme: Organization, other: Organization, auth0_settings: Configure
     ) -> None:
         """A ticket for another organization than this site's is the tenant's to refuse."""
         auth0_settings(ORGANIZATION=acme.id)
@@ -208,10 +210,10 @@ class TestInvitation:
         assert person.asked()[0]["organization"] == acme.id
         assert (answer.status_code, code_shown(answer)) == (400, "invalid_request")
 
-    def test_a_used_one_says_so(self, person: Person, tenant: Tenant, acme: Organization) -> None:
+    def test_a_used_one_says_so(self, person: Visitor, tenant: Tenant, acme: Organization) -> None:
         link = tenant.invitation_link(tenant.invite(acme)).removeprefix("https://testserver")
         person.visit(link)
-        answer = Person(tenant).visit(link)
+        answer = Visitor(tenant).visit(link)
         assert (answer.status_code, code_shown(answer)) == (400, "invalid_request")
 
 
@@ -219,7 +221,7 @@ class TestInitiatedByTheTenant:
     def login(self, tenant: Tenant, **parameters: str) -> str:
         return f"{LOGIN}?{urlencode({'iss': tenant.issuer, **parameters})}"
 
-    def test_it_starts_a_login_and_comes_back_to_the_target(self, person: Person, tenant: Tenant) -> None:
+    def test_it_starts_a_login_and_comes_back_to_the_target(self, person: Visitor, tenant: Tenant) -> None:
         target = "https://testserver/show/?tab=2"
         person.visit(self.login(tenant, target_link_uri=target, login_hint="ada@example.com"))
         assert person.asked()[0]["login_hint"] == "ada@example.com"
@@ -227,28 +229,28 @@ class TestInitiatedByTheTenant:
         assert person.page.status_code == 200
 
     @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-    def test_W1_a_target_elsewhere_is_not_followed(self, person: Person, tenant: Tenant, target: str) -> None:
+    def test_W1_a_target_elsewhere_is_not_followed(self, person: Visitor, tenant: Tenant, target: str) -> None:
         person.visit(self.login(tenant, target_link_uri=target))
         assert person.trail[-1] == "https://testserver/"
 
     @pytest.mark.parametrize(
         "query", ["iss=https://evil.example/", "iss=", "iss={issuer}x", "iss={issuer}&iss=https://evil.example/"]
     )
-    def test_another_issuer_is_refused(self, person: Person, tenant: Tenant, query: str) -> None:
+    def test_another_issuer_is_refused(self, person: Visitor, tenant: Tenant, query: str) -> None:
         answer = person.visit(f"{LOGIN}?{query.format(issuer=tenant.issuer)}")
         assert (answer.status_code, code_shown(answer)) == (400, "initiator_unknown")
         assert person.asked() == []
 
     def test_a_browser_without_cookies_gets_a_page_and_not_another_round(self, tenant: Tenant) -> None:
         """The tenant lost its own cookies too, and would send the browser here again and again."""
-        person = Person(tenant, keeps_cookies=False)
+        person = Visitor(tenant, keeps_cookies=False)
         answer = person.visit(self.login(tenant, target_link_uri="/show/"))
         assert (answer.status_code, code_shown(answer)) == (400, "cookies_off")
         assert person.asked() == []
         assert len(person.trail) == 2
 
     def test_a_browser_that_the_tenant_sends_back_again_and_again_is_stopped(
-        self, person: Person, tenant: Tenant
+        self, person: Visitor, tenant: Tenant
     ) -> None:
         answers = [person.get(f"https://testserver{self.login(tenant)}") for _ in range(6)]
         statuses = [answer.status_code for answer in answers]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -14,7 +12,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import AuthorizationAnswer, Tenant, User
-from tests.walk import CALLBACK, LOGIN, NAVIGATE
+from tests.http_browser import HttpBrowser
+from tests.walk import CALLBACK, LOGIN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.front_urls")]
 Configure = Callable[..., dict[str, Any]]
@@ -22,54 +21,36 @@ HOST = "www.example.com"
 PREFIX = "__Host-"
 
 
-class CookieBrowser:
-    """A browser at ``origin``, which ``server`` serves; its jar is open, so that a neighbour can plant cookies in it."""
+class CookieBrowser(HttpBrowser):
+    """A browser at ``site``, which ``server`` serves; a neighbour can plant cookies in it."""
 
-    def __init__(self, server: str, origin: str, tenant: Tenant, user: User, headers: dict[str, str]) -> None:
-        self.server, self.origin, self.user = server, origin, user
-        self.headers = {**NAVIGATE, "Host": urlsplit(origin).netloc, **headers}
-        self.tenant = tenant.browser()
-        self.jar: dict[str, Any] = {}
+    def __init__(self, server: str, site: str, tenant: Tenant, user: User, headers: dict[str, str]) -> None:
+        super().__init__(site, server=server, headers=headers)
+        self.tenant, self.user = tenant.browser(), user
         self.planted: dict[str, str] = {}
 
-    def cookies(self, *, cross_site_post: bool) -> str:
-        sent = {
-            name: morsel.value
-            for name, morsel in self.jar.items()
-            if not cross_site_post or morsel["samesite"].lower() == "none"
-        }
-        return "; ".join(f"{name}={value}" for name, value in [*self.planted.items(), *sent.items()])
+    def plant(self, cookies: dict[str, str]) -> None:
+        self.planted = cookies
+        for name, value in cookies.items():
+            self.session.cookies.set(name, value, rest={"SameSite": "None"})
 
-    def send(self, method: str, url: str, **fields: str) -> requests.Response:
-        path = url.removeprefix(self.origin)
-        headers = {**self.headers, "Cookie": self.cookies(cross_site_post=method == "POST")}
-        body = urlencode(fields) if fields else None
-        if body is not None:
-            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://tenant.example"}
-        answer = requests.request(
-            method, f"{self.server}{path}", data=body, headers=headers, allow_redirects=False, timeout=10
-        )
-        received = SimpleCookie()
-        for line in answer.raw.headers.getlist("Set-Cookie"):
-            received.load(line)
-        for name, morsel in received.items():
-            self.jar.pop(name, None)
-            if morsel.value and morsel["max-age"] != "0":
-                self.jar[name] = morsel
-        return answer
+    def kept(self) -> dict[str, str]:
+        """Return the cookies that the site set."""
+        return {name: value for name, value in self.session.cookies.items() if name not in self.planted}
 
     def begin(self) -> str:
-        return self.send("GET", f"{LOGIN}?next=/bare/").headers["Location"]
+        self.open(f"{LOGIN}?next=/bare/")
+        return self.next_url
 
     def at_tenant(self, url: str) -> AuthorizationAnswer:
         return self.tenant.authorize(url, self.user)
 
     def bring(self, answer: AuthorizationAnswer) -> requests.Response:
         assert answer.method == "POST"
-        return self.send("POST", answer.url, **answer.fields)
+        return self.post_from_elsewhere(answer.url, answer.fields)
 
     def who(self) -> str:
-        page = self.send("GET", "/show/")
+        page = self.open("/show/")
         assert page.status_code == 200
         return page.text.split()[0]
 
@@ -106,7 +87,7 @@ def victim(open_browser: Callable[[User], CookieBrowser], tenant: Tenant) -> Coo
 
 
 def login_cookies(browser: CookieBrowser) -> dict[str, str]:
-    return {name: morsel.value for name, morsel in browser.jar.items() if "auth0_login_" in name}
+    return {name: value for name, value in browser.kept().items() if "auth0_login_" in name}
 
 
 def test_X1_a_planted_cookie_brings_no_answer_into_the_attackers_session(
@@ -116,9 +97,9 @@ def test_X1_a_planted_cookie_brings_no_answer_into_the_attackers_session(
     ((name, value),) = login_cookies(attacker).items()
     assert name.startswith(PREFIX)
     # A neighbour can set any name for the whole domain but those with the prefix.
-    victim.planted = {name.removeprefix(PREFIX): value}
+    victim.plant({name.removeprefix(PREFIX): value})
     posted = victim.bring(victim.at_tenant(trap))
-    harvest = attacker.send("GET", posted.headers["Location"])
+    harvest = attacker.open(posted.headers["Location"])
     assert harvest.headers.get("Location", "") != "/bare/"
     assert attacker.who() == "nobody"
     assert victim.who() == "nobody"
@@ -130,32 +111,32 @@ def test_X1_nor_does_it_keep_the_victim_from_logging_in(victim: CookieBrowser, a
     attacker.begin()
     own = victim.begin()
     names = [*login_cookies(attacker), *login_cookies(victim)]
-    victim.planted = {name.removeprefix(PREFIX): "1.x" for name in names}
+    victim.plant({name.removeprefix(PREFIX): "1.x" for name in names})
     posted = victim.bring(victim.at_tenant(own))
-    assert victim.send("GET", posted.headers["Location"]).headers["Location"].endswith("/bare/")
+    assert victim.open(posted.headers["Location"]).headers["Location"].endswith("/bare/")
     assert victim.who() == victim.user.sub
     assert not login_cookies(victim)
 
 
 def test_X1_planted_cookies_push_no_login_under_way_out(victim: CookieBrowser) -> None:
-    victim.planted = {f"auth0_login_{number:016x}": f"{number}.x" for number in range(20)}
+    victim.plant({f"auth0_login_{number:016x}": f"{number}.x" for number in range(20)})
     own = victim.begin()
     for _ in range(3):
         victim.begin()
     posted = victim.bring(victim.at_tenant(own))
-    assert victim.send("GET", posted.headers["Location"]).headers["Location"].endswith("/bare/")
+    assert victim.open(posted.headers["Location"]).headers["Location"].endswith("/bare/")
     assert victim.who() == victim.user.sub
 
 
 def test_X1_an_honest_login_sets_no_other_cookie_of_ours(victim: CookieBrowser) -> None:
-    set_names = set(victim.jar)
+    set_names = set(victim.kept())
     posted = None
     own = victim.begin()
-    set_names |= set(victim.jar)
+    set_names |= set(victim.kept())
     posted = victim.bring(victim.at_tenant(own))
-    victim.send("GET", posted.headers["Location"])
+    victim.open(posted.headers["Location"])
     assert victim.who() == victim.user.sub
-    ours = {name for name in set_names | set(victim.jar) if name not in ("sessionid", "csrftoken")}
+    ours = {name for name in set_names | set(victim.kept()) if name not in ("sessionid", "csrftoken")}
     assert ours
     assert all(name.startswith(f"{PREFIX}auth0_login_") for name in ours)
 
@@ -163,8 +144,8 @@ def test_X1_an_honest_login_sets_no_other_cookie_of_ours(victim: CookieBrowser) 
 def test_X1_a_planted_probe_cookie_only_says_that_the_browser_keeps_cookies(
     victim: CookieBrowser, tenant: Tenant
 ) -> None:
-    victim.planted = {"auth0_cookies": "0", f"{PREFIX}auth0_cookies": "'\"<x>"}
-    answer = victim.send("GET", "/quiet/")
+    victim.plant({"auth0_cookies": "0", f"{PREFIX}auth0_cookies": "'\"<x>"})
+    answer = victim.open("/quiet/")
     assert answer.headers["Location"].startswith(f"{tenant.issuer}authorize?")
     assert not Session.objects.filter(session_data__contains="auth0_cookies").exists()
     assert victim.who() == "nobody"
@@ -180,7 +161,7 @@ def test_X1_on_loopback_without_https_a_login_works_under_the_bare_name(
     own = browser.begin()
     assert all(name.startswith("auth0_login_") for name in login_cookies(browser))
     posted = browser.bring(browser.at_tenant(own))
-    assert browser.send("GET", posted.headers["Location"]).headers["Location"] == "/bare/"
+    assert browser.open(posted.headers["Location"]).headers["Location"] == "/bare/"
     assert browser.who() == tenant.user.sub
 
 
@@ -197,5 +178,5 @@ def test_X1_plain_http_elsewhere_takes_no_cookie_at_all(
     trap = attacker.begin()
     assert not login_cookies(attacker)
     posted = victim.bring(victim.at_tenant(trap))
-    attacker.send("GET", posted.headers["Location"])
+    attacker.open(posted.headers["Location"])
     assert attacker.who() == "nobody"

@@ -11,12 +11,11 @@ from django.test import Client, RequestFactory
 
 from django_auth0_flow.backends import refusal_of
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import MULTI_FACTOR, check_strength
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.claim_checks import MULTI_FACTOR, check_strength
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.testing.tenant import Tenant, User
 from tests.embedded.test_passwordless import ask, open_link
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, assert_nothing_stored, code_shown, is_logged_in, with_query
 
@@ -40,11 +39,11 @@ def _site(tenant: Tenant) -> None:
 
 
 @pytest.fixture
-def person(tenant: Tenant) -> Person:
-    return Person(tenant)
+def person(tenant: Tenant) -> Visitor:
+    return Visitor(tenant)
 
 
-def log_in_changed(person: Person, path: str, **changes: str | None) -> Any:
+def log_in_changed(person: Visitor, path: str, **changes: str | None) -> Any:
     """Log in with a request that the visitor has changed on its way to the tenant."""
     return person.follow(person.bring(person.at_tenant(with_query(person.start(path), **changes))))
 
@@ -61,14 +60,14 @@ class TestStrength:
     def _configure(self, auth0_settings: Configure, way: dict[str, str]) -> None:
         auth0_settings(AUTHORIZATION_PARAMS=STRONG, **way)
 
-    def test_X17_an_honest_login_passes(self, person: Person, way: dict[str, str]) -> None:
+    def test_X17_an_honest_login_passes(self, person: Visitor, way: dict[str, str]) -> None:
         assert person.visit("/bare/").status_code == 200
         assert person.asked()[0]["acr_values"] == MULTI_FACTOR
         assert LoginSession.objects.get().grant.claims["acr"] == MULTI_FACTOR
 
     @pytest.mark.parametrize("value", [None, "urn:example:weak"])
     def test_X17_a_request_stripped_by_the_visitor_logs_nobody_in(
-        self, person: Person, way: dict[str, str], value: str | None
+        self, person: Visitor, way: dict[str, str], value: str | None
     ) -> None:
         page = log_in_changed(person, "/bare/", acr_values=value)
         assert (page.status_code, code_shown(page)) == (400, "token_acr")
@@ -78,7 +77,7 @@ class TestStrength:
         assert person.visit("/bare/").status_code == 200
 
     def test_X17_a_second_factor_counts_also_where_no_acr_is_named(
-        self, person: Person, tenant: Tenant, way: dict[str, str]
+        self, person: Visitor, tenant: Tenant, way: dict[str, str]
     ) -> None:
         tenant.user.mfa_required = True
         page = log_in_changed(person, "/bare/", acr_values=None)
@@ -87,7 +86,7 @@ class TestStrength:
         assert ("acr" in claims, claims["amr"]) == (False, ["mfa"])
 
     def test_X17_a_tenant_that_does_not_do_it_logs_nobody_in(
-        self, person: Person, tenant: Tenant, way: dict[str, str]
+        self, person: Visitor, tenant: Tenant, way: dict[str, str]
     ) -> None:
         tenant.token_hook = forget_factors
         assert code_shown(person.visit("/bare/")) == "token_acr"
@@ -95,7 +94,9 @@ class TestStrength:
 
 
 class TestWhoAsks:
-    def test_X17_a_visitor_cant_replace_what_the_site_asks_for(self, person: Person, auth0_settings: Configure) -> None:
+    def test_X17_a_visitor_cant_replace_what_the_site_asks_for(
+        self, person: Visitor, auth0_settings: Configure
+    ) -> None:
         params = {"acr_values": MULTI_FACTOR, "max_age": "300"}
         auth0_settings(AUTHORIZATION_PARAMS=params, FORWARDED_PARAMS=["acr_values", "max_age"])
         for mine in ("99999", "never", "-1", "300.5", "9" * 400):
@@ -103,13 +104,13 @@ class TestWhoAsks:
             person.at_tenant(person.start(f"{LOGIN}?acr_values=urn:example:weak&max_age={mine}&next=/bare/"))
             assert [(asked["acr_values"], asked["max_age"]) for asked in person.asked()] == [(MULTI_FACTOR, "300")]
 
-    def test_X17_a_visitor_may_ask_for_more(self, person: Person, auth0_settings: Configure) -> None:
+    def test_X17_a_visitor_may_ask_for_more(self, person: Visitor, auth0_settings: Configure) -> None:
         auth0_settings(AUTHORIZATION_PARAMS={"max_age": "300"}, FORWARDED_PARAMS=["max_age"])
         assert person.visit(f"{LOGIN}?max_age=60&next=/bare/").status_code == 200
         assert person.asked()[0]["max_age"] == "60"
 
     def test_X17_what_a_visitor_chose_demands_nothing(
-        self, person: Person, auth0_settings: Configure, tenant: Tenant
+        self, person: Visitor, auth0_settings: Configure, tenant: Tenant
     ) -> None:
         auth0_settings(FORWARDED_PARAMS=["acr_values"])
         page = person.visit(f"{LOGIN}?acr_values=urn:example:gold&next=/bare/")
@@ -117,7 +118,7 @@ class TestWhoAsks:
         assert page.content.decode() == f"bare {tenant.user.sub}"
 
     def test_X17_a_view_asks_for_its_own_first_and_the_sites_demand_stays(
-        self, person: Person, auth0_settings: Configure, tenant: Tenant
+        self, person: Visitor, auth0_settings: Configure, tenant: Tenant
     ) -> None:
         auth0_settings(AUTHORIZATION_PARAMS={"acr_values": "urn:example:silver urn:example:gold", "max_age": "300"})
         url = person.start("/strong-and-recent/")
@@ -128,13 +129,13 @@ class TestWhoAsks:
         assert code_shown(page) == "token_acr"
         assert_nothing_stored(person.client)
 
-    def test_X17_one_of_several_is_enough(self, person: Person, auth0_settings: Configure, tenant: Tenant) -> None:
+    def test_X17_one_of_several_is_enough(self, person: Visitor, auth0_settings: Configure, tenant: Tenant) -> None:
         auth0_settings(AUTHORIZATION_PARAMS={"acr_values": "urn:example:silver urn:example:gold"})
         tenant.token_hook = lambda kind, claims, header: claims.update(acr="urn:example:gold")
         assert person.visit("/bare/").status_code == 200
 
     def test_X17_a_views_acr_values_alone_stay_a_403_of_that_view(
-        self, person: Person, auth0_settings: Configure
+        self, person: Visitor, auth0_settings: Configure
     ) -> None:
         auth0_settings()
         page = log_in_changed(person, "/strong/", acr_values=None)
@@ -142,7 +143,7 @@ class TestWhoAsks:
         assert is_logged_in(person.client)
 
     @pytest.mark.parametrize("value", ["", " "])
-    def test_X17_blank_values_demand_nothing(self, person: Person, auth0_settings: Configure, value: str) -> None:
+    def test_X17_blank_values_demand_nothing(self, person: Visitor, auth0_settings: Configure, value: str) -> None:
         auth0_settings(AUTHORIZATION_PARAMS={"acr_values": value}, PASSWORD_REALM=True)
         assert person.visit("/bare/").status_code == 200
         assert Client().get("/auth0/password/").status_code == 200
@@ -154,7 +155,7 @@ class TestMaxAge:
         auth0_settings(AUTHORIZATION_PARAMS={"max_age": "300"}, PASSWORDLESS=["email-link"])
 
     @pytest.mark.parametrize("value", [None, "99999"])
-    def test_X17_a_stripped_max_age_is_still_demanded(self, person: Person, tenant: Tenant, value: str | None) -> None:
+    def test_X17_a_stripped_max_age_is_still_demanded(self, person: Visitor, tenant: Tenant, value: str | None) -> None:
         person.visit("/bare/")
         LoginSession.objects.all().delete()
         person.client.cookies.clear()
@@ -166,7 +167,7 @@ class TestMaxAge:
 
     def test_X17_a_magic_link_asks_for_it_and_is_checked(self, tenant: Tenant) -> None:
         tenant.application.grant_types |= {PASSWORDLESS_OTP}
-        tenant.application.callbacks = [f"http://testserver{CALLBACK}"]
+        tenant.application.callbacks = [f"https://testserver{CALLBACK}"]
         visitor = Visitor()
         ask(visitor, "email-link")
         assert "max_age=300" in str(tenant.last_message().link)
@@ -186,9 +187,9 @@ class TestSilent:
         auth0_settings(AUTHORIZATION_PARAMS=STRONG, RECHECK_SECONDS=3600)
 
     def test_X17_a_silent_login_that_is_too_weak_finds_nobody_and_shows_no_error(
-        self, person: Person, tenant: Tenant
+        self, person: Visitor, tenant: Tenant
     ) -> None:
-        weak = Person(tenant)
+        weak = Visitor(tenant)
         log_in_changed(weak, "/bare/", acr_values=None)  # the tenant knows the visitor now, by a password alone
         assert not is_logged_in(weak.client)
         weak.forget_trail()
@@ -199,14 +200,14 @@ class TestSilent:
         assert len(weak.asked()) == 1
         assert_nothing_stored(weak.client)
 
-    def test_X17_one_that_is_strong_enough_logs_in(self, person: Person, tenant: Tenant) -> None:
+    def test_X17_one_that_is_strong_enough_logs_in(self, person: Visitor, tenant: Tenant) -> None:
         tenant.token_hook = lambda kind, claims, header: claims.update(acr=MULTI_FACTOR)
         person.visit("/bare/")
         person.client.cookies.clear()
         page = log_in_changed(person, "/quiet/", acr_values=None)
         assert tenant.user.sub in page.content.decode()
 
-    def test_X17_a_recheck_asks_for_no_factor_again_and_keeps_the_login(self, person: Person, tenant: Tenant) -> None:
+    def test_X17_a_recheck_asks_for_no_factor_again_and_keeps_the_login(self, person: Visitor, tenant: Tenant) -> None:
         person.visit("/watched/")
         tenant.clock.advance(3601)
         person.forget_trail()
@@ -217,7 +218,7 @@ class TestSilent:
         assert is_logged_in(person.client)
         assert LoginSession.objects.get().grant.claims["acr"] == MULTI_FACTOR
 
-    def test_X17_a_recheck_still_sees_that_somebody_else_is_there(self, person: Person, tenant: Tenant) -> None:
+    def test_X17_a_recheck_still_sees_that_somebody_else_is_there(self, person: Visitor, tenant: Tenant) -> None:
         grace: User = next(user for user in tenant.users.values() if user.nickname == "grace")
         person.visit("/watched/")
         before = LoginSession.objects.get().pk

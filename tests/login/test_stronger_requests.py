@@ -19,7 +19,7 @@ from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.login import transactions
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.client_auth import ASSERTION_TYPE
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from tests.client_keys import Certificates, client_key, make_certificates, tls_edge
 from tests.visitor import Visitor

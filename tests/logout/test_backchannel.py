@@ -1,21 +1,15 @@
-"""Back-channel logout: rows B1 to B9 of the threat list, every session engine, real deliveries."""
+"""Back-channel logout: what ends, once, with every session engine, and real deliveries."""
 
 from __future__ import annotations
 
 import json
-import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.sessions.backends import db as db_sessions
 from django.core.cache import cache
 from django.db import OperationalError, connection, connections
@@ -24,25 +18,19 @@ from django.test import Client
 from django.urls import path, resolve
 from pytest_django.live_server_helper import LiveServer
 
-from django_auth0_flow.conf import clear_caches
 from django_auth0_flow.logout.sessions import end_sessions
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.claims import LOGOUT_EVENT
 from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.testing.tenant import Tenant
 from tests import oidc_site
+from tests.logout.support import PATH, LogIn, assert_done, assert_refused, name_at_home, row_of, send, sid_of
 from tests.servers.fixtures import OidcProviderFactory
 from tests.servers.redis import Redis
 from tests.storm.harness import Site
-from tests.storm.servers import ONE_PROCESS, serving
 from tests.urls import urlpatterns as site_urls
 
-PATH = "/auth0/backchannel-logout/"
-FORM = "application/x-www-form-urlencoded"
 LOCAL_MEMORY = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "backchannel"}}
-
-LogIn = Callable[..., Any]
 
 
 # -- a site with views of its own ----------------------------------------------------------------------------------------
@@ -94,49 +82,6 @@ def interrupt(settings: Any) -> Iterator[Callable[[Callable[[], None]], None]]:
 
     yield at_next_delete
     SessionStore.interruption = None
-
-
-def send(token: str, *, to: str = PATH, **extra: Any) -> Any:
-    """POST a logout token as a tenant does: no cookie, and a site that insists on CSRF tokens."""
-    client = Client(enforce_csrf_checks=True)
-    return client.post(to, urlencode({"logout_token": token}), content_type=FORM, **extra)
-
-
-def sid_of(row: LoginSession) -> str:
-    return str(row.grant.claims["sid"])
-
-
-def name_at_home(client: Client) -> str:
-    """Return whom the home page greets; under LoginRequiredMiddleware nobody gets there without a login."""
-    response = client.get("/")
-    return "nobody" if response.status_code == 302 else response.content.decode().removeprefix("home of ")
-
-
-def assert_refused(response: Any, claim: str = "") -> None:
-    assert response.status_code == 400, response.content
-    assert response["Cache-Control"] == "private, no-store"
-    body = response.json()
-    assert body["error"] == "invalid_request"
-    assert body["error_description"].startswith(claim)
-
-
-def assert_done(response: Any) -> None:
-    assert (response.status_code, response.content, response["Cache-Control"]) == (200, b"", "private, no-store")
-    assert not response.cookies
-
-
-@pytest.fixture
-def browsers(log_in: LogIn, tenant: Tenant) -> list[Client]:
-    """Three browsers: two of Ada's, one of Grace's."""
-    clients = [Client(), Client(), Client()]
-    grace = tenant.users["auth0|5f7c8ec7c33c6c004bbafe82"]
-    for client, user in zip(clients, [tenant.user, tenant.user, grace], strict=True):
-        assert log_in(client, user=user).status_code == 302
-    return clients
-
-
-def row_of(client: Client) -> LoginSession:
-    return LoginSession.objects.get(pk=client.session["_auth0"]["id"])
 
 
 # -- B1: what ends -------------------------------------------------------------------------------------------------------
@@ -405,143 +350,6 @@ def test_end_sessions_needs_to_know_whose(auth0_settings: Any, db: None) -> None
         end_sessions("default", sid="", subject=None)
 
 
-# -- B2 to B5, B7: tokens that are refused -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "claim"),
-    [
-        pytest.param({"events": None}, "events", id="B2-missing"),
-        pytest.param({"events": {}}, "events", id="B2-empty"),
-        pytest.param({"events": {"http://schemas.openid.net/event/other": {}}}, "events", id="B2-other"),
-        pytest.param({"events": [LOGOUT_EVENT]}, "events", id="B2-list"),
-        pytest.param({"events": LOGOUT_EVENT}, "events", id="B2-text"),
-        pytest.param({"events": {LOGOUT_EVENT: "{}"}}, "events", id="B2-member-text"),
-        pytest.param({"events": {LOGOUT_EVENT: []}}, "events", id="B2-member-list"),
-        pytest.param({"events": {LOGOUT_EVENT: True}}, "events", id="B2-member-true"),
-        pytest.param({"nonce": "n-0S6_WzA2Mj"}, "nonce", id="B3-nonce"),
-        pytest.param({"nonce": ""}, "nonce", id="B3-empty-nonce"),
-        pytest.param({"sub": None, "sid": None}, "sid", id="B4-neither"),
-        pytest.param({"sub": 7}, "sub", id="B4-sub-number"),
-        pytest.param({"sub": ""}, "sub", id="B4-sub-empty"),
-        pytest.param({"sub": ["auth0|602e93db83fa6f00749a23e6"]}, "sub", id="B4-sub-list"),
-        pytest.param({"sid": 7}, "sid", id="B4-sid-number"),
-        pytest.param({"sid": ""}, "sid", id="B4-sid-empty"),
-        pytest.param({"sid": {}}, "sid", id="B4-sid-object"),
-        pytest.param({"iss": "https://other.example.com/"}, "iss", id="B5-iss"),
-        pytest.param({"iss": None}, "iss", id="B5-no-iss"),
-        pytest.param({"aud": "another-client"}, "aud", id="B5-aud"),
-        pytest.param({"aud": None}, "aud", id="B5-no-aud"),
-        pytest.param({"aud": ["another-client"]}, "aud", id="B5-aud-list"),
-        pytest.param({"exp": None}, "exp", id="B5-no-exp"),
-        pytest.param({"exp": 1_000_000_000}, "exp", id="B5-expired"),
-        pytest.param({"exp": "soon"}, "exp", id="B5-exp-text"),
-        pytest.param({"exp": 10**30}, "exp", id="B5-exp-huge"),
-        pytest.param({"exp": True}, "exp", id="B5-exp-true"),
-        pytest.param({"iat": None}, "iat", id="B5-no-iat"),
-        pytest.param({"iat": 9_000_000_000}, "iat", id="B5-iat-future"),
-        pytest.param({"nbf": 9_000_000_000}, "nbf", id="B5-nbf-future"),
-        pytest.param({"jti": None}, "jti", id="B5-no-jti"),
-        pytest.param({"jti": 1}, "jti", id="B5-jti-number"),
-        pytest.param({"jti": ""}, "jti", id="B5-jti-empty"),
-    ],
-)
-def test_claims_that_are_refused(browsers: list[Client], tenant: Tenant, changes: dict[str, Any], claim: str) -> None:
-    named = {"sub": tenant.user.sub, "sid": sid_of(row_of(browsers[0])), **changes}
-    assert_refused(send(tenant.make_logout_token(**named)), claim)
-    assert all(name_at_home(client) != "nobody" for client in browsers)
-    assert not SpentLogoutToken.objects.exists()
-
-
-@pytest.mark.parametrize("claim", ["sub", "sid"])
-def test_B4_null_is_no_value(browsers: list[Client], tenant: Tenant, claim: str) -> None:
-    claims = jwt.decode(
-        tenant.make_logout_token(sub=tenant.user.sub, sid=sid_of(row_of(browsers[0]))),
-        options={"verify_signature": False},
-    )
-    assert_refused(send(tenant.sign({**claims, claim: None})), claim)
-    assert name_at_home(browsers[0]) != "nobody"
-
-
-def logout_claims(tenant: Tenant) -> dict[str, Any]:
-    token = tenant.make_logout_token(sub=tenant.user.sub)
-    return dict(jwt.decode(token, options={"verify_signature": False}))
-
-
-FORGERIES: dict[str, Callable[[Tenant], str]] = {
-    "B5-alg-none": lambda tenant: jwt.encode(logout_claims(tenant), "", algorithm="none"),
-    "B5-hs256-client-secret": lambda tenant: jwt.encode(
-        logout_claims(tenant), tenant.application.client_secret, algorithm="HS256"
-    ),
-    "B5-ps256-not-configured": lambda tenant: jwt.encode(
-        logout_claims(tenant),
-        tenant.keys.current.private,
-        algorithm="PS256",
-        headers={"kid": tenant.keys.current.kid},
-    ),
-    "B5-stranger": lambda tenant: jwt.encode(
-        logout_claims(tenant),
-        rsa.generate_private_key(public_exponent=65537, key_size=2048),
-        algorithm="RS256",
-        headers={"kid": tenant.keys.current.kid},
-    ),
-    "B5-unknown-kid": lambda tenant: tenant.sign(logout_claims(tenant), kid="unknown"),
-    "B5-signature-cut": lambda tenant: tenant.make_logout_token(sub=tenant.user.sub)[:-8],
-    "B5-crit": lambda tenant: tenant.sign(logout_claims(tenant), crit=["exp"]),
-    "B7-id-token": lambda tenant: str(tenant.make_id_token(nonce="n")),
-    "B7-id-token-without-nonce": lambda tenant: str(tenant.make_id_token()),
-    "B7-access-token": lambda tenant: tenant.make_access_token(),
-    "B7-opaque-access-token": lambda tenant: tenant.make_access_token(audience=None),
-    "B7-access-token-type": lambda tenant: tenant.sign(logout_claims(tenant), typ="at+jwt"),
-    "B7-token-of-another-kind": lambda tenant: tenant.sign(logout_claims(tenant), typ="secevent+jwt"),
-    "B7-type-no-text": lambda tenant: tenant.sign(logout_claims(tenant), typ=["JWT"]),
-}
-
-
-@pytest.mark.parametrize("name", FORGERIES)
-def test_forged_and_foreign_tokens_are_refused(browsers: list[Client], tenant: Tenant, name: str) -> None:
-    assert_refused(send(FORGERIES[name](tenant)))
-    assert all(name_at_home(client) != "nobody" for client in browsers)
-
-
-def test_B5_hs256_where_it_is_configured(browsers: list[Client], tenant: Tenant, auth0_settings: Any) -> None:
-    auth0_settings(ID_TOKEN_ALGORITHM="HS256")
-    secret = tenant.application.client_secret
-    claims = {**logout_claims(tenant), "sid": sid_of(row_of(browsers[0]))}
-    assert_refused(send(jwt.encode(claims, "x" * 64, algorithm="HS256")), "signature")
-    assert_done(send(jwt.encode(claims, secret, algorithm="HS256")))
-    assert_done(send(tenant.make_logout_token(sid=sid_of(row_of(browsers[1])))))  # RS256, the one Auth0 documents
-    assert [name_at_home(client) != "nobody" for client in browsers] == [False, False, True]
-
-
-def test_B5_keys_out_of_reach_are_400_and_the_token_stays_good(
-    browsers: list[Client], tenant: Tenant, auth0_settings: Any
-) -> None:
-    token = tenant.make_logout_token(sid=sid_of(row_of(browsers[0])))
-    clear_caches()
-    for name in (f"metadata:{tenant.issuer}", f"jwks:{tenant.issuer}.well-known/jwks.json"):
-        cache.delete(f"auth0_flow:{name}")  # not all of it: sessions may live there
-    tenant.fault("status", status=503, endpoint="jwks")
-    assert_refused(send(token))
-    assert name_at_home(browsers[0]) != "nobody"
-    assert_done(send(token))
-    assert name_at_home(browsers[0]) == "nobody"
-
-
-def test_B5_logs_and_answers_hold_no_token(
-    browsers: list[Client], tenant: Tenant, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    row = row_of(browsers[0])
-    tokens = [tenant.make_logout_token(sid=sid_of(row)), tenant.make_logout_token(sid=sid_of(row), aud="x")]
-    answers = [send(token) for token in [*tokens, tokens[0]]]
-    assert [answer.status_code for answer in answers] == [200, 400, 400]
-    seen = caplog.text + "".join(answer.content.decode() for answer in answers)
-    assert "backchannel_logout configuration=default by=sid ended=1 left=0" in seen
-    for secret in [*tokens, sid_of(row), str(row.grant.tokens.refresh_token)]:
-        assert secret not in seen
-
-
 # -- B6: replay ----------------------------------------------------------------------------------------------------------
 
 
@@ -610,7 +418,7 @@ def real_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """The test project as other processes run it, on each database."""
     if request.param == "sqlite":
         name = str(tmp_path / "backchannel.sqlite3")
-        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 20}}
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 120}}
     else:
         database = request.getfixturevalue(request.param).django_database("backchannel")
     with Tenant() as tenant:
@@ -661,141 +469,6 @@ def test_B1_every_database_with_every_kind_of_session(real_site: Site, redis_ser
     assert json.loads(by_sid) == [200, [302, 200]]
     by_subject = real_site.run(LOG_OUT, json.dumps(cookies[1:]), tenant.make_logout_token(sub=tenant.user.sub))
     assert json.loads(by_subject) == [200, [302]]
-
-
-# -- B8: requests that are none ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options", "trace"])
-def test_B8_other_methods_are_405(client: Client, auth0_settings: Any, method: str) -> None:
-    response = getattr(client, method)(PATH)
-    assert (response.status_code, response["Allow"], response["Cache-Control"]) == (405, "POST", "private, no-store")
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        pytest.param("", FORM, id="empty"),
-        pytest.param("logout_token=", FORM, id="empty-token"),
-        pytest.param("other=1", FORM, id="no-token"),
-        pytest.param("logout_token=garbage", FORM, id="garbage"),
-        pytest.param("logout_token=a.b.c", FORM, id="garbage-jwt"),
-        pytest.param("logout_token=%00%ff%f0%9f", FORM, id="no-utf8"),
-        pytest.param("logout_token=" + "a" * 70_000, FORM, id="huge"),
-        pytest.param("logout_token=" + "a" * 3_000_000, FORM, id="very-huge"),
-        pytest.param("&".join(f"p{number}=1" for number in range(2000)), FORM, id="many-parameters"),
-        pytest.param("logout_token=a", f"{FORM}; charset=utf-16", id="other-charset"),
-        pytest.param("logout_token=a", f"{FORM}; charset=no-such-charset", id="unknown-charset"),
-        pytest.param('{"logout_token": "a.b.c"}', "application/json", id="json"),
-        pytest.param("logout_token=a", "text/plain", id="text"),
-        pytest.param("logout_token=a", "", id="no-type"),
-        pytest.param("--x\r\nbroken", "multipart/form-data; boundary=x", id="multipart"),
-        pytest.param("--x\r\nbroken", "multipart/form-data", id="multipart-without-boundary"),
-    ],
-)
-def test_B8_bodies_that_are_no_logout_request(
-    client: Client, auth0_settings: Any, db: None, body: str, content_type: str
-) -> None:
-    response = client.generic("POST", PATH, body, content_type=content_type)
-    assert_refused(response)
-    assert not SpentLogoutToken.objects.exists()
-
-
-def test_B8_token_twice_or_in_the_query_is_refused(browsers: list[Client], tenant: Tenant) -> None:
-    token = tenant.make_logout_token(sub=tenant.user.sub)
-    pair = urlencode({"logout_token": token})
-    assert_refused(Client().post(PATH, f"{pair}&{pair}", content_type=FORM))
-    assert_refused(Client().post(f"{PATH}?{pair}", "", content_type=FORM))
-    assert_refused(Client().post(PATH, json.dumps({"logout_token": token}), content_type="application/json"))
-    assert_refused(Client().post(PATH, {"logout_token": token}))  # multipart
-    assert all(name_at_home(client) != "nobody" for client in browsers)
-    assert_done(send(token))
-
-
-@pytest.mark.parametrize("length", ["-1", "many", "1" * 40])
-def test_B8_odd_lengths_are_refused(client: Client, auth0_settings: Any, length: str) -> None:
-    response = client.generic("POST", PATH, "logout_token=a", content_type=FORM, CONTENT_LENGTH=length)
-    assert_refused(response)
-
-
-REFUSED = {
-    "other-type": ("POST", "text/plain", 5000),
-    "json": ("POST", "application/json", 64 * 1024),
-    "other-method": ("PUT", FORM, 5000),
-    "more-than-django-reads": ("POST", FORM, 5000),
-    "two-tokens": ("POST", FORM, 64 * 1024),
-    "too-long": ("POST", FORM, 70_000),
-    "far-too-long": ("POST", "text/plain", 1024 * 1024),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_X23_a_body_that_is_refused_is_read_to_its_end(
-    client: Client, auth0_settings: Any, db: None, settings: Any, name: str
-) -> None:
-    method, content_type, length = REFUSED[name]
-    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000 if name == "more-than-django-reads" else 2_500_000
-    body = (b"logout_token=a&" * length)[:length]
-    stream = BytesIO(body + b"GET / HTTP/1.1")
-    extra: dict[str, Any] = {"CONTENT_LENGTH": str(length), "wsgi.input": stream}
-    response = client.generic(method, PATH, b"x", content_type=content_type, **extra)
-    assert response.status_code == (405 if method == "PUT" else 400)
-    assert stream.read() == b"GET / HTTP/1.1"  # the next request, and all of it
-    assert response.has_header("Connection") == (length > 64 * 1024)
-
-
-@pytest.mark.parametrize("length", ["70000", "999999999", "1" * 40, "-1", "many"])
-def test_X23_after_a_large_body_the_connection_is_closed(client: Client, auth0_settings: Any, length: str) -> None:
-    stream = BytesIO(b"logout_token=a")
-    extra: dict[str, Any] = {"CONTENT_LENGTH": length, "wsgi.input": stream}
-    response = client.generic("POST", PATH, b"x", content_type=FORM, **extra)
-    assert_refused(response, "The request is too long.")
-    assert response["Connection"] == "close"
-    assert (stream.tell() == 0) == (length != "70000")  # what may have no end is not waited for
-
-
-def exchange(reader: Any, connection_to: socket.socket, request: bytes) -> tuple[int, bytes]:
-    """Send one request over a connection and read its answer."""
-    connection_to.sendall(request)
-    status = int(reader.readline().split()[1])
-    length = 0
-    while line := reader.readline().strip():
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.split(b":")[1])
-    return status, reader.read(length)
-
-
-def refused_then_good(address: str, content_type: str, length: int) -> list[tuple[int, bytes]]:
-    """POST a body that is refused and open a page, over one connection."""
-    parts = urlsplit(address)
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
-    )
-    with socket.create_connection((str(parts.hostname), parts.port or 80), timeout=20) as connection_to:
-        reader = connection_to.makefile("rb")
-        first = exchange(reader, connection_to, head.encode() + (b"logout_token=a&" * length)[:length])
-        return [first, exchange(reader, connection_to, b"GET /plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n")]
-
-
-BODIES = [("text/plain", 5000), (FORM, 5000), (FORM, 70_000), ("text/plain", 300_000)]
-
-
-def test_X23_a_connection_survives_what_is_refused_under_gunicorn(tenant: Tenant, tmp_path: Path) -> None:
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "keep_alive.sqlite3")}
-    with serving(Site(tenant, database), ONE_PROCESS) as address:
-        for content_type, length in BODIES:
-            first, second = refused_then_good(address, content_type, length)
-            assert (first[0], json.loads(first[1])["error"]) == (400, "invalid_request")
-            assert second[0] in (200, 302)  # 302 under LoginRequiredMiddleware
-
-
-@pytest.mark.parametrize(("content_type", "length"), BODIES)
-def test_X23_a_connection_survives_what_is_refused_under_the_development_server(
-    live_server: LiveServer, transactional_db: None, auth0_settings: Any, content_type: str, length: int
-) -> None:
-    first, second = refused_then_good(live_server.url, content_type, length)
-    assert (first[0], json.loads(first[1])["error"]) == (400, "invalid_request")
-    assert second[0] in (200, 302)
 
 
 # -- B9: nobody meant ----------------------------------------------------------------------------------------------------
@@ -853,7 +526,7 @@ def end_server_threads() -> None:
     """Wait for a live server's threads: they share the test's database connection."""
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
-            thread.join(10)
+            thread.join(120)
 
 
 def test_B1_the_tenant_delivers(
@@ -864,7 +537,7 @@ def test_B1_the_tenant_delivers(
     tenant.end_sessions(tenant.user.sub)
     for thread in threading.enumerate():
         if thread.name == "logout-token":
-            thread.join(10)
+            thread.join(120)
     end_server_threads()
     assert tenant.logout_deliveries == [(live_server.url + PATH, 200)]
     assert name_at_home(client) == "nobody"

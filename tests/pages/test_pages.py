@@ -428,6 +428,7 @@ class TestLooks:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             page = browser.new_page(viewport={"width": 320, "height": 568})
+            page.set_default_timeout(120_000)
             page.route("**/*", serve)
             page.on("console", lambda message: said.append(message.text))
             for address, html in addresses.items():

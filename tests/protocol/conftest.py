@@ -64,7 +64,7 @@ def stranger() -> Iterator[TinyServer]:
 @pytest.fixture
 def http() -> Http:
     """The network code; tests of slow faults call ``hurry`` on it, the others have time on a busy machine."""
-    return Http(timeout=10)
+    return Http(timeout=60)
 
 
 @pytest.fixture

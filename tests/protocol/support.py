@@ -39,7 +39,7 @@ METADATA = {
 def hurry(http: Http, fault: str = "slow") -> None:
     """Shorten the deadline where ``fault`` would use all of it."""
     if fault in ("slow", "drip-body", "drip-headers"):
-        http.timeout = 0.4
+        http.timeout = 1
 
 
 def good_claims(**changes: Any) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def source() -> Source:
 
 @pytest.fixture
 def api(source: Source, server: TinyServer) -> Iterator[ApiSession]:
-    with ApiSession(source, [server.origin], timeout=2) as session:
+    with ApiSession(source, [server.origin], timeout=60) as session:
         yield session
 
 
@@ -193,7 +193,7 @@ def test_the_token_is_sent(api: ApiSession, server: TinyServer, source: Source) 
 
 
 def test_no_token_no_request(server: TinyServer) -> None:
-    with ApiSession(Source(None), [server.origin], timeout=2) as api, pytest.raises(NoAccessToken):
+    with ApiSession(Source(None), [server.origin], timeout=60) as api, pytest.raises(NoAccessToken):
         api.get(server.origin)
     assert server.received == []
 
@@ -285,7 +285,7 @@ def test_no_second_retry(api: ApiSession, server: TinyServer, source: Source) ->
 
 def test_no_retry_with_the_same_token(server: TinyServer) -> None:
     server.answers = [Answer(401, b"why")]
-    with ApiSession(Source(TOKEN), [server.origin], timeout=2) as api:
+    with ApiSession(Source(TOKEN), [server.origin], timeout=60) as api:
         assert api.get(server.origin).content == b"why"
     assert len(server.received) == 1
 
@@ -311,7 +311,7 @@ def test_login_required_during_the_renewal(server: TinyServer) -> None:
 
     answered: list[requests.Response] = []
     server.answers = [Answer(401, b"x" * 100_000)]
-    with ApiSession(Ended(TOKEN), [server.origin], timeout=2) as api:
+    with ApiSession(Ended(TOKEN), [server.origin], timeout=60) as api:
         api.mount(server.origin, Remembering())
         with pytest.raises(LoginRequired):
             api.get(server.origin)
@@ -399,7 +399,7 @@ def test_a_renewal_is_made_once_also_across_redirects(api: ApiSession, server: T
 
 
 def say_nothing(connection: socket.socket, ending: threading.Event) -> None:
-    ending.wait(10)
+    ending.wait(600)
 
 
 def test_the_timeout_stands_in_for_one_that_is_missing_only() -> None:
@@ -411,7 +411,7 @@ def test_the_timeout_stands_in_for_one_that_is_missing_only() -> None:
         for positional in ([], [None] * 6, [*[None] * 6, 0.1]):
             with pytest.raises(requests.Timeout):
                 session.request("GET", origin, *positional)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 120
 
 
 def test_no_netrc(api: ApiSession, server: TinyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,6 +462,6 @@ def test_hooks_of_the_caller_are_kept(api: ApiSession, server: TinyServer) -> No
 
 
 def test_another_token_type(server: TinyServer) -> None:
-    with ApiSession(Source(TOKEN, token_type="DPoP"), [server.origin], timeout=2) as api:
+    with ApiSession(Source(TOKEN, token_type="DPoP"), [server.origin], timeout=60) as api:
         api.get(server.origin)
     assert tokens_received(server) == [f"DPoP {TOKEN}"]

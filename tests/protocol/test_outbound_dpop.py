@@ -40,7 +40,7 @@ def source() -> Source:
 
 @pytest.fixture
 def api(source: Source, server: TinyServer) -> Iterator[ApiSession]:
-    with ApiSession(source, [server.origin], timeout=2, prover=Prover(lambda: NOW)) as session:
+    with ApiSession(source, [server.origin], timeout=60, prover=Prover(lambda: NOW)) as session:
         yield session
 
 
@@ -121,7 +121,7 @@ def test_only_a_401_is_about_the_proof(status: int, api: ApiSession, server: Tin
 def test_a_bearer_token_goes_without_any_proof_whoever_asks(server: TinyServer) -> None:
     source = Source("Bearer")
     server.answers = [Answer(401, headers=CHALLENGE), Answer(401, headers=CHALLENGE)]
-    with ApiSession(source, [server.origin], timeout=2, prover=Prover(lambda: NOW)) as session:
+    with ApiSession(source, [server.origin], timeout=60, prover=Prover(lambda: NOW)) as session:
         assert session.get(server.origin, headers={"DPoP": "somebody's"}).status_code == 401
     assert [request.headers["Authorization"] for request in server.received] == ["Bearer token-1", "Bearer token-2"]
     assert all("DPoP" not in request.headers for request in server.received)
@@ -177,7 +177,7 @@ def test_another_origin_gets_neither_token_nor_proof(
 
 def test_a_bearer_token_has_no_proof(server: TinyServer) -> None:
     """An API whose policy wants no binding gives plain tokens, also to a login with a key."""
-    with ApiSession(Source("Bearer"), [server.origin], timeout=2, prover=Prover(lambda: NOW)) as api:
+    with ApiSession(Source("Bearer"), [server.origin], timeout=60, prover=Prover(lambda: NOW)) as api:
         server.answers = [Answer(401, headers=CHALLENGE), Answer(302, headers={"Location": "/b"}), Answer()]
         api.get(server.origin)
     assert not any("DPoP" in request.headers for request in server.received)

@@ -91,7 +91,7 @@ def test_a_known_authority_is_believed(
     server: TlsServer, certificates: Certificates, trust: Callable[[Path], None]
 ) -> None:
     trust(certificates.ca)
-    http = Http(timeout=5)
+    http = Http(timeout=60)
     assert [http.get(server.url).body for _ in range(2)] == [b"nobody", b"nobody"]
 
 
@@ -102,13 +102,13 @@ def test_an_empty_folder_of_authorities_believes_nobody(
     folder.mkdir()
     trust(folder)
     with pytest.raises(TransportError):
-        Http(timeout=5).get(server.url)
+        Http(timeout=60).get(server.url)
     assert server.requests == 0
 
 
 def test_an_unknown_authority_is_refused(server: TlsServer) -> None:
     with pytest.raises(TransportError) as caught:
-        Http(timeout=5).get(server.url)
+        Http(timeout=60).get(server.url)
     assert isinstance(caught.value.__cause__, requests.exceptions.SSLError)
     assert server.requests == 0
 
@@ -117,7 +117,7 @@ def test_a_certificate_of_another_host_is_refused(
     server: TlsServer, certificates: Certificates, trust: Callable[[Path], None]
 ) -> None:
     trust(certificates.ca)
-    http = Http(timeout=5)
+    http = Http(timeout=60)
     http.get(server.url)
     with pytest.raises(TransportError) as caught:
         http.get(server.url.replace("127.0.0.1", "localhost"))
@@ -128,7 +128,7 @@ def test_a_certificate_of_another_host_is_refused(
 def test_a_missing_bundle_is_an_error(server: TlsServer, trust: Callable[[Path], None], tmp_path: Path) -> None:
     trust(tmp_path / "missing.pem")
     with pytest.raises(TransportError) as caught:
-        Http(timeout=5).get(server.url)
+        Http(timeout=60).get(server.url)
     assert "Could not find a suitable TLS CA certificate bundle" in str(caught.value.__cause__)
 
 
@@ -138,7 +138,7 @@ def test_a_bundle_without_certificates_is_an_error(
     (tmp_path / "junk.pem").write_text("junk")
     trust(tmp_path / "junk.pem")
     with pytest.raises(TransportError):
-        Http(timeout=5).get(server.url)
+        Http(timeout=60).get(server.url)
     assert server.requests == 0
 
 
@@ -148,7 +148,7 @@ def test_a_bundle_that_changed_is_read_again(
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(certificates.ca.read_bytes())
     trust(bundle)
-    http = Http(timeout=5)
+    http = Http(timeout=60)
     assert http.get(server.url).body == b"nobody"
     (tmp_path / "elsewhere").mkdir()
     overwrite(bundle, make_certificates(tmp_path / "elsewhere").ca.read_bytes())
@@ -163,7 +163,7 @@ def test_each_client_shows_its_own_certificate(
 ) -> None:
     trust(certificates.ca)
     files = (str(certificates.client), str(certificates.client_key))
-    with_one, without = Http(timeout=5, session=build_session(files)), Http(timeout=5)
+    with_one, without = Http(timeout=60, session=build_session(files)), Http(timeout=60)
     assert [http.get(server.url).body for http in (with_one, without, with_one)] == [b"client", b"nobody", b"client"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_auth0_flow.protocol.claims import check_organization, half_hash
+from django_auth0_flow.protocol.claim_checks import check_organization, half_hash
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.validation import JoseKeys, validate_id_token

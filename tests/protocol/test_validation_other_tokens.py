@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_auth0_flow.protocol.claims import LOGOUT_EVENT
+from django_auth0_flow.protocol.claim_checks import LOGOUT_EVENT
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.validation import JoseKeys, validate_access_token, validate_logout_token

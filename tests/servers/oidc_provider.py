@@ -15,76 +15,58 @@ import select
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from html import unescape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from django_auth0_flow.testing.tenant import AuthorizationAnswer
 from tests import programs
+from tests.forms import forms_on
+from tests.http_browser import TIMEOUT, HttpBrowser
 from tests.servers.process import START_SECONDS, stop
 
 FOLDER = Path(__file__).with_name("oidc_provider")
 WHY = "the tests against a certified OpenID provider need Node.js 20 and, once, `npm ci` in tests/servers/oidc_provider"
 MAX_STEPS = 12
-TIMEOUT = 60
 
 
-class Browser:
-    """What a person's browser does at the provider, over plain HTTP: it keeps cookies and follows redirects there."""
+class ProviderBrowser(HttpBrowser):
+    """A person's browser at the provider; whether someone is asked to log in depends on its cookies."""
 
     def __init__(self, issuer: str) -> None:
-        self.issuer = issuer
-        self.session = requests.Session()
-        self.session.trust_env = False
+        super().__init__(issuer.rstrip("/"))
+
+    def authorize(self, url: str, username: str | None = None, *, deny: bool = False) -> AuthorizationAnswer:
+        """Visit an authorization URL, log in where a page asks for a user name, and return what the browser brings back."""
+        self.open(url)
+        for _ in range(MAX_STEPS):
+            if target := self.next_url:
+                if not self.is_here(target):
+                    return AuthorizationAnswer("GET", target, dict(parse_qsl(urlsplit(target).query)))
+                self.open(target)
+            elif 'name="username"' in self.answer.text:
+                self.submit("username", username=username or "", action="deny" if deny else "login")
+            elif form := next((form for form in forms_on(self.answer.text) if not self.is_here(form.action)), None):
+                return AuthorizationAnswer("POST", form.action, form.hidden)
+            else:
+                raise AssertionError(f"the provider answered {self.answer.status_code}: {self.answer.text}")
+        raise AssertionError("the provider redirects without end")
 
     def login(self, authorize_url: str, username: str, *, deny: bool = False) -> str:
-        """Return the callback URL the provider sends the browser to, without going there.
-
-        A page asking for a user name is answered; with a live session at the provider there is none.
-        """
-        response = self._get(authorize_url)
-        for _ in range(MAX_STEPS):
-            if response.is_redirect:
-                target = urljoin(response.url, response.headers["Location"])
-                if not target.startswith(self.issuer):
-                    return target
-                response = self._get(target)
-            elif 'name="username"' in response.text:
-                form = {"username": username, "action": "deny" if deny else "login"}
-                response = self._post(response.url, form)
-            else:
-                break
-        raise AssertionError(f"the provider answered {response.status_code} instead of a callback: {text_of(response)}")
-
-    def login_by_form_post(self, authorize_url: str, username: str) -> tuple[str, dict[str, str]]:
-        """Return the address and the fields of the form that ``response_mode=form_post`` makes the browser send."""
-        response = self._get(authorize_url)
-        for _ in range(MAX_STEPS):
-            if response.is_redirect:
-                response = self._get(urljoin(response.url, response.headers["Location"]))
-            elif 'name="username"' in response.text:
-                response = self._post(response.url, {"username": username, "action": "login"})
-            else:
-                return form_of(response)
-        raise AssertionError("the provider redirects without end")
+        """Return the callback URL that ``authorize`` ends at."""
+        answer = self.authorize(authorize_url, username, deny=deny)
+        assert answer.method == "GET", self.answer.text
+        return answer.url
 
     def logout(self, logout_url: str) -> str:
         """Confirm the logout and return the address the provider sends the browser to in the end."""
-        response = self._get(logout_url)
-        if response.status_code != 200:
-            raise AssertionError(f"the provider answered {response.status_code}: {text_of(response)}")
-        action, fields = form_of(response)
-        response = self._post(action, {**fields, "logout": "yes"})
-        return urljoin(response.url, response.headers["Location"])
-
-    def _get(self, url: str) -> requests.Response:
-        return self.session.get(url, allow_redirects=False, timeout=TIMEOUT)
-
-    def _post(self, url: str, form: Mapping[str, str]) -> requests.Response:
-        return self.session.post(url, data=form, allow_redirects=False, timeout=TIMEOUT)
+        self.open(logout_url)
+        assert self.answer.status_code == 200, self.answer.text
+        self.submit("xsrf", logout="yes")
+        return self.next_url
 
 
 class OidcProvider:
@@ -149,9 +131,9 @@ class OidcProvider:
         self.clients = [*self.clients, *clients]
         self._control("clients", clients=list(clients))
 
-    def browser(self) -> Browser:
+    def browser(self) -> ProviderBrowser:
         """Return a browser nobody has logged in with."""
-        return Browser(self.issuer)
+        return ProviderBrowser(self.issuer)
 
     def login(self, authorize_url: str, username: str) -> str:
         """Log in with a fresh browser and return the callback URL; the user name becomes the subject."""
@@ -181,7 +163,7 @@ class OidcProvider:
         self._control("reset")
 
     def _control(self, action: str, **body: Any) -> dict[str, Any]:
-        response = self.browser().session.post(f"{self.issuer}_control/{action}", json=body, timeout=TIMEOUT)
+        response = requests.post(f"{self.issuer}_control/{action}", json=body, timeout=TIMEOUT)
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         return answer
@@ -199,17 +181,3 @@ class OidcProvider:
         errors = self.errors()
         self.stop()
         raise RuntimeError(f"the OpenID provider did not start:\n{errors}")
-
-
-def text_of(response: requests.Response) -> str:
-    """Return the words of a page."""
-    return unescape(re.sub(r"\s*<[^>]+>\s*", " ", response.text)).strip()
-
-
-def form_of(response: requests.Response) -> tuple[str, dict[str, str]]:
-    """Return the address and the hidden fields of the only form on a page."""
-    form = re.search(r'<form [^>]*action="([^"]+)"', response.text)
-    if form is None:
-        raise AssertionError(f"no form in the provider's answer {response.status_code}: {text_of(response)}")
-    fields = re.findall(r'<input [^>]*name="([^"]+)" value="([^"]*)"', response.text)
-    return urljoin(response.url, unescape(form[1])), {name: unescape(value) for name, value in fields}

@@ -19,7 +19,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from tests.servers.oidc_provider import FOLDER, Browser, OidcProvider
+from tests.servers.oidc_provider import FOLDER, OidcProvider, ProviderBrowser
 from tests.servers.process import accepts_connections
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def query_of(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-def tokens_for(provider: OidcProvider, browser: Browser, **parameters: str) -> dict[str, Any]:
+def tokens_for(provider: OidcProvider, browser: ProviderBrowser, **parameters: str) -> dict[str, Any]:
     code = query_of(browser.login(authorize_url(provider, **parameters), "auth0|ada"))["code"]
     response = token_request(
         provider, grant_type="authorization_code", code=code, redirect_uri=CALLBACK, code_verifier=VERIFIER
@@ -191,9 +191,9 @@ def test_silent_login_needs_a_session(oidc_provider: OidcProviderFactory) -> Non
 def test_form_post(oidc_provider: OidcProviderFactory) -> None:
     provider = oidc_provider([CLIENT])
     url = authorize_url(provider, response_mode="form_post")
-    address, fields = provider.browser().login_by_form_post(url, "auth0|ada")
-    assert address == CALLBACK
-    assert set(fields) == {"code", "state", "iss"}
+    answer = provider.browser().authorize(url, "auth0|ada")
+    assert (answer.method, answer.url) == ("POST", CALLBACK)
+    assert set(answer.fields) == {"code", "state", "iss"}
 
 
 def test_pushed_requests_can_be_required(oidc_provider: OidcProviderFactory) -> None:
@@ -308,6 +308,7 @@ def test_lock_file_names_no_addresses() -> None:
 def test_chromium_logs_in_at_the_provider(oidc_provider: OidcProviderFactory, browser: Chromium) -> None:
     provider = oidc_provider([CLIENT])
     page = browser.new_page()
+    page.set_default_timeout(120_000)
     page.route(f"{CALLBACK}**", lambda route: route.fulfill(body="back"))
     page.goto(authorize_url(provider, login_hint="auth0|ada"))
     page.get_by_role("button", name="Continue").click()

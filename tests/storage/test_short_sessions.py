@@ -16,13 +16,11 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
-from django_auth0_flow.embedded import waiting as waiting_logins
-from django_auth0_flow.login import transactions
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
-from django_auth0_flow.storage.short_sessions import SHORT_LIFE, renew, send_cookie, shorten
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
+from django_auth0_flow.storage.login_lifetimes import SHORT_LIFE, TRANSACTION_AGE
+from django_auth0_flow.storage.short_sessions import renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.embedded.test_passwordless import ask
-from tests.person import Person
 from tests.visitor import Visitor
 from tests.walk import CALLBACK, LOGIN, LOGOUT, NAVIGATE, come_back, is_logged_in, start, walk
 
@@ -51,10 +49,6 @@ def life() -> float:
 
 def cookie_life(answer: Any) -> object:
     return answer.cookies["sessionid"]["max-age"]
-
-
-def test_X21_it_outlives_every_login_that_waits() -> None:
-    assert max(transactions.MAX_AGE, *waiting_logins.MAX_AGE.values()) < SHORT_LIFE
 
 
 class TestUnderWay:
@@ -130,7 +124,7 @@ class TestUnderWay:
     def test_X21_a_failed_login_of_a_browser_without_a_session(self, client: Client, tenant: Tenant) -> None:
         url = tenant.login(start(client))
         Session.objects.all().delete()
-        tenant.clock.advance(transactions.MAX_AGE + 1)
+        tenant.clock.advance(TRANSACTION_AGE + 1)
         answer = come_back(Client(headers=NAVIGATE), url)
         assert answer.status_code == 400
         assert Session.objects.get().get_decoded()["_auth0_failures"] == 1
@@ -154,7 +148,7 @@ class TestUnderWay:
 
     def test_X21_a_silent_login_that_found_nobody(self, tenant: Tenant) -> None:
         tenant.application.callbacks = [f"{SITE}{CALLBACK}"]
-        person = Person(tenant)
+        person = Visitor(tenant)
         person.start("/quiet/")
         assert life() == WAITING
         assert person.visit("/quiet/").content.decode() == "nobody"

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Site:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
@@ -87,7 +87,15 @@ class Site:
         """Let every stored access token be one second past its expiry."""
         self.run(_EXPIRE)
 
-    def storm(self, cookies: Sequence[str], *, threads: int, processes: int, path: str = "/token/") -> Outcome:
+    def storm(
+        self,
+        cookies: Sequence[str],
+        *,
+        threads: int,
+        processes: int,
+        path: str = "/token/",
+        just_before: Callable[[], object] = lambda: None,
+    ) -> Outcome:
         """Let ``threads`` requests of each of ``processes`` processes go at once; the cookies are dealt out in turn."""
         before, revoked = self.tenant.count("/oauth/token", grant_type="refresh_token"), self.tenant.families_revoked
         order = json.dumps({"cookies": list(cookies), "threads": threads, "path": path}) + "\n"
@@ -111,12 +119,13 @@ class Site:
             for worker in workers:
                 assert worker.stdout is not None
                 assert worker.stdout.readline() == "ready\n"
+            just_before()
             for worker in workers:
                 assert worker.stdin is not None
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
             for worker in workers:
-                output, _ = worker.communicate(timeout=120)
+                output, _ = worker.communicate(timeout=600)
                 answers += json.loads(output.splitlines()[-1])
         finally:
             for worker in workers:

@@ -49,7 +49,7 @@ def serving(site: Site, model: str) -> Iterator[str]:
         command[3:3] = ["--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(command, env=site.environment, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 180
         while not accepts_connections(port):
             if process.poll() is not None or time.monotonic() > give_up:
                 raise AssertionError(f"{model} did not start")
@@ -58,7 +58,7 @@ def serving(site: Site, model: str) -> Iterator[str]:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -74,7 +74,7 @@ def http_storm(site: Site, address: str, cookies: Sequence[str], *, requests_at_
         with requests.Session() as browser:
             gate.wait()
             started = time.monotonic()
-            answer = browser.get(address + path, cookies={"sessionid": cookie}, timeout=60, allow_redirects=False)
+            answer = browser.get(address + path, cookies={"sessionid": cookie}, timeout=300, allow_redirects=False)
             answers.append(
                 {
                     "status": answer.status_code,

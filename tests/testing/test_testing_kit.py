@@ -36,6 +36,7 @@ from django_auth0_flow.testing import (
 )
 from django_auth0_flow.testing.canned import CannedAdapter
 from django_auth0_flow.testing.tenant import Tenant
+from tests.http_browser import HttpBrowser
 from tests.sample_views import MFA
 from tests.walk import FETCH, LOGIN, NAVIGATE, is_logged_in
 
@@ -411,10 +412,9 @@ class TestFixtures:
     @pytest.mark.django_db(transaction=True)
     def test_a_live_server(self, auth0_settings: Any, live_server: Any, tenant: Tenant) -> None:
         assert f"{live_server.url}/auth0/callback/" in tenant.application.callbacks
-        browser = requests.Session()
-        browser.trust_env = False
-        start = browser.get(f"{live_server.url}{LOGIN}", allow_redirects=False)
-        answer = browser.get(tenant.login(start.headers["Location"]))
+        browser = HttpBrowser(live_server.url)
+        browser.open(LOGIN)
+        answer = browser.visit(tenant.login(browser.next_url))
         assert answer.text == "home of auth0.602e93db83fa6f00749a23e6"
 
 

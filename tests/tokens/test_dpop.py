@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.cache import cache, caches
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
@@ -18,7 +19,7 @@ from django_auth0_flow.conf import get_client
 from django_auth0_flow.login import transactions
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.dpop import DPoPKey
-from django_auth0_flow.protocol.embedded import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.protocol.grant import Grant, Target
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.testing.tenant import Tenant
@@ -191,7 +192,7 @@ class TestLogin:
         visitor = Visitor()
         visitor.open("/auth0/passwordless/", next="/token/")
         visitor.submit("address", address="mary@example.com", kind="email-link")
-        opened = requests.get(str(tenant.last_message().link), allow_redirects=False, timeout=5)
+        opened = requests.get(str(tenant.last_message().link), allow_redirects=False, timeout=120)
         visitor.open(opened.headers["Location"])
         assert binding(visitor.text) == DPoPKey.load(stored().dpop_key or "").thumbprint
 
@@ -396,12 +397,14 @@ class TestApi:
         assert answer["Cache-Control"] == "private, no-store"
 
     @pytest.mark.parametrize("htu", ["/api/things/", "//testserver/api/things/", "api/things/", "", None])
-    def test_proofs_for_no_whole_address(self, tenant: Tenant, key: DPoPKey, htu: str | None) -> None:
+    def test_proofs_for_no_whole_address(self, tenant: Tenant, htu: str | None) -> None:
+        private_key = ec.generate_private_key(ec.SECP256R1())
+        key = DPoPKey(private_key)
         token = self.token(tenant, key)
         good = self.proof(tenant, key, token)
         claims = {**jwt.decode(good, options={"verify_signature": False}), "htu": htu}
         header = {"typ": "dpop+jwt", "jwk": key.jwk}
-        answer = self.ask(token, jwt.encode(claims, key._private_key, "ES256", headers=header))
+        answer = self.ask(token, jwt.encode(claims, private_key, "ES256", headers=header))
         assert "refused: htu." in answer["WWW-Authenticate"]
         assert self.ask(token, good).status_code == 200
 

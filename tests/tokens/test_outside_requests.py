@@ -170,7 +170,7 @@ def test_workers_beside_each_other_refresh_once(api_server: TinyServer, tmp_path
     database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(tmp_path / "tasks.sqlite3"),
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 120},
     }
     with Tenant() as tenant:
         site = site_with_a_login(tenant, database, api_server)

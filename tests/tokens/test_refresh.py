@@ -17,14 +17,13 @@ from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_auth0_flow.conf import get_client
+from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired, NoAccessToken, TransportError
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.signals import login_session_ended, tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.tokens import single_flight
-from django_auth0_flow.tokens.fetch import network_seconds
 from django_auth0_flow.tokens.lease import RETRY_SECONDS
 from django_auth0_flow.tokens.source import StoredTokenSource
 
@@ -157,7 +156,7 @@ class TestFailures:
         for _ in range(5):
             with pytest.raises(TransportError) as caught:
                 token_of(StoredTokenSource(row.pk))
-            assert caught.value.retry_after == 30
+            assert 0 < (caught.value.retry_after or 0) <= 30  # the clock goes on
         assert refreshes(tenant) == 1
         tenant.clear_faults()
         tenant.clock.advance(31)
@@ -418,7 +417,7 @@ class TestLease:
 
         client.refresh = looking  # type: ignore[method-assign]
         assert token_of(StoredTokenSource(row.pk))
-        assert left[0] > network_seconds(row.configuration)
+        assert left[0] > get_settings().http_timeout
 
     def test_lease_of_another_worker_does_not_hold_up_a_live_token(self, row: LoginSession, tenant: Tenant) -> None:
         row.claim("other", 30)
@@ -522,7 +521,7 @@ class TestTransactions:
         while pk not in single_flight._flights:
             leader.join(0.005)
         flight = single_flight._flights[pk]
-        flight.answer.result(timeout=5)
+        flight.answer.result(timeout=120)
         leader.join()
         assert single_flight._flights == {}
         assert refreshes(tenant) == 1

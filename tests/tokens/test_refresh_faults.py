@@ -23,7 +23,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from django_auth0_flow.conf import clear_caches
+from django_auth0_flow.conf import clear_caches, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.testing.tenant import Tenant
@@ -35,6 +35,8 @@ from tests.storm.harness import ROOT, Site
 DAY = 86400
 #: Seconds that no request is to wait longer, where nothing is slow: below the default of REFRESH_WAIT.
 WAIT = 10
+#: The same after a worker was killed that had begun to refresh.
+KILLED_WAIT = 15
 LOGIN = (302, "/auth0/login/?next=%2Ftoken%2F")
 
 _FETCH = """
@@ -82,6 +84,18 @@ from django.utils import timezone
 from django_auth0_flow.models import LoginSession
 LoginSession.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 """
+LEASE_BEGINS = """
+from datetime import timedelta
+from django_auth0_flow.conf import get_settings
+from django_auth0_flow.models import LoginSession
+from django_auth0_flow.storage.db_types import UtcNow
+held = LoginSession.objects.exclude(lease="")
+print(held.update(lease_expires_at=UtcNow() + timedelta(seconds=get_settings().refresh_lease)))
+"""
+LEASES = """
+from django_auth0_flow.models import LoginSession
+print(LoginSession.objects.exclude(lease="").count())
+"""
 
 
 @pytest.fixture
@@ -97,7 +111,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def run_to_death(site: Site, code: str) -> None:
     """Run ``code`` in the site and see the process die of it."""
     setup = "import sys, json, django; django.setup()\n"
-    done = subprocess.run([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT, timeout=300, check=False
+    )
     assert done.returncode == 9
 
 
@@ -116,16 +132,72 @@ def visit(client: Client, path: str = "/token/", *, within: float = WAIT) -> tup
     return response.status_code, response.get("Location", "")
 
 
+def die_before_the_call(site: Site) -> None:
+    run_to_death(site, DIES_BEFORE_THE_CALL)
+
+
+def die_after_the_answer(site: Site) -> None:
+    run_to_death(site, DIES_AFTER_THE_ANSWER)
+
+
+def die_during_the_call(site: Site) -> None:
+    site.tenant.fault("slow", seconds=5)
+    setup = "import sys, json, django; django.setup()\n"
+    code = _FETCH + "StoredTokenSource(row.pk).access_token()"
+    worker = subprocess.Popen([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT)
+    while "slow" in site.tenant.faults.pending() and worker.poll() is None:
+        os.sched_yield()
+    worker.kill()
+    worker.wait()
+
+
+def begin_lease(site: Site) -> None:
+    """Let it be this very moment that the worker took its lease, however long processes take to start here."""
+    assert site.run(LEASE_BEGINS) == "1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb"])
+@pytest.mark.parametrize("die", [die_before_the_call, die_during_the_call, die_after_the_answer])
+def test_a_killed_worker_costs_a_wait_and_no_error(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str, die: Callable[[Site], None]
+) -> None:
+    """Those who come while the dead worker still has the lease wait for its end; one of them takes over for all."""
+    if engine == "sqlite":
+        path = str(tmp_path / "site.sqlite3")
+        database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": {"timeout": 20}}
+    else:
+        server = request.getfixturevalue("postgres" if engine == "postgresql" else "mariadb")
+        database = server.django_database(f"killed_{die.__name__}_{engine}")
+    with Tenant() as tenant:
+        tenant.application.callbacks = ["http://testserver/auth0/callback/"]
+        tenant.application.overlap = 60
+        site = Site(tenant, database)
+        # Shorter than the default, so that the lease is; the wait follows from it.
+        site.environment["TEST_AUTH0"] = json.dumps({**json.loads(site.environment["TEST_AUTH0"]), "HTTP_TIMEOUT": 4})
+        site.migrate()
+        cookies = site.log_in()
+        site.expire()
+        die(site)
+        outcome = site.storm(cookies, threads=4, processes=2, just_before=lambda: begin_lease(site))
+        assert [answer["status"] for answer in outcome.answers] == [200] * 8
+        assert len(outcome.tokens) == 1
+        assert 1 < outcome.slowest < KILLED_WAIT, "they came while the lease was held"
+        assert tenant.families_revoked == 0
+        assert site.run(LEASES) == "0"
+
+
+def test_by_default_the_wait_outlasts_the_lease_of_a_killed_worker(auth0_settings: Callable[..., Any]) -> None:
+    for timeout in (0.5, 10, 15):
+        auth0_settings(HTTP_TIMEOUT=timeout)
+        conf = get_settings()
+        assert conf.http_timeout < conf.refresh_lease < conf.refresh_wait
+    auth0_settings()
+    assert get_settings().refresh_lease < get_settings().refresh_wait <= KILLED_WAIT
+
+
 @pytest.mark.slow
 class TestKilledHolders:
-    def test_killed_before_the_call_loses_nothing(self, site: Site) -> None:
-        cookie = site.log_in()[0]
-        site.expire()
-        run_to_death(site, DIES_BEFORE_THE_CALL)
-        site.run(LEASE_RUNS_OUT)
-        assert asks(site, cookie)[0] == 200
-        assert site.tenant.families_revoked == 0
-
     def test_while_the_dead_holder_has_the_lease_a_request_waits_no_longer_than_told(self, site: Site) -> None:
         auth0 = {**json.loads(site.environment["TEST_AUTH0"]), "REFRESH_WAIT": 1}
         site.environment["TEST_AUTH0"] = json.dumps(auth0)
@@ -136,15 +208,6 @@ class TestKilledHolders:
         site.run(LEASE_RUNS_OUT)
         assert asks(site, cookie)[0] == 200
 
-    def test_killed_after_the_answer_with_overlap_loses_nothing(self, site: Site) -> None:
-        site.tenant.application.overlap = 60
-        cookie = site.log_in()[0]
-        site.expire()
-        run_to_death(site, DIES_AFTER_THE_ANSWER)
-        site.run(LEASE_RUNS_OUT)
-        assert asks(site, cookie)[0] == 200
-        assert site.tenant.families_revoked == 0
-
     def test_killed_after_the_answer_without_overlap_is_a_clean_login(self, site: Site) -> None:
         """The one case in which a grant is lost: nobody knows the rotated token any more."""
         cookie = site.log_in()[0]
@@ -152,24 +215,6 @@ class TestKilledHolders:
         run_to_death(site, DIES_AFTER_THE_ANSWER)
         site.run(LEASE_RUNS_OUT)
         assert asks(site, cookie) == LOGIN
-
-    def test_killed_during_the_call_with_the_tenant_slow(self, site: Site) -> None:
-        site.tenant.application.overlap = 60
-        cookie = site.log_in()[0]
-        site.expire()
-        site.tenant.fault("slow", seconds=5)
-        setup = "import sys, json, django; django.setup()\n"
-        code = _FETCH + "StoredTokenSource(row.pk).access_token()"
-        worker = subprocess.Popen([sys.executable, "-c", setup + code], env=site.environment, cwd=ROOT)
-        while "slow" in site.tenant.faults.pending() and worker.poll() is None:
-            os.sched_yield()
-        worker.kill()
-        worker.wait()
-        site.run(LEASE_RUNS_OUT)
-        assert asks(site, cookie)[0] == 200
-        site.expire()
-        assert asks(site, cookie)[0] == 200
-        assert site.tenant.families_revoked == 0
 
 
 @pytest.mark.slow
@@ -487,9 +532,10 @@ class TestSurroundings:
     ) -> None:
         auth0_settings(HTTP_TIMEOUT=0.3)
         tenant.clock.advance(DAY)
-        tenant.fault("slow", times=None, seconds=5)
-        assert visit(logged_in_client, within=3)[0] == 503
+        tenant.fault("slow", times=None, seconds=300)
+        assert visit(logged_in_client, within=120)[0] == 503
         tenant.clear_faults()
+        auth0_settings()
         tenant.clock.advance(5)
         assert visit(logged_in_client)[0] == 200
         assert tenant.families_revoked == 0
@@ -504,12 +550,12 @@ class TestSurroundings:
 
         def late(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
             asked.append(kind)
-            hurry.wait(5)
+            hurry.wait(300)
 
         hurry = threading.Event()
         tenant.token_hook = late
         try:
-            assert visit(logged_in_client, "/unmarked-token/", within=5)[0] == 503
+            assert visit(logged_in_client, "/unmarked-token/", within=120)[0] == 503
             assert asked.count("access_token") == 1
         finally:
             hurry.set()

@@ -103,7 +103,7 @@ class TestAsync:
 
         def answer_later(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
             asked.set()
-            assert left.wait(10)
+            assert left.wait(120)
 
         def note(**values: Any) -> None:
             saved.set()
@@ -158,7 +158,7 @@ class TestAsync:
 
         def answer_later(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
             asked.set()
-            assert turned_away.wait(10)
+            assert turned_away.wait(120)
 
         async def ask_twice() -> str | None:
             refresh = asyncio.ensure_future(StoredTokenSource(pk).aaccess_token())

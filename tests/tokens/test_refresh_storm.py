@@ -24,6 +24,8 @@ from tests.storm.servers import MODELS, ONE_PROCESS, http_storm, serving
 pytestmark = pytest.mark.slow
 
 ENGINES = ["sqlite", "postgresql", "mariadb"]
+#: Views with the decorator, without it, and async.
+PATHS = ["/token/", "/unmarked-token/", "/async-token/"]
 SiteFactory = Callable[..., Site]
 Judge = Callable[[Outcome, int], None]
 
@@ -51,7 +53,7 @@ def make_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SiteFa
             return {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": str(tmp_path / "storm.sqlite3"),
-                "OPTIONS": {"timeout": 20},
+                "OPTIONS": {"timeout": 120},
             }
 
         def environment(sessions: str) -> dict[str, str]:
@@ -121,22 +123,19 @@ def test_R3_with_sessions_in_redis(
     assert_one_refresh(site.storm(cookies, threads=8, processes=2), 16)
 
 
-@pytest.mark.parametrize("path", ["/token/", "/unmarked-token/", "/async-token/"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_R3_under_real_servers(
-    make_site: SiteFactory, assert_one_refresh: Judge, engine: str, model: str, path: str
-) -> None:
+def test_R3_under_real_servers(make_site: SiteFactory, assert_one_refresh: Judge, engine: str, model: str) -> None:
     site = make_site(engine)
     cookies = site.log_in()
     with serving(site, model) as address:
-        for _expiry in range(2):
+        for path in (*PATHS, PATHS[0]):
             site.expire()
             assert_one_refresh(http_storm(site, address, cookies, requests_at_once=32, path=path), 32)
 
 
 def test_pooled_connection_is_not_held_while_the_tenant_answers(postgres: Postgres) -> None:
-    """One database connection for sixteen threads, a tenant that takes two seconds: the logins wait for it side by side."""
+    """One database connection for sixteen threads, a tenant that takes five seconds: logins wait for it side by side."""
     with Tenant() as tenant:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]
         database = postgres.django_database("storm_pool")
@@ -144,15 +143,15 @@ def test_pooled_connection_is_not_held_while_the_tenant_answers(postgres: Postgr
         plain.migrate()
         cookies = plain.log_in(8)
         plain.expire()
-        pooled = Site(tenant, {**database, "OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 30}}})
+        pooled = Site(tenant, {**database, "OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 120}}})
         auth0 = {**json.loads(pooled.environment["TEST_AUTH0"]), "RELEASE_CONNECTIONS": True}
         pooled.environment["TEST_AUTH0"] = json.dumps(auth0)
-        tenant.fault("slow", times=None, seconds=2, endpoint="token")
+        tenant.fault("slow", times=None, seconds=5, endpoint="token")
         with serving(pooled, ONE_PROCESS) as address:
             outcome = http_storm(pooled, address, cookies, requests_at_once=16, path="/token/")
     assert outcome.served == 16
     assert outcome.refreshes == 8
-    assert outcome.slowest < 8 * 2 / 2
+    assert outcome.slowest < 8 * 5 / 2
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -161,9 +160,9 @@ def test_many_logins_at_once_do_not_wait_for_each_other(make_site: SiteFactory, 
     site = make_site(engine)
     cookies = site.log_in(8)
     site.expire()
-    site.tenant.fault("slow", times=None, seconds=0.5, endpoint="token")
+    site.tenant.fault("slow", times=None, seconds=3, endpoint="token")
     outcome = site.storm(cookies, threads=8, processes=2)
     assert outcome.served == 16
     assert outcome.refreshes == 8
     assert outcome.families_revoked == 0
-    assert outcome.slowest < 8 * 0.5
+    assert outcome.slowest < 8 * 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db.backends.signals import connection_created
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.models import LoginSession
@@ -138,6 +140,34 @@ class TestOnce:
         answer = async_to_sync(Auth0Session(request).arequest)("GET", api.url)
         assert answer.status_code == 200
         assert refreshes(tenant) == 1
+
+    def test_calls_of_one_async_view_run_at_once_and_refresh_once(
+        self, client: Client, api: PickyApi, tenant: Tenant, rf: RequestFactory
+    ) -> None:
+        """The API answers none of the 32 before it has them all; the pool's threads open no database connection."""
+        request = rf.get("/")
+        request.session = client.session
+        request.user = LoginSession.objects.get().identity.user
+        old, opened = stored(), []
+        reject(api, old)
+        api.meeting = threading.Barrier(32)
+
+        async def ask_all() -> list[Any]:
+            login = Auth0Session(request)
+            return await asyncio.gather(*(login.arequest("GET", api.url) for _ in range(32)))
+
+        def note(**kwargs: Any) -> None:
+            opened.append(threading.current_thread().name)
+
+        connection_created.connect(note)
+        try:
+            answers = async_to_sync(ask_all)()
+        finally:
+            connection_created.disconnect(note)
+        assert [answer.status_code for answer in answers] == [200] * 32
+        assert (api.tokens.count(old), api.tokens.count(stored())) == (32, 32)
+        assert refreshes(tenant) == 1
+        assert [name for name in opened if name.startswith("auth0-api")] == []
 
     def test_async_tasks_that_hold_the_same_token_refresh_once(self, client: Client, tenant: Tenant) -> None:
         old, pk = stored(), LoginSession.objects.get().pk
@@ -323,7 +353,7 @@ def test_threads_of_several_processes_refresh_a_rejected_token_once(tmp_path: Pa
     database = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(tmp_path / "rejected.sqlite3"),
-        "OPTIONS": {"timeout": 20},
+        "OPTIONS": {"timeout": 120},
     }
     with Tenant() as tenant:
         tenant.application.callbacks = ["http://testserver/auth0/callback/"]

@@ -10,11 +10,22 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client, RequestFactory
 
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.testing.tenant import Tenant
-from django_auth0_flow.tokens.sync_async import Action, Network, Procedure, Wait, arun, run
+from django_auth0_flow.tokens.sync_async import (
+    Action,
+    Network,
+    Procedure,
+    Wait,
+    acall,
+    arun,
+    loop_of_call,
+    run,
+    run_in_loop,
+)
 
 DAY = 86400
 #: Seconds of really blocking a thread: what is tested is that the event loop runs on meanwhile.
@@ -82,3 +93,46 @@ def test_both_ways_hand_errors_to_the_procedure() -> None:
         return seen
 
     assert run(procedure()) == asyncio.run(arun(procedure())) == ["no route"]
+
+
+def test_a_call_leaves_its_thread_without_database_connection_and_without_loop() -> None:
+    def close() -> None:
+        closed.append(threading.current_thread().name)
+        del connections["default"].close
+
+    def work() -> tuple[str, bool]:
+        # As a hook of the project does that reads from the database.
+        connections["default"].close = close  # type: ignore[method-assign]
+        return threading.current_thread().name, loop_of_call() is not None
+
+    closed: list[str] = []
+    name, has_loop = asyncio.run(acall(work))
+    assert name.startswith("auth0-api")
+    assert has_loop
+    assert loop_of_call() is None
+    assert closed == [name]
+
+
+def test_a_call_hands_work_to_the_loop_that_waits_for_it() -> None:
+    async def where() -> tuple[int, bool]:
+        return threading.get_ident(), loop_of_call() is None
+
+    async def main() -> tuple[int, tuple[int, bool]]:
+        def work() -> tuple[int, bool]:
+            loop = loop_of_call()
+            assert loop is not None
+            return run_in_loop(loop, where(), seconds=5)
+
+        return threading.get_ident(), await acall(work)
+
+    here, (there, outside_the_call) = asyncio.run(main())
+    assert here == there
+    assert outside_the_call
+
+
+def test_a_call_that_fails_fails_for_who_waits() -> None:
+    def work() -> None:
+        raise OSError("no route")
+
+    with pytest.raises(OSError, match="no route"):
+        asyncio.run(acall(work))

@@ -19,7 +19,7 @@ def test_custom_user_model(project: str) -> None:
         env={**os.environ},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -42,7 +42,7 @@ class TestUserinfo:
         ("fault", "options"),
         [
             ("html", {}),
-            ("slow", {"seconds": 3}),
+            ("slow", {"seconds": 300}),
             ("drop", {}),
             ("drip-body", {}),
             ("deep-json", {}),
@@ -59,7 +59,7 @@ class TestUserinfo:
         fault: str,
         options: dict[str, Any],
     ) -> None:
-        auth0_settings(USERINFO=True, HTTP_TIMEOUT=0.5 if fault in SLOW else 10)
+        auth0_settings(USERINFO=True, HTTP_TIMEOUT=3 if fault in SLOW else 10)
         tenant.fault(fault, endpoint="userinfo", **options)
         walk(client, tenant)
         assert is_logged_in(client)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from django_auth0_flow.testing.tenant import Tenant
-from tests.testing.tenant.helpers import Relier
+from tests.testing.tenant.helpers import RelyingParty
 
 
 @pytest.fixture
@@ -17,5 +17,5 @@ def tenant() -> Iterator[Tenant]:
 
 
 @pytest.fixture
-def relier(tenant: Tenant) -> Relier:
-    return Relier(tenant)
+def rp(tenant: Tenant) -> RelyingParty:
+    return RelyingParty(tenant)

@@ -18,8 +18,8 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 SCOPE = "openid profile email offline_access read:appointments"
 
 
-class Relier:
-    """Asks the tenant as an application would."""
+class RelyingParty:
+    """An application that asks the tenant; ``rp`` in the tests."""
 
     def __init__(self, tenant: Tenant, application: Application | None = None) -> None:
         self.tenant = tenant

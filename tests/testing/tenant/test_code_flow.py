@@ -10,20 +10,20 @@ import pytest
 import requests
 
 from django_auth0_flow.testing.tenant import Tenant, TenantPage
-from tests.testing.tenant.helpers import CALLBACK, VERIFIER, Relier, error_of
+from tests.testing.tenant.helpers import CALLBACK, VERIFIER, RelyingParty, error_of
 
 INVALID_CODE = (403, "invalid_grant", "Invalid authorization code")
 
 
-def test_login_gives_code_and_state(relier: Relier) -> None:
-    answer = relier.callback()
+def test_login_gives_code_and_state(rp: RelyingParty) -> None:
+    answer = rp.callback()
     assert answer["state"] == "the-state"
     assert re.fullmatch(r"[-\w]{43,45}", answer["code"])
     assert set(answer) == {"code", "state"}
 
 
-def test_exchange_gives_tokens_in_auth0s_order(relier: Relier) -> None:
-    answer = relier.exchange(relier.callback()["code"])
+def test_exchange_gives_tokens_in_auth0s_order(rp: RelyingParty) -> None:
+    answer = rp.exchange(rp.callback()["code"])
     assert answer.status_code == 200
     members = ["access_token", "refresh_token", "id_token", "scope", "expires_in", "token_type"]
     assert list(answer.json()) == members
@@ -34,49 +34,49 @@ def test_exchange_gives_tokens_in_auth0s_order(relier: Relier) -> None:
     assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(answer.headers)
 
 
-def test_json_body_works_too(relier: Relier) -> None:
+def test_json_body_works_too(rp: RelyingParty) -> None:
     body = {
         "grant_type": "authorization_code",
-        "client_id": relier.application.client_id,
-        "client_secret": relier.application.client_secret,
-        "code": relier.callback()["code"],
+        "client_id": rp.application.client_id,
+        "client_secret": rp.application.client_secret,
+        "code": rp.callback()["code"],
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
     }
-    answer = requests.post(relier.tenant.issuer + "oauth/token", json=body, timeout=60)
+    answer = requests.post(rp.tenant.issuer + "oauth/token", json=body, timeout=60)
     assert answer.status_code == 200
-    assert relier.tenant.count("/oauth/token", grant_type="authorization_code") == 1
+    assert rp.tenant.count("/oauth/token", grant_type="authorization_code") == 1
 
 
-def test_basic_authentication(relier: Relier) -> None:
-    form = {"grant_type": "authorization_code", "code": relier.callback()["code"], "code_verifier": VERIFIER}
-    basic = (relier.application.client_id, relier.application.client_secret)
-    answer = relier.post("oauth/token", {**form, "redirect_uri": CALLBACK}, auth=basic)
+def test_basic_authentication(rp: RelyingParty) -> None:
+    form = {"grant_type": "authorization_code", "code": rp.callback()["code"], "code_verifier": VERIFIER}
+    basic = (rp.application.client_id, rp.application.client_secret)
+    answer = rp.post("oauth/token", {**form, "redirect_uri": CALLBACK}, auth=basic)
     assert answer.status_code == 200
 
 
-def test_code_is_good_once(relier: Relier) -> None:
-    code = relier.callback()["code"]
-    assert relier.exchange(code).status_code == 200
-    assert error_of(relier.exchange(code)) == INVALID_CODE
+def test_code_is_good_once(rp: RelyingParty) -> None:
+    code = rp.callback()["code"]
+    assert rp.exchange(code).status_code == 200
+    assert error_of(rp.exchange(code)) == INVALID_CODE
 
 
-def test_parallel_exchanges_of_one_code(relier: Relier) -> None:
-    code = relier.callback()["code"]
+def test_parallel_exchanges_of_one_code(rp: RelyingParty) -> None:
+    code = rp.callback()["code"]
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: relier.exchange(code).status_code, range(8)))
+        answers = list(pool.map(lambda _: rp.exchange(code).status_code, range(8)))
     assert sorted(answers) == [200] + [403] * 7
 
 
-def test_code_is_good_for_a_minute(relier: Relier) -> None:
-    code = relier.callback()["code"]
-    relier.tenant.clock.advance(61)
-    assert error_of(relier.exchange(code)) == INVALID_CODE
+def test_code_is_good_for_a_minute(rp: RelyingParty) -> None:
+    code = rp.callback()["code"]
+    rp.tenant.clock.advance(61)
+    assert error_of(rp.exchange(code)) == INVALID_CODE
 
 
-def test_code_of_another_application(tenant: Tenant, relier: Relier) -> None:
-    other = Relier(tenant, tenant.add_application())
-    assert error_of(other.exchange(relier.callback()["code"])) == INVALID_CODE
+def test_code_of_another_application(tenant: Tenant, rp: RelyingParty) -> None:
+    other = RelyingParty(tenant, tenant.add_application())
+    assert error_of(other.exchange(rp.callback()["code"])) == INVALID_CODE
 
 
 @pytest.mark.parametrize(
@@ -107,24 +107,24 @@ def test_code_of_another_application(tenant: Tenant, relier: Relier) -> None:
         ),
     ],
 )
-def test_exchange_refused(relier: Relier, changes: dict[str, Any], expected: tuple[int, str, str]) -> None:
+def test_exchange_refused(rp: RelyingParty, changes: dict[str, Any], expected: tuple[int, str, str]) -> None:
     form = {
         "grant_type": "authorization_code",
-        "client_id": relier.application.client_id,
-        "client_secret": relier.application.client_secret,
-        "code": relier.callback()["code"],
+        "client_id": rp.application.client_id,
+        "client_secret": rp.application.client_secret,
+        "code": rp.callback()["code"],
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
         **changes,
     }
-    answer = relier.post("oauth/token", {name: value for name, value in form.items() if value is not None})
+    answer = rp.post("oauth/token", {name: value for name, value in form.items() if value is not None})
     assert error_of(answer) == expected
     assert answer.headers["Cache-Control"].startswith("private, no-store")
 
 
-def test_grant_that_is_not_ticked(relier: Relier) -> None:
-    relier.application.grant_types.discard("refresh_token")
-    answer = relier.refresh("anything")
+def test_grant_that_is_not_ticked(rp: RelyingParty) -> None:
+    rp.application.grant_types.discard("refresh_token")
+    answer = rp.refresh("anything")
     assert error_of(answer) == (
         403,
         "unauthorized_client",
@@ -134,10 +134,10 @@ def test_grant_that_is_not_ticked(relier: Relier) -> None:
 
 
 def test_public_application_needs_pkce(tenant: Tenant) -> None:
-    relier = Relier(tenant, tenant.add_application(token_endpoint_auth_method="none"))
-    assert relier.log_in()["access_token"]
-    code = relier.callback(code_challenge=None, code_challenge_method=None)["code"]
-    assert error_of(relier.exchange(code, code_verifier=None))[1:] == (
+    rp = RelyingParty(tenant, tenant.add_application(token_endpoint_auth_method="none"))
+    assert rp.log_in()["access_token"]
+    code = rp.callback(code_challenge=None, code_challenge_method=None)["code"]
+    assert error_of(rp.exchange(code, code_verifier=None))[1:] == (
         "invalid_request",
         "Parameter 'code_verifier' is required",
     )
@@ -157,18 +157,18 @@ def test_public_application_needs_pkce(tenant: Tenant) -> None:
         ({"response_type": None}, 400, "Missing required parameter: response_type"),
     ],
 )
-def test_errors_on_the_tenants_own_page(relier: Relier, changes: dict[str, Any], status: int, text: str) -> None:
+def test_errors_on_the_tenants_own_page(rp: RelyingParty, changes: dict[str, Any], status: int, text: str) -> None:
     with pytest.raises(TenantPage) as stuck:
-        relier.callback(**changes)
+        rp.callback(**changes)
     assert stuck.value.status == status
     assert text in stuck.value.text
     assert "Oops!, something went wrong" in stuck.value.text
 
 
-def test_implicit_grant_off_is_a_page(relier: Relier) -> None:
-    relier.application.grant_types.discard("implicit")
+def test_implicit_grant_off_is_a_page(rp: RelyingParty) -> None:
+    rp.application.grant_types.discard("implicit")
     with pytest.raises(TenantPage, match="Grant type 'implicit' not allowed for the client") as stuck:
-        relier.callback(response_type="id_token")
+        rp.callback(response_type="id_token")
     assert stuck.value.status == 403
 
 
@@ -182,44 +182,44 @@ def test_implicit_grant_off_is_a_page(relier: Relier) -> None:
         ({"scope": "openid offline_access online_access"}, "invalid_request", None),
     ],
 )
-def test_errors_at_the_callback(relier: Relier, changes: dict[str, Any], error: str, description: str | None) -> None:
-    answer = relier.callback(**changes)
+def test_errors_at_the_callback(rp: RelyingParty, changes: dict[str, Any], error: str, description: str | None) -> None:
+    answer = rp.callback(**changes)
     assert answer["error"] == error
     assert description is None or answer["error_description"] == description
     assert answer["state"] == "the-state"
 
 
-def test_denying(relier: Relier) -> None:
-    answer = relier.callback(deny=True)
+def test_denying(rp: RelyingParty) -> None:
+    answer = rp.callback(deny=True)
     assert answer["error"] == "access_denied"
     assert answer["error_description"] == "User did not authorize the request"
 
 
-def test_blocked_user(tenant: Tenant, relier: Relier) -> None:
+def test_blocked_user(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.block(tenant.user.sub)
-    answer = relier.callback()
+    answer = rp.callback()
     assert (answer["error"], answer["error_description"]) == ("unauthorized", "user is blocked")
 
 
-def test_action_that_denies(tenant: Tenant, relier: Relier) -> None:
+def test_action_that_denies(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.deny_reason = "Not on Sundays"
-    assert relier.callback()["error_description"] == "Not on Sundays"
+    assert rp.callback()["error_description"] == "Not on Sundays"
 
 
-def test_no_connections(relier: Relier) -> None:
-    relier.application.connections = []
-    assert relier.callback()["error_description"] == "no connections enabled for the client"
+def test_no_connections(rp: RelyingParty) -> None:
+    rp.application.connections = []
+    assert rp.callback()["error_description"] == "no connections enabled for the client"
 
 
-def test_refresh_token_needs_every_precondition(tenant: Tenant, relier: Relier) -> None:
-    assert "refresh_token" not in relier.log_in(scope="openid")
+def test_refresh_token_needs_every_precondition(tenant: Tenant, rp: RelyingParty) -> None:
+    assert "refresh_token" not in rp.log_in(scope="openid")
     tenant.api.allow_offline_access = False
-    assert "refresh_token" not in relier.log_in()
+    assert "refresh_token" not in rp.log_in()
 
 
-def test_issuer_in_the_response(tenant: Tenant, relier: Relier) -> None:
+def test_issuer_in_the_response(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.include_iss = True
-    assert relier.callback()["iss"] == tenant.issuer
+    assert rp.callback()["iss"] == tenant.issuer
     metadata = requests.get(f"{tenant.issuer}.well-known/openid-configuration", timeout=60).json()
     assert metadata["authorization_response_iss_parameter_supported"] is True
 
@@ -235,8 +235,8 @@ def test_metadata(tenant: Tenant, path: str) -> None:
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_auto_login(tenant: Tenant, relier: Relier) -> None:
+def test_auto_login(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.auto_login = True
-    answer = requests.get(relier.url(), allow_redirects=False, timeout=60)
+    answer = requests.get(rp.url(), allow_redirects=False, timeout=60)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith(CALLBACK + "?code=")

@@ -12,25 +12,25 @@ import requests
 
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.__main__ import build_parser, build_tenant, settings_text
-from tests.testing.tenant.helpers import CALLBACK, Relier
+from tests.testing.tenant.helpers import CALLBACK, RelyingParty
 
 
-def test_log_redacts_secrets_and_leaves_out_control_requests(tenant: Tenant, relier: Relier) -> None:
-    relier.log_in()
+def test_log_redacts_secrets_and_leaves_out_control_requests(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.log_in()
     log = requests.get(tenant.issuer + "_tenant/log", timeout=60).json()
     exchange = next(entry for entry in log if entry["grant_type"] == "authorization_code")
     assert exchange["status"] == 200
-    assert exchange["form"]["client_id"] == [relier.application.client_id]
+    assert exchange["form"]["client_id"] == [rp.application.client_id]
     assert exchange["form"]["client_secret"] == ["<redacted>"]
-    assert relier.application.client_secret not in json.dumps(log)
+    assert rp.application.client_secret not in json.dumps(log)
     assert not any(entry["path"].startswith("/_tenant") for entry in log)
     assert "client_secret" not in repr(tenant.requests)
     requests.delete(tenant.issuer + "_tenant/log", timeout=60)
     assert tenant.requests == []
 
 
-def test_log_in_process(tenant: Tenant, relier: Relier) -> None:
-    relier.log_in()
+def test_log_in_process(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.log_in()
     entry = next(entry for entry in tenant.requests if entry.path == "/oauth/token")
     assert entry.form["code_verifier"]
     assert entry.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -52,21 +52,21 @@ def test_own_clock() -> None:
     assert tenant.clock.now() == 105.0
 
 
-def test_faults_by_http(tenant: Tenant, relier: Relier) -> None:
+def test_faults_by_http(tenant: Tenant, rp: RelyingParty) -> None:
     url = tenant.issuer + "_tenant/faults"
     assert requests.post(url, json={"name": "status", "status": 502, "times": 2}, timeout=60).json() == {
         "faults": ["status"]
     }
-    assert relier.refresh("x").status_code == 502
+    assert rp.refresh("x").status_code == 502
     assert requests.post(url, json={"name": "nonsense"}, timeout=60).status_code == 400
     requests.delete(url, timeout=60)
-    assert relier.refresh("x").status_code == 403
+    assert rp.refresh("x").status_code == 403
 
 
-def test_state_keys_and_outbox_by_http(tenant: Tenant, relier: Relier) -> None:
-    token = relier.log_in()["refresh_token"]
-    relier.refresh(token)
-    relier.refresh(token)
+def test_state_keys_and_outbox_by_http(tenant: Tenant, rp: RelyingParty) -> None:
+    token = rp.log_in()["refresh_token"]
+    rp.refresh(token)
+    rp.refresh(token)
     state = requests.get(tenant.issuer + "_tenant/state", timeout=60).json()
     assert state["families_revoked"] == 1
     assert state["counts"]["/oauth/token refresh_token"] == 2
@@ -75,15 +75,15 @@ def test_state_keys_and_outbox_by_http(tenant: Tenant, relier: Relier) -> None:
     assert requests.get(tenant.issuer + "_tenant/outbox", timeout=60).json() == []
 
 
-def test_configuration_by_http(tenant: Tenant, relier: Relier) -> None:
+def test_configuration_by_http(tenant: Tenant, rp: RelyingParty) -> None:
     base = tenant.issuer + "_tenant/"
-    client_id, identifier = relier.application.client_id, tenant.api.identifier
+    client_id, identifier = rp.application.client_id, tenant.api.identifier
     body = {"rotation": False, "grant_types": ["authorization_code", "refresh_token"]}
     assert requests.post(f"{base}applications?client_id={client_id}", json=body, timeout=60).status_code == 200
-    assert relier.application.rotation is False
-    assert relier.application.grant_types == {"authorization_code", "refresh_token"}
+    assert rp.application.rotation is False
+    assert rp.application.grant_types == {"authorization_code", "refresh_token"}
     requests.post(f"{base}apis", params={"identifier": identifier}, json={"lifetime": 60}, timeout=60)
-    assert relier.log_in()["expires_in"] == 60
+    assert rp.log_in()["expires_in"] == 60
     requests.post(f"{base}users", params={"sub": tenant.user.sub}, json={"blocked": True}, timeout=60)
     assert tenant.user.blocked
     assert requests.post(f"{base}apis", params={"identifier": "x"}, json={}, timeout=60).status_code == 404
@@ -114,14 +114,16 @@ def test_settings_of_the_command_line() -> None:
 def test_command_line_serves_until_it_is_stopped() -> None:
     command = [sys.executable, "-m", "django_auth0_flow.testing.tenant", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        issuer = process.stdout.readline().split()[-1]
-        with urllib.request.urlopen(issuer + ".well-known/openid-configuration", timeout=60) as answer:
-            assert json.load(answer)["issuer"] == issuer
-        outbox = next(line.split()[-1] for line in process.stdout if line.startswith("Messages sent:"))
-        with urllib.request.urlopen(outbox, timeout=60) as answer:
-            assert json.load(answer) == []
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            issuer = process.stdout.readline().split()[-1]
+            with urllib.request.urlopen(issuer + ".well-known/openid-configuration", timeout=60) as answer:
+                assert json.load(answer)["issuer"] == issuer
+            outbox = next(line.split()[-1] for line in process.stdout if line.startswith("Messages sent:"))
+            with urllib.request.urlopen(outbox, timeout=60) as answer:
+                assert json.load(answer) == []
+        finally:
+            process.terminate()
 
 
 def test_neither_django_nor_the_core_is_imported() -> None:

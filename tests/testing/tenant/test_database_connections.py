@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from django_auth0_flow.testing.tenant import ALL_GRANTS, Tenant
-from tests.testing.tenant.helpers import Relier
+from tests.testing.tenant.helpers import RelyingParty
 
 REALM = "Username-Password-Authentication"
 NEW: dict[str, Any] = {"email": "mary@example.com", "password": "Jamaica-1805"}
@@ -17,8 +17,8 @@ PASSWORD = "http://auth0.com/oauth/grant-type/password-realm"
 
 
 @pytest.fixture(autouse=True)
-def every_grant(relier: Relier) -> None:
-    relier.application.grant_types = set(ALL_GRANTS)
+def every_grant(rp: RelyingParty) -> None:
+    rp.application.grant_types = set(ALL_GRANTS)
 
 
 def ask(tenant: Tenant, path: str, **body: Any) -> requests.Response:
@@ -31,25 +31,26 @@ def sign_up(tenant: Tenant, **changes: Any) -> requests.Response:
     return ask(tenant, "signup", **{**NEW, **changes})
 
 
-def can_log_in(relier: Relier, username: str, password: str) -> bool:
-    return relier.token(PASSWORD, realm=REALM, username=username, password=password).status_code == 200
+def can_log_in(rp: RelyingParty, username: str, password: str) -> bool:
+    answer = rp.token(PASSWORD, realm=REALM, username=username, password=password)
+    return bool(answer.status_code == 200)
 
 
-def test_a_new_user_gets_no_token_and_can_log_in(tenant: Tenant, relier: Relier) -> None:
+def test_a_new_user_gets_no_token_and_can_log_in(tenant: Tenant, rp: RelyingParty) -> None:
     answer = sign_up(tenant, email="Mary@example.com", given_name="Mary")
     assert answer.status_code == 200
     body = answer.json()
     assert {**body, "_id": ""} == {"_id": "", "email": "Mary@example.com", "email_verified": False}
     user = tenant.users[f"auth0|{body['_id']}"]
     assert (user.email, user.email_verified, user.given_name) == ("mary@example.com", False, "Mary")
-    assert can_log_in(relier, "mary@example.com", NEW["password"])
+    assert can_log_in(rp, "mary@example.com", NEW["password"])
 
 
-def test_the_identifiers_of_a_connection(tenant: Tenant, relier: Relier) -> None:
+def test_the_identifiers_of_a_connection(tenant: Tenant, rp: RelyingParty) -> None:
     body = sign_up(tenant, username="mary", phone_number="+12345678900").json()
     assert body["username"] == "mary"
     assert (body["phone_number"], body["phone_verified"]) == ("+12345678900", False)
-    assert can_log_in(relier, "mary", NEW["password"])
+    assert can_log_in(rp, "mary", NEW["password"])
 
 
 @pytest.mark.parametrize("changes", [{"email": "ADA@example.com"}, {"username": "ada"}], ids=["address", "username"])
@@ -117,8 +118,8 @@ def test_a_reset_gets_the_same_answer_for_any_address(tenant: Tenant) -> None:
     assert [message.to for message in tenant.outbox] == ["ada@example.com"]
 
 
-def test_the_newest_link_sets_a_password_once_and_ends_the_sessions(tenant: Tenant, relier: Relier) -> None:
-    relier.callback(tenant.user)
+def test_the_newest_link_sets_a_password_once_and_ends_the_sessions(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.callback(tenant.user)
     links = []
     for _ in range(2):
         ask(tenant, "change_password", email="ada@example.com")
@@ -132,8 +133,8 @@ def test_the_newest_link_sets_a_password_once_and_ends_the_sessions(tenant: Tena
     assert "Password changed" in requests.post(new, data={"password": "Analytical-1843"}, timeout=60).text
     assert not tenant.sessions
     assert requests.post(new, data={"password": "Analytical-1844"}, timeout=60).status_code == 400
-    assert can_log_in(relier, "ada@example.com", "Analytical-1843")
-    assert not can_log_in(relier, "ada@example.com", "correct horse")
+    assert can_log_in(rp, "ada@example.com", "Analytical-1843")
+    assert not can_log_in(rp, "ada@example.com", "correct horse")
 
 
 def test_the_documented_limits(tenant: Tenant) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from django_auth0_flow.testing.tenant import Application, Tenant, TenantPage
-from tests.testing.tenant.helpers import CALLBACK, CHALLENGE, SCOPE, VERIFIER, Relier, claims_of, error_of
+from tests.testing.tenant.helpers import CALLBACK, CHALLENGE, SCOPE, VERIFIER, RelyingParty, claims_of, error_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -24,10 +24,10 @@ PUBLIC_PEM = (
 )
 
 
-def request_parameters(relier: Relier, **changes: Any) -> dict[str, Any]:
+def request_parameters(rp: RelyingParty, **changes: Any) -> dict[str, Any]:
     return {
         "response_type": "code",
-        "client_id": relier.application.client_id,
+        "client_id": rp.application.client_id,
         "redirect_uri": CALLBACK,
         "scope": SCOPE,
         "state": "pushed-state",
@@ -37,30 +37,30 @@ def request_parameters(relier: Relier, **changes: Any) -> dict[str, Any]:
     }
 
 
-def push(relier: Relier, **changes: Any) -> requests.Response:
-    form = request_parameters(relier, **{"client_secret": relier.application.client_secret, **changes})
-    return relier.post("oauth/par", form)
+def push(rp: RelyingParty, **changes: Any) -> requests.Response:
+    form = request_parameters(rp, **{"client_secret": rp.application.client_secret, **changes})
+    return rp.post("oauth/par", form)
 
 
-def pushed_url(relier: Relier, request_uri: str) -> str:
-    return f"{relier.tenant.issuer}authorize?client_id={relier.application.client_id}&request_uri={request_uri}"
+def pushed_url(rp: RelyingParty, request_uri: str) -> str:
+    return f"{rp.tenant.issuer}authorize?client_id={rp.application.client_id}&request_uri={request_uri}"
 
 
-def test_par(tenant: Tenant, relier: Relier) -> None:
-    answer = push(relier)
+def test_par(tenant: Tenant, rp: RelyingParty) -> None:
+    answer = push(rp)
     assert answer.status_code == 201
     assert answer.json()["expires_in"] == 30
     assert answer.json()["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
-    url = pushed_url(relier, answer.json()["request_uri"])
+    url = pushed_url(rp, answer.json()["request_uri"])
     fields = tenant.authorize(url).fields
     assert fields["state"] == "pushed-state"
-    assert relier.exchange(fields["code"]).status_code == 200
+    assert rp.exchange(fields["code"]).status_code == 200
     with pytest.raises(TenantPage, match="unknown, used or expired"):
         tenant.authorize(url)
 
 
-def test_par_expires(tenant: Tenant, relier: Relier) -> None:
-    url = pushed_url(relier, push(relier).json()["request_uri"])
+def test_par_expires(tenant: Tenant, rp: RelyingParty) -> None:
+    url = pushed_url(rp, push(rp).json()["request_uri"])
     tenant.clock.advance(31)
     with pytest.raises(TenantPage, match="unknown, used or expired"):
         tenant.authorize(url)
@@ -76,33 +76,33 @@ def test_par_expires(tenant: Tenant, relier: Relier) -> None:
         ({"state": "x" * 11000}, 413, "invalid_request"),
     ],
 )
-def test_par_refused(relier: Relier, changes: dict[str, str], status: int, error: str) -> None:
-    assert error_of(push(relier, **changes))[:2] == (status, error)
+def test_par_refused(rp: RelyingParty, changes: dict[str, str], status: int, error: str) -> None:
+    assert error_of(push(rp, **changes))[:2] == (status, error)
 
 
-def test_par_switched_off_or_required(tenant: Tenant, relier: Relier) -> None:
-    relier.application.require_par = True
+def test_par_switched_off_or_required(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.require_par = True
     with pytest.raises(TenantPage, match="Pushed Authorization Requests are required"):
-        relier.callback()
-    assert push(relier).status_code == 201
+        rp.callback()
+    assert push(rp).status_code == 201
     tenant.allow_par = False
-    assert push(relier).status_code == 400
+    assert push(rp).status_code == 400
     metadata = requests.get(tenant.issuer + ".well-known/openid-configuration", timeout=60).json()
     assert "pushed_authorization_request_endpoint" not in metadata
 
 
 def test_par_is_not_for_public_applications(tenant: Tenant) -> None:
-    relier = Relier(tenant, tenant.add_application(token_endpoint_auth_method="none"))
-    assert error_of(push(relier))[:2] == (403, "unauthorized_client")
+    rp = RelyingParty(tenant, tenant.add_application(token_endpoint_auth_method="none"))
+    assert error_of(push(rp))[:2] == (403, "unauthorized_client")
 
 
-def signed_request(relier: Relier, **changes: Any) -> str:
-    now = int(relier.tenant.clock.now())
-    client_id = relier.application.client_id
+def signed_request(rp: RelyingParty, **changes: Any) -> str:
+    now = int(rp.tenant.clock.now())
+    client_id = rp.application.client_id
     claims = {
-        **request_parameters(relier),
+        **request_parameters(rp),
         "iss": client_id,
-        "aud": relier.tenant.issuer,
+        "aud": rp.tenant.issuer,
         "exp": now + 60,
         "iat": now,
         "state": "signed-state",
@@ -111,32 +111,32 @@ def signed_request(relier: Relier, **changes: Any) -> str:
     return jwt.encode({name: value for name, value in claims.items() if value is not None}, KEY, algorithm="RS256")
 
 
-def test_signed_request_object(tenant: Tenant, relier: Relier) -> None:
-    relier.application.public_keys = {"": PUBLIC_PEM}
-    relier.application.require_jar = True
+def test_signed_request_object(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.public_keys = {"": PUBLIC_PEM}
+    rp.application.require_jar = True
     with pytest.raises(TenantPage, match="Signed request objects are required"):
-        relier.callback()
-    url = f"{tenant.issuer}authorize?client_id={relier.application.client_id}&state=outside&request="
-    assert tenant.authorize(url + signed_request(relier)).fields["state"] == "signed-state"
+        rp.callback()
+    url = f"{tenant.issuer}authorize?client_id={rp.application.client_id}&state=outside&request="
+    assert tenant.authorize(url + signed_request(rp)).fields["state"] == "signed-state"
     for bad in ({"aud": "https://other/"}, {"iss": "other"}, {"exp": 1}, {"client_id": None}):
         with pytest.raises(TenantPage, match="invalid_request_object"):
-            tenant.authorize(url + signed_request(relier, **bad))
-    relier.application.public_keys = {}
+            tenant.authorize(url + signed_request(rp, **bad))
+    rp.application.public_keys = {}
     with pytest.raises(TenantPage, match="signature"):
-        tenant.authorize(url + signed_request(relier))
+        tenant.authorize(url + signed_request(rp))
 
 
-def test_signed_request_object_by_par(tenant: Tenant, relier: Relier) -> None:
-    relier.application.public_keys = {"": PUBLIC_PEM}
-    relier.application.require_jar = relier.application.require_par = True
+def test_signed_request_object_by_par(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.public_keys = {"": PUBLIC_PEM}
+    rp.application.require_jar = rp.application.require_par = True
     form = {
-        "client_id": relier.application.client_id,
-        "client_secret": relier.application.client_secret,
-        "request": signed_request(relier),
+        "client_id": rp.application.client_id,
+        "client_secret": rp.application.client_secret,
+        "request": signed_request(rp),
     }
-    answer = relier.post("oauth/par", form)
+    answer = rp.post("oauth/par", form)
     assert answer.status_code == 201
-    fields = tenant.authorize(pushed_url(relier, answer.json()["request_uri"])).fields
+    fields = tenant.authorize(pushed_url(rp, answer.json()["request_uri"])).fields
     assert fields["state"] == "signed-state"
 
 
@@ -161,16 +161,16 @@ def assertion(tenant: Tenant, application: Application, *, kid: str | None = "k1
 
 
 def exchange_with(tenant: Tenant, application: Application, signed: str) -> requests.Response:
-    relier = Relier(tenant, application)
+    rp = RelyingParty(tenant, application)
     form = {
         "grant_type": "authorization_code",
-        "code": relier.callback()["code"],
+        "code": rp.callback()["code"],
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
         "client_assertion_type": ASSERTION_TYPE,
         "client_assertion": signed,
     }
-    return relier.post("oauth/token", form)
+    return rp.post("oauth/token", form)
 
 
 @pytest.mark.parametrize("kid", ["k1", None])
@@ -201,7 +201,7 @@ def test_private_key_jwt_refused(tenant: Tenant, key_application: Application, c
 
 
 def test_private_key_jwt_application_has_no_secret(tenant: Tenant, key_application: Application) -> None:
-    answer = Relier(tenant, key_application).refresh("x")
+    answer = RelyingParty(tenant, key_application).refresh("x")
     assert error_of(answer) == (401, "access_denied", "Unauthorized")
 
 
@@ -229,9 +229,9 @@ class ProofMaker:
         return jwt.encode(claims, self.key, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": self.jwk})
 
 
-def test_dpop_bound_tokens(tenant: Tenant, relier: Relier) -> None:
+def test_dpop_bound_tokens(tenant: Tenant, rp: RelyingParty) -> None:
     maker = ProofMaker()
-    body = relier.exchange(relier.callback()["code"], headers={"DPoP": maker.proof(tenant)}).json()
+    body = rp.exchange(rp.callback()["code"], headers={"DPoP": maker.proof(tenant)}).json()
     assert body["token_type"] == "DPoP"
     token = body["access_token"]
     assert claims_of(token)["cnf"] == {"jkt": maker.jkt}
@@ -243,24 +243,24 @@ def test_dpop_bound_tokens(tenant: Tenant, relier: Relier) -> None:
     replayed = requests.get(url, headers=headers, timeout=60)
     assert replayed.status_code == 401
     assert replayed.headers["WWW-Authenticate"] == 'DPoP error="invalid_dpop_proof", algs="ES256"'
-    refreshed = relier.refresh(body["refresh_token"], headers={"DPoP": maker.proof(tenant)}).json()
+    refreshed = rp.refresh(body["refresh_token"], headers={"DPoP": maker.proof(tenant)}).json()
     assert claims_of(refreshed["access_token"])["cnf"] == {"jkt": maker.jkt}
 
 
 @pytest.mark.parametrize("confidential", [True, False])
-def test_dpop_nonce(tenant: Tenant, relier: Relier, confidential: bool) -> None:
+def test_dpop_nonce(tenant: Tenant, rp: RelyingParty, confidential: bool) -> None:
     if confidential:
         tenant.require_dpop_nonce = True
     else:
-        relier = Relier(tenant, tenant.add_application(token_endpoint_auth_method="none"))
-    maker, code = ProofMaker(), relier.callback()["code"]
-    refused = relier.exchange(code, headers={"DPoP": maker.proof(tenant)})
+        rp = RelyingParty(tenant, tenant.add_application(token_endpoint_auth_method="none"))
+    maker, code = ProofMaker(), rp.callback()["code"]
+    refused = rp.exchange(code, headers={"DPoP": maker.proof(tenant)})
     assert error_of(refused) == (400, "use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
     proof = maker.proof(tenant, nonce=refused.headers["DPoP-Nonce"])
-    body = relier.exchange(code, headers={"DPoP": proof}).json()
+    body = rp.exchange(code, headers={"DPoP": proof}).json()
     assert body["token_type"] == "DPoP"
     other, nonce = ProofMaker(), refused.headers["DPoP-Nonce"]
-    stolen = relier.refresh(body["refresh_token"], headers={"DPoP": other.proof(tenant, nonce=nonce)})
+    stolen = rp.refresh(body["refresh_token"], headers={"DPoP": other.proof(tenant, nonce=nonce)})
     assert stolen.status_code == (200 if confidential else 403), "a public application's refresh token is bound too"
 
 
@@ -268,8 +268,8 @@ def test_dpop_nonce(tenant: Tenant, relier: Relier, confidential: bool) -> None:
     "changes",
     [{"htm": "GET"}, {"htu": "http://elsewhere/"}, {"iat": 1}, {"iat": 9999999999}, {"jti": ""}, {"iat": "now"}],
 )
-def test_dpop_proof_refused(tenant: Tenant, relier: Relier, changes: dict[str, Any]) -> None:
-    answer = relier.refresh("x", headers={"DPoP": ProofMaker().proof(tenant, **changes)})
+def test_dpop_proof_refused(tenant: Tenant, rp: RelyingParty, changes: dict[str, Any]) -> None:
+    answer = rp.refresh("x", headers={"DPoP": ProofMaker().proof(tenant, **changes)})
     assert error_of(answer)[:2] == (400, "invalid_dpop_proof")
 
 
@@ -292,17 +292,19 @@ def test_dpop_proof_refused(tenant: Tenant, relier: Relier, changes: dict[str, A
         ("allowed", True, True, "DPoP"),
     ],
 )
-def test_binding_table(tenant: Tenant, relier: Relier, policy: Any, required: bool, sends: bool, outcome: str) -> None:
-    relier.application.require_dpop = required
+def test_binding_table(
+    tenant: Tenant, rp: RelyingParty, policy: Any, required: bool, sends: bool, outcome: str
+) -> None:
+    rp.application.require_dpop = required
     tenant.api.dpop = policy or "none"
-    code = relier.callback(audience=tenant.api.identifier if policy else None)["code"]
+    code = rp.callback(audience=tenant.api.identifier if policy else None)["code"]
     headers = {"DPoP": ProofMaker().proof(tenant)} if sends else None
-    answer = relier.exchange(code, headers=headers)
+    answer = rp.exchange(code, headers=headers)
     assert (answer.json()["token_type"] if answer.status_code == 200 else "refused") == outcome
 
 
-def test_code_bound_to_a_dpop_key(tenant: Tenant, relier: Relier) -> None:
+def test_code_bound_to_a_dpop_key(tenant: Tenant, rp: RelyingParty) -> None:
     maker = ProofMaker()
-    code = relier.callback(dpop_jkt=maker.jkt)["code"]
-    answer = relier.exchange(code, headers={"DPoP": ProofMaker().proof(tenant)})
+    code = rp.callback(dpop_jkt=maker.jkt)["code"]
+    answer = rp.exchange(code, headers={"DPoP": ProofMaker().proof(tenant)})
     assert error_of(answer)[1] == "invalid_dpop_proof"

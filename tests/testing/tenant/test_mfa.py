@@ -10,54 +10,54 @@ import requests
 from django_auth0_flow.testing.tenant import ALL_GRANTS, Authenticator, Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE
-from tests.testing.tenant.helpers import Relier, claims_of, error_of
+from tests.testing.tenant.helpers import RelyingParty, claims_of, error_of
 
 ADA = {"username": "ada@example.com", "password": "correct horse", "scope": "openid offline_access"}
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture(autouse=True)
-def demanding(tenant: Tenant, relier: Relier) -> None:
-    relier.application.grant_types = set(ALL_GRANTS)
+def demanding(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.grant_types = set(ALL_GRANTS)
     tenant.user.mfa_required = True
 
 
-def mfa_token(relier: Relier) -> str:
-    answer = relier.token("password", **ADA)
+def mfa_token(rp: RelyingParty) -> str:
+    answer = rp.token("password", **ADA)
     assert error_of(answer) == (403, "mfa_required", "Multifactor authentication required")
     return str(answer.json()["mfa_token"])
 
 
-def api(relier: Relier, path: str, *, bearer: str | None = None, **body: Any) -> requests.Response:
+def api(rp: RelyingParty, path: str, *, bearer: str | None = None, **body: Any) -> requests.Response:
     full = {
-        "client_id": relier.application.client_id,
-        "client_secret": relier.application.client_secret,
+        "client_id": rp.application.client_id,
+        "client_secret": rp.application.client_secret,
         **body,
     }
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    return requests.post(f"{relier.tenant.issuer}mfa/{path}", json=full, headers=headers, timeout=60)
+    return requests.post(f"{rp.tenant.issuer}mfa/{path}", json=full, headers=headers, timeout=60)
 
 
-def test_requirements(tenant: Tenant, relier: Relier) -> None:
-    enroll = relier.token("password", **ADA).json()["mfa_requirements"]["enroll"]
+def test_requirements(tenant: Tenant, rp: RelyingParty) -> None:
+    enroll = rp.token("password", **ADA).json()["mfa_requirements"]["enroll"]
     assert {"type": "otp"} in enroll
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET), Authenticator("push")]
-    challenge = relier.token("password", **ADA).json()["mfa_requirements"]
+    challenge = rp.token("password", **ADA).json()["mfa_requirements"]
     assert challenge == {"challenge": [{"type": "otp"}, {"type": "push-notification"}]}
     tenant.mfa_requirements = False
-    assert "mfa_requirements" not in relier.token("password", **ADA).json()
+    assert "mfa_requirements" not in rp.token("password", **ADA).json()
 
 
-def test_otp(tenant: Tenant, relier: Relier) -> None:
+def test_otp(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET)]
-    token = mfa_token(relier)
-    assert api(relier, "challenge", mfa_token=token, challenge_type="otp").json() == {"challenge_type": "otp"}
-    assert error_of(relier.token(MFA_OTP, mfa_token=token, otp="000")) == (403, "invalid_grant", "Invalid otp_code.")
-    answer = relier.token(MFA_OTP, mfa_token=token, otp=totp(SECRET, tenant.clock.now()))
+    token = mfa_token(rp)
+    assert api(rp, "challenge", mfa_token=token, challenge_type="otp").json() == {"challenge_type": "otp"}
+    assert error_of(rp.token(MFA_OTP, mfa_token=token, otp="000")) == (403, "invalid_grant", "Invalid otp_code.")
+    answer = rp.token(MFA_OTP, mfa_token=token, otp=totp(SECRET, tenant.clock.now()))
     assert answer.status_code == 200
     assert "refresh_token" in answer.json()
     assert not {"acr", "amr"} & set(claims_of(answer.json()["id_token"]))
-    assert error_of(relier.token(MFA_OTP, mfa_token=token, otp="1"))[2] == "Malformed mfa_token"
+    assert error_of(rp.token(MFA_OTP, mfa_token=token, otp="1"))[2] == "Malformed mfa_token"
 
 
 def test_totp_is_the_standards() -> None:
@@ -66,57 +66,57 @@ def test_totp_is_the_standards() -> None:
     assert [totp(secret, then) for then in (59, 1111111109, 2000000000)] == ["287082", "081804", "279037"]
 
 
-def test_sms(tenant: Tenant, relier: Relier) -> None:
+def test_sms(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.authenticators = [Authenticator("sms", name="+15555550123")]
-    token = mfa_token(relier)
-    body = api(relier, "challenge", mfa_token=token, challenge_type="oob").json()
+    token = mfa_token(rp)
+    body = api(rp, "challenge", mfa_token=token, challenge_type="oob").json()
     assert (body["challenge_type"], body["binding_method"]) == ("oob", "prompt")
     form = {"mfa_token": token, "oob_code": body["oob_code"]}
-    assert error_of(relier.token(MFA_OOB, **form))[2] == "Missing required parameter: binding_code"
-    wrong = relier.token(MFA_OOB, **form, binding_code="x")
+    assert error_of(rp.token(MFA_OOB, **form))[2] == "Missing required parameter: binding_code"
+    wrong = rp.token(MFA_OOB, **form, binding_code="x")
     assert error_of(wrong) == (403, "invalid_grant", "Invalid binding_code.")
-    other = relier.token(MFA_OOB, mfa_token=token, oob_code="other", binding_code="x")
+    other = rp.token(MFA_OOB, mfa_token=token, oob_code="other", binding_code="x")
     assert error_of(other)[2] == "The oob_code doesn't match the mfa_token"
     code = tenant.last_message().code
-    assert relier.token(MFA_OOB, **form, binding_code=code).status_code == 200
+    assert rp.token(MFA_OOB, **form, binding_code=code).status_code == 200
 
 
-def test_push(tenant: Tenant, relier: Relier) -> None:
+def test_push(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.authenticators = [Authenticator("push", name="phone")]
-    token = mfa_token(relier)
-    body = api(relier, "challenge", mfa_token=token).json()
+    token = mfa_token(rp)
+    body = api(rp, "challenge", mfa_token=token).json()
     assert set(body) == {"challenge_type", "oob_code"}
     form = {"mfa_token": token, "oob_code": body["oob_code"]}
     for _ in range(12):
-        assert error_of(relier.token(MFA_OOB, **form))[:2] == (400, "authorization_pending")
-    assert error_of(relier.token(MFA_OOB, **form))[1] == "slow_down"
+        assert error_of(rp.token(MFA_OOB, **form))[:2] == (400, "authorization_pending")
+    assert error_of(rp.token(MFA_OOB, **form))[1] == "slow_down"
     tenant.clock.advance(61)
     tenant.answer_push(approve=False)
-    assert error_of(relier.token(MFA_OOB, **form)) == (400, "access_denied", "MFA Authorization rejected.")
+    assert error_of(rp.token(MFA_OOB, **form)) == (400, "access_denied", "MFA Authorization rejected.")
     tenant.answer_push()
-    assert relier.token(MFA_OOB, **form).status_code == 200
+    assert rp.token(MFA_OOB, **form).status_code == 200
 
 
-def test_recovery_code_is_replaced(tenant: Tenant, relier: Relier) -> None:
+def test_recovery_code_is_replaced(tenant: Tenant, rp: RelyingParty) -> None:
     factor = Authenticator("recovery-code", secret="AAAABBBBCCCCDDDDEEEEFFFF")
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET), factor]
-    token = mfa_token(relier)
-    assert relier.token(MFA_RECOVERY_CODE, mfa_token=token, recovery_code="no").status_code == 403
-    answer = relier.token(MFA_RECOVERY_CODE, mfa_token=token, recovery_code="AAAABBBBCCCCDDDDEEEEFFFF")
+    token = mfa_token(rp)
+    assert rp.token(MFA_RECOVERY_CODE, mfa_token=token, recovery_code="no").status_code == 403
+    answer = rp.token(MFA_RECOVERY_CODE, mfa_token=token, recovery_code="AAAABBBBCCCCDDDDEEEEFFFF")
     assert answer.json()["recovery_code"] == factor.secret != "AAAABBBBCCCCDDDDEEEEFFFF"
 
 
-def test_first_enrolment_of_a_totp_app(tenant: Tenant, relier: Relier) -> None:
-    token = mfa_token(relier)
-    assert error_of(api(relier, "challenge", mfa_token=token))[1] == "association_required"
-    body = api(relier, "associate", bearer=token, authenticator_types=["otp"]).json()
+def test_first_enrolment_of_a_totp_app(tenant: Tenant, rp: RelyingParty) -> None:
+    token = mfa_token(rp)
+    assert error_of(api(rp, "challenge", mfa_token=token))[1] == "association_required"
+    body = api(rp, "associate", bearer=token, authenticator_types=["otp"]).json()
     assert body["barcode_uri"].startswith("otpauth://totp/")
     assert len(body["recovery_codes"]) == 1
     assert tenant.user.authenticators == []
     code = totp(body["secret"], tenant.clock.now())
-    assert relier.token(MFA_OTP, mfa_token=token, otp=code).status_code == 200
+    assert rp.token(MFA_OTP, mfa_token=token, otp=code).status_code == 200
     assert [factor.kind for factor in tenant.user.authenticators] == ["otp", "recovery-code"]
-    second = api(relier, "associate", bearer=mfa_token(relier), authenticator_types=["otp"])
+    second = api(rp, "associate", bearer=mfa_token(rp), authenticator_types=["otp"])
     assert error_of(second) == (403, "access_denied", "User is already enrolled")
 
 
@@ -124,70 +124,70 @@ def test_first_enrolment_of_a_totp_app(tenant: Tenant, relier: Relier) -> None:
     ("channel", "extra"), [("sms", {"phone_number": "+15555550123"}), ("email", {"email": "ada@example.com"})]
 )
 def test_first_enrolment_of_a_message_channel(
-    tenant: Tenant, relier: Relier, channel: str, extra: dict[str, str]
+    tenant: Tenant, rp: RelyingParty, channel: str, extra: dict[str, str]
 ) -> None:
-    token = mfa_token(relier)
+    token = mfa_token(rp)
     asked = {"authenticator_types": ["oob"], "oob_channels": [channel], **extra}
-    body = api(relier, "associate", bearer=token, **asked).json()
+    body = api(rp, "associate", bearer=token, **asked).json()
     assert (body["oob_channel"], body["binding_method"]) == (channel, "prompt")
     form = {"mfa_token": token, "oob_code": body["oob_code"], "binding_code": tenant.last_message().code}
-    assert relier.token(MFA_OOB, **form).status_code == 200
+    assert rp.token(MFA_OOB, **form).status_code == 200
     listed = requests.get(
-        relier.tenant.issuer + "mfa/authenticators",
-        headers={"Authorization": f"Bearer {mfa_token(relier)}"},
-        timeout=5,
+        rp.tenant.issuer + "mfa/authenticators",
+        headers={"Authorization": f"Bearer {mfa_token(rp)}"},
+        timeout=120,
     ).json()
     assert listed[0]["oob_channel"] == channel
     assert "@example.com" not in listed[0]["name"]
 
 
-def test_enrolment_by_push(tenant: Tenant, relier: Relier) -> None:
-    token = mfa_token(relier)
-    body = api(relier, "associate", bearer=token, authenticator_types=["oob"], oob_channels=["auth0"]).json()
+def test_enrolment_by_push(tenant: Tenant, rp: RelyingParty) -> None:
+    token = mfa_token(rp)
+    body = api(rp, "associate", bearer=token, authenticator_types=["oob"], oob_channels=["auth0"]).json()
     assert "barcode_uri" in body
     tenant.answer_push()
-    assert relier.token(MFA_OOB, mfa_token=token, oob_code=body["oob_code"]).status_code == 200
+    assert rp.token(MFA_OOB, mfa_token=token, oob_code=body["oob_code"]).status_code == 200
 
 
-def test_mfa_token_expires_and_belongs_to_one_client(tenant: Tenant, relier: Relier) -> None:
-    token = mfa_token(relier)
-    other = Relier(tenant, tenant.add_application(grant_types=set(ALL_GRANTS)))
+def test_mfa_token_expires_and_belongs_to_one_client(tenant: Tenant, rp: RelyingParty) -> None:
+    token = mfa_token(rp)
+    other = RelyingParty(tenant, tenant.add_application(grant_types=set(ALL_GRANTS)))
     answer = other.token(MFA_OTP, mfa_token=token, otp="1")
     assert error_of(answer) == (400, "invalid_request", "mfa_token not issued to this client")
     tenant.clock.advance(601)
-    assert error_of(relier.token(MFA_OTP, mfa_token=token, otp="1"))[1:] == ("expired_token", "mfa_token is expired")
+    assert error_of(rp.token(MFA_OTP, mfa_token=token, otp="1"))[1:] == ("expired_token", "mfa_token is expired")
 
 
-def test_too_many_codes(tenant: Tenant, relier: Relier) -> None:
+def test_too_many_codes(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET)]
-    token = mfa_token(relier)
-    answers = [relier.token(MFA_OTP, mfa_token=token, otp="x") for _ in range(11)]
+    token = mfa_token(rp)
+    answers = [rp.token(MFA_OTP, mfa_token=token, otp="x") for _ in range(11)]
     assert [answer.status_code for answer in answers] == [403] * 10 + [429]
 
 
-def test_mfa_on_refresh_keeps_the_token_until_it_is_done(tenant: Tenant, relier: Relier) -> None:
+def test_mfa_on_refresh_keeps_the_token_until_it_is_done(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.mfa_required = False
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET)]
-    first = relier.log_in()["refresh_token"]
+    first = rp.log_in()["refresh_token"]
     tenant.user.mfa_on_refresh = True
-    answer = relier.refresh(first)
+    answer = rp.refresh(first)
     assert answer.json()["error"] == "mfa_required"
     code = totp(SECRET, tenant.clock.now())
-    done = relier.token(MFA_OTP, mfa_token=answer.json()["mfa_token"], otp=code)
+    done = rp.token(MFA_OTP, mfa_token=answer.json()["mfa_token"], otp=code)
     assert done.json()["refresh_token"] != first
     assert tenant.families_revoked == 0
 
 
-def test_mfa_in_the_browser(tenant: Tenant, relier: Relier) -> None:
+def test_mfa_in_the_browser(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.user.authenticators = [Authenticator("otp", secret=SECRET)]
-    assert claims_of(relier.log_in()["id_token"])["amr"] == ["mfa"]
+    assert claims_of(rp.log_in()["id_token"])["amr"] == ["mfa"]
     assert tenant.count("/u/mfa", method="POST") == 1
 
 
-def test_grant_not_ticked(relier: Relier) -> None:
-    relier.application.grant_types = {"password"}
-    answer = relier.token(MFA_OTP, mfa_token=mfa_token(relier), otp="1")
+def test_grant_not_ticked(rp: RelyingParty) -> None:
+    rp.application.grant_types = {"password"}
+    answer = rp.token(MFA_OTP, mfa_token=mfa_token(rp), otp="1")
     assert error_of(answer)[2] == f"Grant type '{MFA_OTP}' not allowed for the client."
-    relier.application.grant_types = {"password", "mfa"}
-    answer = relier.token(MFA_OTP, mfa_token=mfa_token(relier), otp="1")
+    rp.application.grant_types = {"password", "mfa"}
+    answer = rp.token(MFA_OTP, mfa_token=mfa_token(rp), otp="1")
     assert error_of(answer)[2] == "Invalid otp_code."

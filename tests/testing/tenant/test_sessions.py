@@ -12,116 +12,116 @@ import pytest
 import requests
 
 from django_auth0_flow.testing.tenant import Api, Browser, Tenant, TenantPage, jws
-from tests.testing.tenant.helpers import CALLBACK, Relier, claims_of, fields_of, verified
+from tests.testing.tenant.helpers import CALLBACK, RelyingParty, claims_of, fields_of, verified
 
 MFA = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 GOODBYE = "http://127.0.0.1:8000/goodbye/"
 
 
-def through(browser: Browser, relier: Relier, **changes: Any) -> dict[str, str]:
-    return fields_of(browser.authorize(relier.url(**changes)).url)
+def through(browser: Browser, rp: RelyingParty, **changes: Any) -> dict[str, str]:
+    return fields_of(browser.authorize(rp.url(**changes)).url)
 
 
-def test_second_login_is_silent(tenant: Tenant, relier: Relier) -> None:
+def test_second_login_is_silent(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    first = relier.exchange(through(browser, relier)["code"]).json()
+    first = rp.exchange(through(browser, rp)["code"]).json()
     tenant.clear_log()
-    second = relier.exchange(through(browser, relier)["code"]).json()
+    second = rp.exchange(through(browser, rp)["code"]).json()
     assert tenant.count("/u/login") == 0
     assert claims_of(first["id_token"])["sid"] == claims_of(second["id_token"])["sid"]
-    assert "code" in through(browser, relier, prompt="none")
+    assert "code" in through(browser, rp, prompt="none")
     assert [cookie.name for cookie in browser.cookies] == ["auth0"]
 
 
-def test_prompt_login_and_max_age_ask_again(tenant: Tenant, relier: Relier) -> None:
+def test_prompt_login_and_max_age_ask_again(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    through(browser, relier)
+    through(browser, rp)
     for changes in ({"prompt": "login"}, {"max_age": "0"}):
         tenant.clear_log()
-        assert "code" in through(browser, relier, **changes)
+        assert "code" in through(browser, rp, **changes)
         assert tenant.count("/u/login", method="POST") == 1
     tenant.clock.advance(100)
-    assert through(browser, relier, prompt="none", max_age="60")["error"] == "login_required"
-    assert "code" in through(browser, relier, prompt="none", max_age="600")
+    assert through(browser, rp, prompt="none", max_age="60")["error"] == "login_required"
+    assert "code" in through(browser, rp, prompt="none", max_age="600")
 
 
-def test_session_runs_out(tenant: Tenant, relier: Relier) -> None:
+def test_session_runs_out(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    through(browser, relier)
+    through(browser, rp)
     for _ in range(3):
         tenant.clock.advance(2 * 86400)
-        assert "code" in through(browser, relier, prompt="none")
+        assert "code" in through(browser, rp, prompt="none")
     tenant.clock.advance(2 * 86400)
-    assert through(browser, relier, prompt="none")["error"] == "login_required", "seven days at most"
+    assert through(browser, rp, prompt="none")["error"] == "login_required", "seven days at most"
 
 
-def test_consent(tenant: Tenant, relier: Relier) -> None:
+def test_consent(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.api.skip_consent = False
     browser = tenant.browser()
-    assert through(browser, relier, audience=None)["code"]
-    assert through(browser, relier, prompt="none") == {
+    assert through(browser, rp, audience=None)["code"]
+    assert through(browser, rp, prompt="none") == {
         "error": "consent_required",
         "error_description": "Consent required",
         "state": "the-state",
     }
-    assert "code" in through(browser, relier)
-    assert "code" in through(browser, relier, prompt="none")
+    assert "code" in through(browser, rp)
+    assert "code" in through(browser, rp, prompt="none")
 
 
-def test_confirmation_of_loopback_callbacks(tenant: Tenant, relier: Relier) -> None:
+def test_confirmation_of_loopback_callbacks(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    through(browser, relier)
+    through(browser, rp)
     tenant.confirm_non_verifiable_callbacks = True
-    assert through(browser, relier, prompt="none")["error"] == "interaction_required"
-    assert "code" in through(browser, relier)
+    assert through(browser, rp, prompt="none")["error"] == "interaction_required"
+    assert "code" in through(browser, rp)
 
 
-def test_step_up(tenant: Tenant, relier: Relier) -> None:
+def test_step_up(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    first = relier.exchange(through(browser, relier)["code"]).json()
+    first = rp.exchange(through(browser, rp)["code"]).json()
     assert "amr" not in claims_of(first["id_token"])
-    silent = through(browser, relier, prompt="none", acr_values=MFA)
+    silent = through(browser, rp, prompt="none", acr_values=MFA)
     assert (silent["error"], silent["error_description"]) == ("login_required", "Multifactor authentication required")
-    claims = claims_of(relier.exchange(through(browser, relier, acr_values=MFA)["code"]).json()["id_token"])
+    claims = claims_of(rp.exchange(through(browser, rp, acr_values=MFA)["code"]).json()["id_token"])
     assert (claims["acr"], claims["amr"]) == (MFA, ["mfa"])
 
 
-def test_allowed_acr_values(tenant: Tenant, relier: Relier) -> None:
+def test_allowed_acr_values(tenant: Tenant, rp: RelyingParty) -> None:
     tenant.allowed_acr_values = [MFA]
-    assert relier.callback(acr_values="urn:other")["error"] == "invalid_request"
+    assert rp.callback(acr_values="urn:other")["error"] == "invalid_request"
 
 
-def test_implicit_and_hybrid(tenant: Tenant, relier: Relier) -> None:
-    url = tenant.login(relier.url(response_type="id_token token"))
+def test_implicit_and_hybrid(tenant: Tenant, rp: RelyingParty) -> None:
+    url = tenant.login(rp.url(response_type="id_token token"))
     assert "#" in url
     answer = fields_of(url)
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", "7200")
     claims = verified(tenant, answer["id_token"])
     assert claims["at_hash"] == jws.half_hash(answer["access_token"])
     assert "refresh_token" not in answer
-    hybrid = fields_of(tenant.login(relier.url(response_type="code id_token")))
+    hybrid = fields_of(tenant.login(rp.url(response_type="code id_token")))
     assert claims_of(hybrid["id_token"])["c_hash"] == jws.half_hash(hybrid["code"])
-    assert relier.exchange(hybrid["code"]).status_code == 200
-    missing = relier.callback(response_type="id_token", nonce=None)
+    assert rp.exchange(hybrid["code"]).status_code == 200
+    missing = rp.callback(response_type="id_token", nonce=None)
     assert missing["error"] == "invalid_request"
-    assert "id_token" not in fields_of(tenant.login(relier.url(response_type="token")))
+    assert "id_token" not in fields_of(tenant.login(rp.url(response_type="token")))
 
 
-def test_form_post(tenant: Tenant, relier: Relier) -> None:
-    answer = tenant.authorize(relier.url(response_type="code id_token", response_mode="form_post"))
+def test_form_post(tenant: Tenant, rp: RelyingParty) -> None:
+    answer = tenant.authorize(rp.url(response_type="code id_token", response_mode="form_post"))
     assert (answer.method, answer.url) == ("POST", CALLBACK)
     assert set(answer.fields) == {"code", "id_token", "state"}
-    refused = tenant.authorize(relier.url(response_mode="form_post", state='"><script>'), deny=True)
+    refused = tenant.authorize(rp.url(response_mode="form_post", state='"><script>'), deny=True)
     assert refused.fields["error"] == "access_denied"
     assert refused.fields["state"] == '"><script>'
 
 
-def test_web_message(tenant: Tenant, relier: Relier) -> None:
+def test_web_message(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    through(browser, relier)
-    url = relier.url(response_mode="web_message", prompt="none")
+    through(browser, rp)
+    url = rp.url(response_mode="web_message", prompt="none")
     assert browser.open(url)[0] == 403
-    relier.application.web_origins = ["http://127.0.0.1:8000"]
+    rp.application.web_origins = ["http://127.0.0.1:8000"]
     status, _, page = browser.open(url)
     assert status == 200
     assert '"type": "authorization_response"' in page
@@ -131,16 +131,16 @@ def oidc_logout(browser: Browser, tenant: Tenant, **parameters: str) -> tuple[in
     return browser.open(f"{tenant.issuer}oidc/logout?{urlencode(parameters)}")
 
 
-def test_oidc_logout(tenant: Tenant, relier: Relier) -> None:
-    relier.application.logout_urls = [GOODBYE]
+def test_oidc_logout(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.logout_urls = [GOODBYE]
     browser = tenant.browser()
-    id_token = relier.exchange(through(browser, relier)["code"]).json()["id_token"]
+    id_token = rp.exchange(through(browser, rp)["code"]).json()["id_token"]
     tenant.clock.advance(40000)
     status, location, _ = oidc_logout(
         browser, tenant, id_token_hint=id_token, post_logout_redirect_uri=GOODBYE, state="bye"
     )
     assert (status, location) == (302, GOODBYE + "?state=bye")
-    assert through(browser, relier, prompt="none")["error"] == "login_required"
+    assert through(browser, rp, prompt="none")["error"] == "login_required"
 
 
 @pytest.mark.parametrize(
@@ -153,34 +153,34 @@ def test_oidc_logout(tenant: Tenant, relier: Relier) -> None:
         {"id_token_hint": "nonsense"},
     ],
 )
-def test_oidc_logout_refused(tenant: Tenant, relier: Relier, parameters: dict[str, str]) -> None:
-    relier.application.logout_urls = [GOODBYE]
+def test_oidc_logout_refused(tenant: Tenant, rp: RelyingParty, parameters: dict[str, str]) -> None:
+    rp.application.logout_urls = [GOODBYE]
     browser = tenant.browser()
-    id_token = relier.exchange(through(browser, relier)["code"]).json()["id_token"]
+    id_token = rp.exchange(through(browser, rp)["code"]).json()["id_token"]
     assert oidc_logout(browser, tenant, **{"id_token_hint": id_token, **parameters})[0] == 400
-    assert "code" in through(browser, relier, prompt="none")
+    assert "code" in through(browser, rp, prompt="none")
 
 
-def test_oidc_logout_without_hint_asks(tenant: Tenant, relier: Relier) -> None:
+def test_oidc_logout_without_hint_asks(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    through(browser, relier)
-    status, _, page = oidc_logout(browser, tenant, client_id=relier.application.client_id)
+    through(browser, rp)
+    status, _, page = oidc_logout(browser, tenant, client_id=rp.application.client_id)
     assert status == 200
     assert "Do you want to log out?" in page
-    assert "code" in through(browser, relier, prompt="none")
+    assert "code" in through(browser, rp, prompt="none")
     browser.open(f"{tenant.issuer}oidc/logout", {"action": "confirm"})
-    assert through(browser, relier, prompt="none")["error"] == "login_required"
+    assert through(browser, rp, prompt="none")["error"] == "login_required"
 
 
-def test_v2_logout(tenant: Tenant, relier: Relier) -> None:
-    relier.application.logout_urls = [GOODBYE]
+def test_v2_logout(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.logout_urls = [GOODBYE]
     browser = tenant.browser()
-    through(browser, relier)
-    query = urlencode({"client_id": relier.application.client_id, "returnTo": GOODBYE + "?any=thing"})
+    through(browser, rp)
+    query = urlencode({"client_id": rp.application.client_id, "returnTo": GOODBYE + "?any=thing"})
     status, location, _ = browser.open(f"{tenant.issuer}v2/logout?{query}")
     assert (status, location) == (302, GOODBYE + "?any=thing")
-    assert through(browser, relier, prompt="none")["error"] == "login_required"
-    query = urlencode({"client_id": relier.application.client_id, "returnTo": "https://evil.example/"})
+    assert through(browser, rp, prompt="none")["error"] == "login_required"
+    query = urlencode({"client_id": rp.application.client_id, "returnTo": "https://evil.example/"})
     status, _, page = browser.open(f"{tenant.issuer}v2/logout?{query}")
     assert status == 400
     expected = (
@@ -223,13 +223,13 @@ def listener() -> Iterator[Listener]:
     thread.join()
 
 
-def test_logout_tells_the_applications(tenant: Tenant, relier: Relier, listener: Listener) -> None:
-    relier.application.backchannel_logout_uri = listener.url
+def test_logout_tells_the_applications(tenant: Tenant, rp: RelyingParty, listener: Listener) -> None:
+    rp.application.backchannel_logout_uri = listener.url
     browser = tenant.browser()
-    id_token = relier.exchange(through(browser, relier)["code"]).json()["id_token"]
+    id_token = rp.exchange(through(browser, rp)["code"]).json()["id_token"]
     oidc_logout(browser, tenant, id_token_hint=id_token)
-    assert listener.arrived.wait(5)
-    claims = verified(tenant, listener.tokens[0], audience=relier.application.client_id)
+    assert listener.arrived.wait(120)
+    claims = verified(tenant, listener.tokens[0], audience=rp.application.client_id)
     assert claims["sid"] == claims_of(id_token)["sid"]
     assert claims["sub"] == tenant.user.sub
     assert claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
@@ -248,8 +248,8 @@ def test_logout_tokens_to_order(tenant: Tenant, listener: Listener) -> None:
     assert tenant.send_logout_token("http://127.0.0.1:9/", token) == 0
 
 
-def test_login_page_for_people(tenant: Tenant, relier: Relier) -> None:
-    answer = requests.get(relier.url(login_hint="grace@example.com"), timeout=60)
+def test_login_page_for_people(tenant: Tenant, rp: RelyingParty) -> None:
+    answer = requests.get(rp.url(login_hint="grace@example.com"), timeout=60)
     assert answer.status_code == 200
     assert "/u/login?state=" in answer.url
     assert "the-state" not in answer.url
@@ -259,28 +259,28 @@ def test_login_page_for_people(tenant: Tenant, relier: Relier) -> None:
     assert wrong.status_code == 400
     assert "Wrong email or password" in wrong.text
     form = {"username": "ADA@example.com", "password": "correct horse"}
-    right = requests.post(answer.url, data=form, timeout=5, allow_redirects=False)
+    right = requests.post(answer.url, data=form, timeout=120, allow_redirects=False)
     assert right.headers["Location"].startswith("/authorize/resume?state=")
 
 
-def test_sign_up(tenant: Tenant, relier: Relier) -> None:
-    page = requests.get(relier.url(screen_hint="signup"), timeout=60)
+def test_sign_up(tenant: Tenant, rp: RelyingParty) -> None:
+    page = requests.get(rp.url(screen_hint="signup"), timeout=60)
     assert "Sign up for" in page.text
     form = {"username": "new@example.com", "password": "long enough"}
-    assert requests.post(page.url, data=form, timeout=5, allow_redirects=False).status_code == 302
+    assert requests.post(page.url, data=form, timeout=120, allow_redirects=False).status_code == 302
     user = tenant.user_by_login("new@example.com")
     assert user is not None
     assert user.email_verified is False
     tenant.sign_up_enabled = False
-    assert relier.callback(screen_hint="signup")["error_description"] == "signup is disabled"
+    assert rp.callback(screen_hint="signup")["error_description"] == "signup is disabled"
 
 
-def test_choosing_an_organization_and_declining_consent(tenant: Tenant, relier: Relier) -> None:
-    relier.application.organization_prompt = True
-    relier.application.first_party = False
+def test_choosing_an_organization_and_declining_consent(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.organization_prompt = True
+    rp.application.first_party = False
     tenant.user.orgs = [tenant.add_organization("Acme").id, tenant.add_organization("Zeta").id]
     browser = tenant.browser()
-    _, location, _ = browser.open(relier.url())
+    _, location, _ = browser.open(rp.url())
     _, location, _ = browser.open(tenant.issuer + str(location)[1:], {"user": tenant.user.sub})
     _, location, _ = browser.open(tenant.issuer + str(location)[1:])
     page_url = tenant.issuer + str(location)[1:]
@@ -295,9 +295,9 @@ def test_choosing_an_organization_and_declining_consent(tenant: Tenant, relier: 
     assert fields_of(str(location))["error_description"] == "User did not authorize the request"
 
 
-def test_second_factor_page(tenant: Tenant, relier: Relier) -> None:
+def test_second_factor_page(tenant: Tenant, rp: RelyingParty) -> None:
     browser = tenant.browser()
-    _, location, _ = browser.open(relier.url(acr_values=MFA))
+    _, location, _ = browser.open(rp.url(acr_values=MFA))
     _, location, _ = browser.open(tenant.issuer + str(location)[1:], {"user": tenant.user.sub})
     _, location, _ = browser.open(tenant.issuer + str(location)[1:])
     url = tenant.issuer + str(location)[1:]
@@ -319,15 +319,15 @@ def test_error_page_escapes(tenant: Tenant) -> None:
     assert "<script>alert" not in page
 
 
-def test_stopping_and_starting_keeps_port_and_memory(tenant: Tenant, relier: Relier) -> None:
-    token = relier.log_in()["refresh_token"]
+def test_stopping_and_starting_keeps_port_and_memory(tenant: Tenant, rp: RelyingParty) -> None:
+    token = rp.log_in()["refresh_token"]
     issuer = tenant.issuer
     tenant.stop()
     with pytest.raises(requests.ConnectionError):
-        relier.refresh(token)
+        rp.refresh(token)
     tenant.start()
     assert tenant.issuer == issuer
-    assert relier.refresh(token).status_code == 200
+    assert rp.refresh(token).status_code == 200
 
 
 def test_issuer_is_unknown_before_the_start() -> None:
@@ -335,10 +335,10 @@ def test_issuer_is_unknown_before_the_start() -> None:
         _ = Tenant().issuer
 
 
-def test_third_party_application_asks(tenant: Tenant, relier: Relier) -> None:
-    relier.application.first_party = False
-    assert "code" in relier.callback(audience=None)
+def test_third_party_application_asks(tenant: Tenant, rp: RelyingParty) -> None:
+    rp.application.first_party = False
+    assert "code" in rp.callback(audience=None)
     assert tenant.count("/u/consent", method="POST") == 1
     assert isinstance(tenant.api, Api)
     with pytest.raises(TenantPage):
-        relier.callback(redirect_uri="https://evil.example/")
+        rp.callback(redirect_uri="https://evil.example/")

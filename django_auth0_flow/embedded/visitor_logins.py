@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.login.admission import tenants_page_needed
-from django_auth0_flow.protocol.embedded import EmbeddedLogins
+from django_auth0_flow.protocol.embedded_grants import EmbeddedLogins
 from django_auth0_flow.protocol.errors import Auth0Error
 
 

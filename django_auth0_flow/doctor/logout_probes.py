@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django_auth0_flow.doctor.browser_answers import read_answer
-from django_auth0_flow.doctor.examined import Examined
+from django_auth0_flow.doctor.examined import Examined, Test
 from django_auth0_flow.doctor.findings import Finding, finding
 from django_auth0_flow.doctor.refusals import find_mistake
 
@@ -24,3 +24,6 @@ def probe_logout(examined: Examined) -> Iterator[Finding]:
         mistake = "SM34" if oidc else "SM33"
     detail = f"The URL: {examined.logged_out}" if mistake in ("SM33", "SM34") else ""
     yield finding(mistake or "D15", "logout", answer.describe(examined.printable), detail=detail)
+
+
+TESTS = (Test("logout", probe_logout, needs=("tenant", "client")),)

@@ -11,6 +11,7 @@ from typing import Any
 
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import MfaRequired, unusable_answer
+from django_auth0_flow.protocol.passwordless_channels import Channel
 from django_auth0_flow.protocol.tokens import TokenSet
 
 PASSWORD = "password"
@@ -92,30 +93,28 @@ class EmbeddedLogins:
 
     def start_passwordless(
         self,
-        connection: str,
+        channel: Channel,
         address: str,
         *,
-        send: str = "",
         auth_params: Mapping[str, str] | None = None,
         language: str = "",
     ) -> None:
-        """Have a code or link sent. ``connection``: ``email`` (``send``: ``code`` or ``link``) or ``sms``.
+        """Have a code or link sent to an e-mail address or a telephone number.
 
         ``auth_params`` are those of the authorization request that a link stands for. An answer says nothing about whether
         a message left.
         """
-        body: dict[str, Any] = {"connection": connection}
-        body["phone_number" if connection == "sms" else "email"] = address
-        if send:
-            body["send"] = send
+        body: dict[str, Any] = {"connection": channel.connection, channel.address: address}
+        if channel.send:
+            body["send"] = channel.send
         if auth_params:
             body["authParams"] = dict(auth_params)
         headers = {**self._headers, **({"x-request-language": language} if language else {})}
         self._client.post_json("passwordless/start", body, headers=headers)
 
-    def log_in_with_code(self, realm: str, username: str, otp: str, *, redirect_uri: str) -> Granted:
-        """Log in with the code of ``start_passwordless``. ``realm``: its connection."""
-        form = {"realm": realm, "username": username, "otp": otp, "redirect_uri": redirect_uri}
+    def log_in_with_code(self, channel: Channel, username: str, otp: str, *, redirect_uri: str) -> Granted:
+        """Log in with the code of ``start_passwordless``."""
+        form = {"realm": channel.connection, "username": username, "otp": otp, "redirect_uri": redirect_uri}
         return self._grant(PASSWORDLESS_OTP, {**form, **self._parameters, "scope": self._scope}, headers=self._headers)
 
     # -- password ----------------------------------------------------------------------------------------------------

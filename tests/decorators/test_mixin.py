@@ -15,7 +15,7 @@ from django_auth0_flow.access.requirements import MULTI_FACTOR
 from django_auth0_flow.decorators import Auth0LoginRequiredMixin
 from django_auth0_flow.testing.tenant import Tenant
 from tests import urls
-from tests.person import Person
+from tests.visitor import Visitor
 from tests.walk import FETCH, code_shown, query_of, walk
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +68,7 @@ def test_a_login_that_fails_it_is_refused(
 def test_access_token(tenant: Tenant, serve: Serve, auth0_settings: Configure) -> None:
     auth0_settings(RESPONSE_TYPE="id_token", SCOPE="openid")
     tenant.application.callbacks = ["https://testserver/auth0/callback/"]
-    person = Person(tenant)
+    person = Visitor(tenant)
     person.visit("/auth0/login/?next=/plain/")
     for wanted, status in ((True, 403), (False, 200)):
         serve(access_token=wanted)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.client_auth import client_secret_basic, no_client_auth
-from django_auth0_flow.protocol.embedded import (
+from django_auth0_flow.protocol.embedded_grants import (
     MFA_OOB,
     MFA_OTP,
     MFA_RECOVERY_CODE,
@@ -35,6 +35,7 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.http import Http
 from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.passwordless_channels import EMAIL_CODE, EMAIL_LINK, SMS, Channel
 from django_auth0_flow.protocol.strict_json import parse_json_array
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
@@ -101,14 +102,19 @@ def test_password_realm_grant(tenant: Tenant, logins: EmbeddedLogins) -> None:
     assert (form["grant_type"], form["realm"]) == (PASSWORD_REALM, REALM)
 
 
-@pytest.mark.parametrize("connection", ["email", "sms"])
-def test_passwordless_start_and_grant(tenant: Tenant, logins: EmbeddedLogins, connection: str) -> None:
-    address = "+819012345678" if connection == "sms" else "mary@example.com"
-    logins.start_passwordless(connection, address, send="code" if connection == "email" else "", language="ja")
+@pytest.mark.parametrize(
+    ("channel", "address", "connection"),
+    [(EMAIL_CODE, "mary@example.com", "email"), (SMS, "+819012345678", "sms")],
+    ids=["email", "sms"],
+)
+def test_passwordless_start_and_grant(
+    tenant: Tenant, logins: EmbeddedLogins, channel: Channel, address: str, connection: str
+) -> None:
+    logins.start_passwordless(channel, address, language="ja")
     start = last(tenant, "/passwordless/start")
     assert start.headers["auth0-forwarded-for"] == "198.51.100.2"
     assert start.headers["x-request-language"] == "ja"
-    granted = logins.log_in_with_code(connection, address, str(tenant.last_message().code), redirect_uri=CALLBACK)
+    granted = logins.log_in_with_code(channel, address, str(tenant.last_message().code), redirect_uri=CALLBACK)
     assert granted.claims["sub"].startswith(f"{connection}|")
     form = form_of(tenant)
     assert form == {
@@ -123,7 +129,7 @@ def test_passwordless_start_and_grant(tenant: Tenant, logins: EmbeddedLogins, co
 
 
 def test_a_link_carries_its_parameters(tenant: Tenant, logins: EmbeddedLogins) -> None:
-    logins.start_passwordless("email", "mary@example.com", send="link", auth_params={"state": "s", "scope": "openid"})
+    logins.start_passwordless(EMAIL_LINK, "mary@example.com", auth_params={"state": "s", "scope": "openid"})
     assert "state=s&scope=openid" in str(tenant.last_message().link)
 
 
@@ -207,7 +213,7 @@ def test_basic_goes_into_the_body_of_the_json_endpoints(tenant: Tenant, http: Ht
     application = tenant.application
     auth = client_secret_basic(application.client_id, application.client_secret)
     logins = _logins_with(tenant, http, auth, application.client_secret)
-    logins.start_passwordless("email", "mary@example.com", send="code")
+    logins.start_passwordless(EMAIL_CODE, "mary@example.com")
     assert "Authorization" not in last(tenant, "/passwordless/start").headers
     logins.log_in_with_password(*ADA)
     assert last(tenant).headers["Authorization"].startswith("Basic ")
@@ -216,7 +222,7 @@ def test_basic_goes_into_the_body_of_the_json_endpoints(tenant: Tenant, http: Ht
 def test_a_public_client_sends_its_id(tenant: Tenant, http: Http) -> None:
     tenant.application.token_endpoint_auth_method = "none"
     logins = _logins_with(tenant, http, no_client_auth(tenant.application.client_id), None)
-    logins.start_passwordless("email", "mary@example.com", send="code")
+    logins.start_passwordless(EMAIL_CODE, "mary@example.com")
     assert tenant.last_message().code
 
 
@@ -225,13 +231,13 @@ def test_a_public_client_sends_its_id(tenant: Tenant, http: Http) -> None:
 Call = Callable[[EmbeddedLogins], object]
 GRANTS: dict[str, Call] = {
     "password": lambda logins: logins.log_in_with_password(*ADA),
-    "passwordless": lambda logins: logins.log_in_with_code("email", "a@b.example", "123456", redirect_uri=CALLBACK),
+    "passwordless": lambda logins: logins.log_in_with_code(EMAIL_CODE, "a@b.example", "123456", redirect_uri=CALLBACK),
     "mfa-otp": lambda logins: logins.confirm_otp("token", "123456"),
     "mfa-oob": lambda logins: logins.confirm_oob("token", "oob"),
     "recovery-code": lambda logins: logins.confirm_recovery_code("token", "ABC"),
 }
 JSON_CALLS: dict[str, tuple[str, Call]] = {
-    "start": ("passwordless", lambda logins: logins.start_passwordless("email", "a@b.example")),
+    "start": ("passwordless", lambda logins: logins.start_passwordless(EMAIL_CODE, "a@b.example")),
     "challenge": ("mfa", lambda logins: logins.challenge("token")),
     "associate": ("mfa", lambda logins: logins.associate("token", "otp")),
     "authenticators": ("mfa", lambda logins: logins.authenticators("token")),
@@ -256,7 +262,7 @@ SPOILT = [
 def test_spoilt_answers_of_the_json_endpoints_are_transport_errors(
     tenant: Tenant, logins: EmbeddedLogins, http: Http, fault: str, call: str
 ) -> None:
-    http.timeout = 0.4 if fault == "slow" else http.timeout
+    http.timeout = 1 if fault == "slow" else http.timeout
     endpoint, run = JSON_CALLS[call]
     tenant.fault(fault, endpoint=endpoint)
     with pytest.raises(TransportError):
