@@ -1,4 +1,4 @@
-"""Check that every message catalogue is complete and that its compiled twin says the same."""
+"""Check that every message catalogue is complete and that its compiled file says the same."""
 
 import gettext
 import re

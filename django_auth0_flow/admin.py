@@ -1,4 +1,4 @@
-"""The admin's view of identities and login sessions: to look at, to search and to end. No token is ever shown."""
+"""Identities and login sessions in Django's admin: staff can view, search and end them. No token is ever shown."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-#: Seconds in all for revoking the refresh tokens of what is ended at once.
+#: Seconds for revoking all refresh tokens of one admin action.
 REVOCATION_SECONDS = 5
 
 _OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if isinstance(field, OpaqueField))
 
 
-class _LookAndEndAdmin(_ModelAdmin):
-    """Rows that only logins make: they can't be added or changed here, and deleting one ends the logins behind it.
+class _ReadOnlyAdmin(_ModelAdmin):
+    """Rows that only logins create: they can't be added or changed here. Deleting one ends its login sessions.
 
-    ``shown``: the fields of the page of one row. ``lookup``: how a row's identity is reached, "" for the row itself.
+    ``shown``: the fields on a row's page. ``lookup``: the prefix that leads from a row to its identity, "" for an identity.
     """
 
     shown: tuple[str, ...] = ()
@@ -46,11 +46,11 @@ class _LookAndEndAdmin(_ModelAdmin):
     actions = ("end_logins",)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No: a login adds rows."""
+        """Return False: only logins add rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """No."""
+        """Return False: nothing can be edited here."""
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class _LookAndEndAdmin(_ModelAdmin):
         return [f"{self.lookup}subject", *(f"{self.lookup}user__{name}" for name in known)]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Say no to whatever names a secret column, however it is reached; the columns refuse most of it by themselves."""
+        """Refuse look-ups that name a secret column, through any relation; the columns themselves refuse most of them."""
         if not _OPAQUE.isdisjoint(lookup.split(LOOKUP_SEP)):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
@@ -77,11 +77,11 @@ class _LookAndEndAdmin(_ModelAdmin):
     # -- ending ----------------------------------------------------------------------------------------------------------
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
-        """Return the login sessions that hang on ``rows``."""
+        """Return the login sessions of ``rows``."""
         raise NotImplementedError  # each of the two admins below has its own
 
     def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """Write down for the admin's history that the logins of ``rows`` are ended."""
+        """Record in the admin's history that the logins of ``rows`` are ended."""
         raise NotImplementedError  # as above
 
     @admin.action(permissions=["delete"], description=_("End the logins"))
@@ -91,11 +91,11 @@ class _LookAndEndAdmin(_ModelAdmin):
         self._end(request, queryset)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """End what hangs on the row, then delete it."""
+        """End the row's login sessions, then delete the row."""
         self.delete_queryset(request, self.model._default_manager.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """End what hangs on the rows, then delete them; they stay as long as something of it could not be ended."""
+        """End the rows' login sessions, then delete the rows. If a login session could not be ended, all of them stay."""
         keys = list(queryset.values_list("pk", flat=True))
         if not self._end(request, queryset).left:
             self.model._default_manager.filter(pk__in=keys).delete()
@@ -113,7 +113,7 @@ class _LookAndEndAdmin(_ModelAdmin):
 
 
 def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
-    """Yield what to tell the staff about logins that were ended: what became of them here and at the tenant."""
+    """Yield messages (level, text) about ended logins: what happened on this site, and at the tenant."""
     count = ended.login_sessions
     text = ngettext("%(count)d login was ended on this site.", "%(count)d logins were ended on this site.", count)
     yield messages.SUCCESS if count else messages.INFO, text % {"count": count}
@@ -142,14 +142,14 @@ def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
         yield (
             messages.INFO,
             gettext(
-                "At the tenant itself these people may still be logged in, and could come back without a password. To keep "
-                "somebody out: Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
+                "At the tenant these users may still be logged in, and can come back without a password. To keep a user "
+                "out: Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
             ),
         )
 
 
 @admin.register(LoginSession)
-class LoginSessionAdmin(_LookAndEndAdmin):
+class LoginSessionAdmin(_ReadOnlyAdmin):
     """Who is logged in, since when, and how the last refresh went."""
 
     lookup = "identity__"
@@ -165,7 +165,7 @@ class LoginSessionAdmin(_LookAndEndAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find by sid and by primary key as well; both only to the letter."""
+        """Search by sid and by primary key as well, as exact matches only."""
         found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
         if term := search_term.strip():
             issuers = {conf.issuer for conf in readable_settings()}
@@ -180,17 +180,17 @@ class LoginSessionAdmin(_LookAndEndAdmin):
         return rows
 
     def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """Log them as deleted, as they are."""
+        """Log them as deleted: ending a login session deletes its row."""
         self.log_deletions(request, rows)
 
     @admin.display(description=_("user"), ordering="identity__user")
     def user(self, row: LoginSession) -> str:
-        """The person."""
+        """The user who is logged in."""
         return str(row.identity.user)
 
     @admin.display(description=_("issuer"))
     def issuer(self, row: LoginSession) -> str:
-        """The tenant."""
+        """The issuer of the identity."""
         return row.identity.issuer
 
     @admin.display(description=_("access token expires"), ordering="access_token_expires_at")
@@ -205,7 +205,7 @@ class LoginSessionAdmin(_LookAndEndAdmin):
 
 
 @admin.register(Identity)
-class IdentityAdmin(_LookAndEndAdmin):
+class IdentityAdmin(_ReadOnlyAdmin):
     """Which subject at which issuer is which user."""
 
     list_display = ("subject", "issuer", "user", "logins", "created_at")
@@ -217,16 +217,16 @@ class IdentityAdmin(_LookAndEndAdmin):
     search_help_text = _("Subject or user")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Count the login sessions along."""
+        """Add the number of login sessions to each row."""
         rows: QuerySet[Any] = super().get_queryset(request).annotate(logins_now=Count("login_sessions"))
         return rows
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
-        """Return those of these identities."""
+        """Return the login sessions of these identities."""
         return LoginSession.objects.filter(identity__in=list(rows.values_list("pk", flat=True)))
 
     def log_end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        """Log a change of each: the identities stay."""
+        """Log a change of each identity: ending its logins does not delete it."""
         for identity in rows:
             self.log_change(request, identity, gettext("Ended the logins."))
 
@@ -237,7 +237,7 @@ class IdentityAdmin(_LookAndEndAdmin):
 
 
 def _moment(epoch: float | None) -> datetime | None:
-    """Return epoch seconds as the admin's other dates are: aware, or naive where ``USE_TZ`` is off."""
+    """Return epoch seconds as a datetime like the admin's others: aware, or naive where ``USE_TZ`` is off."""
     if epoch is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The admin with login through Auth0, by one line: it stands in ``INSTALLED_APPS`` instead of ``django.contrib.admin``."""
+"""Django's admin with logins through Auth0: name it in ``INSTALLED_APPS`` in place of ``django.contrib.admin``."""
 
 from __future__ import annotations
 

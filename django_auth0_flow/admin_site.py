@@ -21,7 +21,7 @@ from django_auth0_flow.views import LogoutView
 
 
 class Auth0AdminSiteMixin:
-    """For an ``AdminSite``: a visitor goes to Auth0 and comes back, staff gets in, others a 403 page to log out on.
+    """For an ``AdminSite``: visitors log in at Auth0. Users who are not staff get a 403 page with a logout button.
 
     Logging out ends the login at Auth0 too, and revokes its refresh token.
     """
@@ -31,7 +31,7 @@ class Auth0AdminSiteMixin:
     @method_decorator(never_cache)
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Answer where Django's admin would show its password form."""
+        """Send the visitor to Auth0 where Django's admin would show its password form."""
         index = reverse("admin:index", current_app=self.name)
         next_url = site_urls.safe_next(request, request.GET.get(REDIRECT_FIELD_NAME), default=index)
         if not request.user.is_authenticated:
@@ -41,7 +41,7 @@ class Auth0AdminSiteMixin:
         return error_responses.forbidden(request, "not_staff", next_url=next_url)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """As the admin site says."""
+        """Tell whether the admin site lets this user in."""
         return bool(super().has_permission(request))  # type: ignore[misc]  # AdminSite's, beside this mixin
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:

@@ -14,7 +14,7 @@ class Auth0FlowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks and the receiver of logins made by Django's own views; give rows their ``api``."""
+        """Register the checks and the receiver of logins made by Django's own views; add ``LoginSession.api``."""
         from django.contrib.auth.signals import user_logged_in
 
         from django_auth0_flow import checks
@@ -22,7 +22,7 @@ class Auth0FlowConfig(AppConfig):
         from django_auth0_flow.models import LoginSession
         from django_auth0_flow.tokens.source import api_session_for
 
-        # Rows know nothing of what is built on them.
+        # Not in the model: ``tokens`` imports the models.
         LoginSession.add_to_class("api", property(api_session_for))
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")

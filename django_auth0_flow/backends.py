@@ -1,4 +1,4 @@
-"""``Auth0Backend``: verified claims in, user or None out. ``Auth0PasswordBackend``: username and password in."""
+"""``Auth0Backend`` finds the user of verified claims; ``Auth0PasswordBackend`` checks a password at Auth0."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 
 logger = logging.getLogger(__name__)
 
-#: A longer password is refused here.
+#: Characters. A longer password is refused without asking the tenant.
 MAX_PASSWORD = 1024
 
 
 class Auth0Backend(ModelBackend):
-    """Finds or makes the user of an identity and brings it up to date on every login.
+    """Finds or creates the user of an identity, and updates it at every login.
 
     Permissions, and users loaded for a session, work as in ``ModelBackend``. Override ``is_allowed``, ``get_user_for``,
     ``create_user``, ``update_flags``, ``update_groups`` or ``update_user``; ``claims`` are those of a validated ID token
     (with userinfo merged in where ``USERINFO`` asks for it): ``{"iss": …, "sub": …, "email": …, …}``.
 
-    Rights come first and apart from the profile: where they can't be written no one is logged in. What is managed, and
-    what a missing claim takes away, goes by the login: ``is_staff`` and ``is_superuser`` by its configuration, whoever
-    set them before, so that a user linked by e-mail, or given the flag by another tenant, loses it here; groups by its
-    identity, which takes back only what itself gave.
+    Rights are written first and apart from the profile: if that fails, the login fails. Where a configuration manages
+    ``is_staff`` or ``is_superuser``, its logins overwrite the flag, however it was set: a user who was linked by e-mail,
+    or got the flag from another tenant, loses it when the claim does not give it. Groups belong to the identity: it takes
+    back only groups that it gave.
     """
 
     mapper_class = ClaimsMapper
@@ -54,7 +54,10 @@ class Auth0Backend(ModelBackend):
         id_token_claims: Mapping[str, Any],
         configuration: str = DEFAULT,
     ) -> Any:
-        """Return the active user of these claims, or None if there is to be none."""
+        """Return the active user of these claims, or None if this person may not log in.
+
+        Raises OperationalError when the database is out of reach.
+        """
         mapper = self.mapper_class(get_settings(configuration), get_user_model())
         if not self.is_allowed(request, id_token_claims):
             logger.info("login_refused reason=is_allowed")
@@ -77,16 +80,16 @@ class Auth0Backend(ModelBackend):
     def is_allowed(self, request: HttpRequest | None, claims: Mapping[str, Any]) -> bool:
         """Tell whether this person may log in at all. Default: yes.
 
-        ``Auth0BearerAuthentication`` for Django REST framework asks too, before a token stands for a user: then the claims
-        are those of the access token, which has no e-mail address unless an Action puts one in.
+        ``Auth0BearerAuthentication`` (Django REST framework) asks too, before it authenticates a user by an access token.
+        The claims are then the access token's, which has no e-mail address unless an Action adds one.
         """
         return True
 
     def get_user_for(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Return an existing user for an identity seen for the first time, or None to create one.
 
-        Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user whose e-mail equals the verified one to the letter, unless
-        somebody logs in as that user from a tenant whose word for an address is not taken.
+        Default: with ``LINK_BY_VERIFIED_EMAIL``, the only user with exactly the verified address. None if that user has an
+        identity at a tenant that this setting does not cover.
         """
         email = mapper.verified_email(claims) if mapper.conf.link_by_verified_email else None
         if email is None:
@@ -103,9 +106,9 @@ class Auth0Backend(ModelBackend):
     def create_user(self, claims: Mapping[str, Any], mapper: ClaimsMapper) -> Any:
         """Create and return a user without a usable password.
 
-        The username comes from the subject, unless ``USER_FIELDS`` fills it. Where the database refuses the mapped fields
-        (another user's value in a unique one) those that may be empty are left to ``update_user``. Raises IntegrityError,
-        DataError or ValidationError when it refuses the user nevertheless.
+        The username comes from the subject, unless ``USER_FIELDS`` fills it. If the database refuses the mapped fields (for
+        example another user's value in a unique field), the optional ones are left to ``update_user``. Raises
+        IntegrityError, DataError or ValidationError if it refuses the user even so.
         """
         model = mapper.user_model
         values = mapper.field_values(claims)
@@ -125,7 +128,7 @@ class Auth0Backend(ModelBackend):
             user.save(force_insert=True)
             return user
 
-        # Insert and see: looking first would make two logins at once block each other on SQLite.
+        # Insert without looking first: on SQLite, two logins that look first would block each other.
         for attempt in attempts[:-1]:
             with (
                 suppress(IntegrityError, DataError, ValidationError),
@@ -135,24 +138,24 @@ class Auth0Backend(ModelBackend):
         return insert(*attempts[-1])
 
     def update_flags(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
-        """Set the managed ones of ``is_staff`` and ``is_superuser`` as the claims say.
+        """Set ``is_staff`` and ``is_superuser`` as the claims say, where the configuration manages them.
 
-        What is taken away is saved first and by itself. Raises DatabaseError or ValidationError, which ends the login.
+        Removals are saved first and separately. Raises DatabaseError or ValidationError: the login then fails.
         """
         save_flags(user, mapper.flags(claims))
 
     def update_groups(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
-        """Make the user's groups follow the claim: only groups that exist, and only those this identity's claim ever gave.
+        """Make the user's groups follow the claim: add groups that exist, remove groups that this identity once gave.
 
-        What is taken away is saved first and by itself. Raises DatabaseError or ValidationError, which ends the login.
+        Removals are saved first and separately. Raises DatabaseError or ValidationError: the login then fails.
         """
         if mapper.conf.groups_claim and hasattr(identity.user, "groups"):
             save_groups(identity, mapper.group_names(claims))
 
     def update_user(self, user: AbstractBaseUser, claims: Mapping[str, Any], mapper: ClaimsMapper) -> None:
-        """Bring the mapped fields up to date; one UPDATE, and only if something changed.
+        """Update the mapped profile fields: one UPDATE, and only if something changed.
 
-        What the database refuses is left alone, field by field, and named in the log. Rights are none of its business.
+        Fields that the database refuses keep their value, and the log names them. Flags and groups are not touched.
         """
         rights = mapper.flags(claims)
         values = {name: value for name, value in mapper.field_values(claims).items() if name not in rights}
@@ -165,7 +168,7 @@ class Auth0Backend(ModelBackend):
             logger.warning("user_not_updated user=%s fields=%s", user.pk, ",".join(refused))
 
     def _update_rights(self, identity: Identity, claims: Mapping[str, Any], mapper: ClaimsMapper) -> bool:
-        """Write flags and groups, each though the other can't be; False if one can't. A database that is away raises."""
+        """Write flags and groups, each even if the other fails; False if one fails. Raises OperationalError."""
         written = True
         updates: Any = ((self.update_flags, identity.user), (self.update_groups, identity))
         for update, whose in updates:
@@ -186,7 +189,7 @@ class Auth0Backend(ModelBackend):
         return next(iter(Identity.objects.select_related("user").filter(key=key)), None)  # unique: nothing to order by
 
     def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
-        """Make the identity, and the user if need be; of two logins at once, one makes it and both get it."""
+        """Create the identity, and the user if needed. Two logins at the same time get the same identity."""
         alias = router.db_for_write(Identity)
         for attempt in range(3):
             user: Any = self.get_user_for(claims, mapper)
@@ -206,20 +209,20 @@ class Auth0Backend(ModelBackend):
             except (IntegrityError, DataError, ValidationError):
                 pass  # the other login was first, or took the username, or the model refuses the values
             except OperationalError:
-                # SQLite and MySQL turn one of two writers away at once. Inside a caller's transaction it stays so.
+                # SQLite and MySQL may refuse one of two writers. Inside a caller's transaction a second try would fail too.
                 if attempt == 2 or connections[alias].in_atomic_block:
                     raise
             if identity := self._identity(claims):
                 return identity
         logger.error(
-            "login_refused reason=user_not_created: the user model refuses the mapped fields. One that must be filled has "
-            "no claim, or one that must be unique has another user's value (LINK_BY_VERIFIED_EMAIL joins them)"
+            "login_refused reason=user_not_created: the user model refuses the mapped fields. A required field has no "
+            "claim, or a unique field has another user's value (LINK_BY_VERIFIED_EMAIL links the two)"
         )
         return None
 
 
-def may_come_in(request: HttpRequest, user: Any, claims: Mapping[str, Any]) -> bool:
-    """Tell whether the project's ``Auth0Backend`` lets ``user`` in with these claims. Of several one will do."""
+def may_log_in(request: HttpRequest, user: Any, claims: Mapping[str, Any]) -> bool:
+    """Tell whether an ``Auth0Backend`` of the project lets ``user`` log in with these claims; one of several is enough."""
     found = [backend for backend in get_backends() if isinstance(backend, Auth0Backend)]
     try:
         return any(
@@ -233,8 +236,8 @@ def may_come_in(request: HttpRequest, user: Any, claims: Mapping[str, Any]) -> b
 class Auth0PasswordBackend(ModelBackend):
     """Username and password, through Auth0's password grant: for Django's ``LoginView``, the admin, ``authenticate()``.
 
-    Stands beside ``Auth0Backend`` (or your subclass of it), which decides who may come in, here as for any other login; and
-    ``AUTH0["PASSWORD_REALM"]`` switches it on. The tokens travel with the user: ``login()`` stores them.
+    List it beside ``Auth0Backend`` (or your subclass of it), which decides who may log in. ``AUTH0["PASSWORD_REALM"]``
+    switches it on. The returned user carries the tokens, and ``login()`` stores them.
     """
 
     @sensitive_variables()
@@ -248,7 +251,7 @@ class Auth0PasswordBackend(ModelBackend):
     ) -> Any:
         """Return the user, or None: wrong password, refused by the tenant, by ``Auth0Backend``, or not switched on.
 
-        With a request the reason is left in ``refusal_of(request)``. Raises MfaRequired, which ``Auth0Middleware`` answers
+        With a request, ``refusal_of(request)`` then tells the reason. Raises MfaRequired, which ``Auth0Middleware`` answers
         with the second factor's page (without a request: None, since no one could go on), and TransportError.
         """
         conf = get_settings(configuration)
@@ -289,5 +292,5 @@ class Auth0PasswordBackend(ModelBackend):
 
 
 def refusal_of(request: HttpRequest | None) -> str:
-    """Return the code of what ``Auth0PasswordBackend`` refused in this request, "" for nothing."""
+    """Return the error code by which ``Auth0PasswordBackend`` refused a login in this request, "" if it did not."""
     return str(getattr(request, "_auth0_refusal", ""))

@@ -37,8 +37,8 @@ _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 _LOGIN_REQUIRED = "django.contrib.auth.middleware.LoginRequiredMiddleware"
 _BACKEND = "django_auth0_flow.backends.Auth0Backend"
 _PASSWORD_BACKEND = "django_auth0_flow.backends.Auth0PasswordBackend"
-_FORGETTING_CACHE = "django.core.cache.backends.dummy.DummyCache"
-_CACHE_OF_ONE_PROCESS = "django.core.cache.backends.locmem.LocMemCache"
+_DUMMY_CACHE = "django.core.cache.backends.dummy.DummyCache"
+_LOCAL_MEMORY_CACHE = "django.core.cache.backends.locmem.LocMemCache"
 
 #: Seconds that a clock may be off.
 _CLOCK_ERROR = 60
@@ -61,7 +61,7 @@ def _report(problem: Problem) -> CheckMessage:
 
 
 def check_project(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report what the rest of the project's settings would break."""
+    """Report settings outside ``AUTH0`` that break logins: middleware, backends, sessions, URLs, deployment."""
     return [
         *_middleware_messages(),
         *_backend_messages(),
@@ -79,7 +79,7 @@ def _user_field_problems(conf: Auth0Settings) -> Iterator[Problem]:
             is_key = meta.get_field(name) == meta.pk
         except FieldDoesNotExist:
             yield Problem(
-                "E019", "USER_FIELDS", f"names {name!r}, which is no field of {meta.label}.", where=conf.where
+                "E019", "USER_FIELDS", f"names {name!r}, which is not a field of {meta.label}.", where=conf.where
             )
         else:
             if is_key and name != "id":
@@ -87,7 +87,7 @@ def _user_field_problems(conf: Auth0Settings) -> Iterator[Problem]:
 
 
 def _foreign_client_problems(found: list[Auth0Settings]) -> Iterator[Problem]:
-    """Find an audience that is the client id of another configuration; one's own is in ``find_problems``."""
+    """Find an audience that is another configuration's client id; ``find_problems`` finds the configuration's own."""
     for conf in found:
         clients = {other.client_id for other in found if other.issuer == conf.issuer} - {conf.client_id}
         for key, audience in (("AUDIENCE", conf.audience), ("RESOURCE", conf.resource)):
@@ -139,14 +139,14 @@ def _session_messages() -> Iterator[CheckMessage]:
         )
     if (_is_session_engine("cache") or _is_session_engine("cached_db")) and not settings.DEBUG:
         alias = settings.SESSION_CACHE_ALIAS
-        if _is_cache(alias, _CACHE_OF_ONE_PROCESS) or _is_cache(alias, _FORGETTING_CACHE):
+        if _is_cache(alias, _LOCAL_MEMORY_CACHE) or _is_cache(alias, _DUMMY_CACHE):
             yield CheckWarning(
                 "Sessions are kept in a cache that other worker processes don't see.",
                 hint="Use Redis or Memcached for SESSION_CACHE_ALIAS.",
                 id="auth0_flow.W003",
             )
     if "django.contrib.sessions.serializers.PickleSerializer" in str(settings.SESSION_SERIALIZER):
-        yield CheckWarning("Sessions are pickled: who can write a session can run code.", id="auth0_flow.W004")
+        yield CheckWarning("Sessions are pickled: anyone who can write a session can run code.", id="auth0_flow.W004")
 
 
 def _url_messages() -> Iterator[CheckMessage]:
@@ -162,26 +162,26 @@ def _url_messages() -> Iterator[CheckMessage]:
     try:
         if resolve(callback).namespaces[:1] != ["auth0"]:
             yield CheckWarning(
-                f"{callback} is answered by another URL pattern that stands before ours.", id="auth0_flow.W005"
+                f"{callback} is answered by another URL pattern that comes before ours.", id="auth0_flow.W005"
             )
     except Resolver404:
-        pass  # a script prefix is in force; nothing can be said
+        pass  # a script prefix is in force: this can't be checked
     if str(settings.LOGIN_URL) == "/accounts/login/":
         yield CheckWarning(
             "LOGIN_URL is Django's default, so login_required and LoginRequiredMiddleware do not lead to Auth0.",
             hint='LOGIN_URL = "auth0:login"',
             id="auth0_flow.W006",
         )
-    if str(settings.LOGIN_REDIRECT_URL) == "/accounts/profile/" and not _is_there("/accounts/profile/"):
+    if str(settings.LOGIN_REDIRECT_URL) == "/accounts/profile/" and not _resolves("/accounts/profile/"):
         yield CheckWarning(
-            "LOGIN_REDIRECT_URL is Django's default, and this project has no such page: a login that came from no page "
-            "ends with 404.",
+            "LOGIN_REDIRECT_URL is Django's default, and this project has no such page: a login without next ends "
+            "with 404.",
             hint='LOGIN_REDIRECT_URL = "/"',
             id="auth0_flow.W024",
         )
 
 
-def _is_there(path: str) -> bool:
+def _resolves(path: str) -> bool:
     try:
         resolve(path)
     except Resolver404:
@@ -204,14 +204,14 @@ def _callback_messages() -> Iterator[CheckMessage]:
         words = f"The AUTH0 configurations {one.name!r} and {other.name!r} have one callback path, {path}"
         if not chooses or (one.base_url and one.base_url == other.base_url and one.issuer != other.issuer):
             yield Error(
-                f"{words}: an answer of one tenant could not be told from one of the other.",
+                f"{words}: an answer from one tenant can't be told from an answer from the other.",
                 hint=f'urls.py: path("{name}/", include("django_auth0_flow.urls", namespace="{name}"), '
                 f'{{"configuration": "{name}"}})',
                 id="auth0_flow.E053",
             )
         elif one.issuer != other.issuer and not (one.base_url and other.base_url):
             yield CheckWarning(
-                f"{words}: only the host tells whose answer arrives there, if {CHOOSER} goes by it.",
+                f"{words}: only the host can tell which tenant an answer comes from, if {CHOOSER} chooses by it.",
                 hint="Let their hosts differ and name each in BASE_URL, or give each its own path and namespace.",
                 id="auth0_flow.W033",
             )
@@ -241,16 +241,16 @@ def _deployment_messages() -> Iterator[CheckMessage]:
 
 
 def _replay_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
-    """Judge the default cache as the memory of DPoP proofs, which are good once."""
-    forgets = _is_cache("default", _FORGETTING_CACHE)
+    """Report a default cache that can't remember the DPoP proofs that were used. Each proof is valid once."""
+    forgets = _is_cache("default", _DUMMY_CACHE)
     if conf.dpop and forgets:
         yield Error(
-            f"AUTH0 configuration {conf.name!r} uses DPOP, and the default cache remembers nothing: it can't tell a proof "
-            "that is used again.",
+            f"AUTH0 configuration {conf.name!r} uses DPOP, and the default cache remembers nothing: it can't detect a "
+            "proof that is used again.",
             hint="Use Redis, Memcached or Django's database cache as the default cache.",
             id="auth0_flow.E054",
         )
-    elif conf.dpop and _is_cache("default", _CACHE_OF_ONE_PROCESS):
+    elif conf.dpop and _is_cache("default", _LOCAL_MEMORY_CACHE):
         yield CheckWarning(
             f"AUTH0 configuration {conf.name!r} uses DPOP, and the default cache is not seen by other worker processes.",
             hint="A proof for a view under bearer_token_required could be used again there: use Redis or Memcached.",
@@ -258,7 +258,7 @@ def _replay_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
         )
     elif forgets and conf.api_audience:
         yield CheckWarning(
-            f"The default cache remembers nothing: views under bearer_token_required can't tell a DPoP proof for "
+            f"The default cache remembers nothing: views under bearer_token_required can't detect a DPoP proof for "
             f"configuration {conf.name!r} that is used again.",
             hint="Use Redis, Memcached or Django's database cache as the default cache, if clients of your API use DPoP.",
             id="auth0_flow.W035",
@@ -266,7 +266,7 @@ def _replay_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
 
 
 def _clock_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
-    """Report any clock but the real one. No error: DEBUG is off in test runs too, and tests are what CLOCK is for."""
+    """Warn of any clock but the real one. It is no error: test runs need CLOCK, and DEBUG is off in them too."""
     if conf.clock is not time.time:
         yield CheckWarning(
             f"AUTH0 configuration {conf.name!r} has a CLOCK of its own, which {_state_of(conf.clock)}, and DEBUG is off.",
@@ -276,7 +276,7 @@ def _clock_messages(conf: Auth0Settings) -> Iterator[CheckMessage]:
 
 
 def _state_of(clock: Callable[[], Any]) -> str:
-    """Return how a clock does at this moment."""
+    """Describe how far a clock is from the real time at this moment."""
     try:
         error = float(clock()) - time.time()
     except Exception as failure:  # noqa: BLE001  # the project's own callable, which must not end the other checks
@@ -285,7 +285,7 @@ def _state_of(clock: Callable[[], Any]) -> str:
 
 
 def _is_a(name: str, wanted: str) -> bool:
-    """Tell whether the dotted ``name`` is ``wanted`` or a subclass; what doesn't import is Django's to report."""
+    """Tell whether the dotted ``name`` is ``wanted`` or a subclass; Django reports one that can't be imported."""
     if name == wanted:
         return True
     try:

@@ -31,10 +31,10 @@ def auth0_login_required(**demands: Unpack[LoginDemands]) -> Callable[[View], Vi
 def auth0_login_required(view: Any = None, **demands: Unpack[LoginDemands]) -> Any:
     """Let only visitors in who logged in through Auth0 and whose login satisfies every test given.
 
-    A failed test sends the visitor to Auth0 with the matching parameters and back to this address; the answer is checked,
-    and a test that still fails is a 403 page. A visitor without a login of the configurations that count logs in with the
-    one that ``CONFIGURATION_FOR`` says, that of the last login, or the first named. For sync and async views, and with
-    ``method_decorator``.
+    The arguments, all optional, are those of ``LoginDemands``. A failed test sends the visitor to Auth0 with the matching
+    parameters and back to this address. The answer is checked, and a test that still fails is a 403 page. A visitor
+    without a login that counts logs in with the configuration that ``CONFIGURATION_FOR`` says, else that of the last
+    login, else the first named. For sync and async views, and with ``method_decorator``.
     """
     names, silent = as_configurations(demands.pop("configuration", ())), demands.pop("silent", False)
     requirement = Requirement.of(**demands)
@@ -92,9 +92,10 @@ def bearer_token_required(
     """Let only requests in that bring a valid access token for this API in their Authorization header.
 
     Signature, ``iss``, ``aud`` (``audience``, default ``AUTH0["AUDIENCE"]``), expiry, scopes and permissions are checked;
-    the claims are in ``request.access_token_claims``. ``configuration``: whose tokens count, a name or several, by default
-    those of the one that the request would log in with. Others get 401 or 403 with ``WWW-Authenticate`` (RFC 6750 §3), or
-    503 when the keys can't be had. The view is exempt from CSRF checks: it takes no cookie for an answer.
+    the claims are in ``request.access_token_claims``. ``configuration``: the name, or names, of the
+    configurations whose tokens count; default: the one that the request would log in with. Other requests get 401 or 403
+    with ``WWW-Authenticate`` (RFC 6750 §3), or 503 when the keys can't be fetched. The view is exempt from CSRF checks,
+    since no cookie authenticates its requests.
     """
     wanted_scopes, wanted_permissions, names = as_names(scopes), as_names(permissions), as_configurations(configuration)
 
@@ -121,7 +122,10 @@ def _protect(
     *,
     mark: tuple[str, ...] | None = None,
 ) -> Callable[..., Any]:
-    """Wrap a sync or async view: ``check`` answers in its stead, or lets it run. No shared cache keeps the answer."""
+    """Wrap a sync or async view: ``check`` answers in its place, or returns None to let it run.
+
+    No shared cache keeps the answer.
+    """
     varies_on = TOKEN_HEADERS if mark is None else ("Cookie",)
 
     async def protected_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -133,12 +137,12 @@ def _protect(
             return protected_async(request, *args, **kwargs)
         answer = check(request)
         answer = answer if answer is not None else view(request, *args, **kwargs)
-        if isawaitable(answer):  # an async view under somebody's synchronous decorator
+        if isawaitable(answer):  # an async view under a synchronous decorator
             return _keep_private_later(answer, varies_on)
         return keep_private(answer, *varies_on)
 
     protected: Any = wraps(view)(protected_async if iscoroutinefunction(view) else protected_sync)
-    # LoginRequiredMiddleware steps back: what is asked for here is a login and more, or a token that needs no session.
+    # LoginRequiredMiddleware need not check this view: it demands a login and more, or a token that needs no session.
     protected.login_required = False  # how Django marks it
     if mark is not None:
         setattr(protected, MARK, mark)

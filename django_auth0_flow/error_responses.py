@@ -1,4 +1,4 @@
-"""An error that left a view becomes a redirect, a page or JSON, with the right status: here and nowhere else.
+"""Turns an error that left a view into a redirect, a page or JSON with the right status. Only this module does.
 
 A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
 """
@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 #: After so many failures in a row the page no longer offers to try again.
 MAX_FAILURES = 3
 
+#: Seconds to wait before the next try, where the tenant names none.
 _RETRY_AFTER = 5
 
 
@@ -69,7 +70,10 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
 def mfa_required(
     request: HttpRequest, error: MfaRequired, *, next_url: str | None = None, start_url: str = ""
 ) -> HttpResponse:
-    """Lead a person to the second factor, ``next`` kept. ``start_url``: where this login began, if not here."""
+    """Send a person to the page of the second factor, keeping ``next``; answer a script 403 with its address.
+
+    ``start_url``: where this login began, if not at this address.
+    """
     name = error.configuration
     if next_url is None:
         wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
@@ -136,9 +140,10 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
 
 
 def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
-    """Answer 503: the tenant or our database is out of reach, and waiting may help. ``retry_url``: instead of this one.
+    """Answer 503: the tenant or our database is out of reach, and waiting may help.
 
-    An answer of the tenant that can't be used is 502, and no promise that it will be better in a while.
+    ``retry_url``: the address to try again, by default this one. If the tenant has answered but the answer can't be used,
+    the status is 502, without ``Retry-After``.
     """
     if error.is_unusable_answer:
         return _unusable(request, error, retry_url)
@@ -177,7 +182,9 @@ def failed(
     counted: bool = True,
     retry_url: str = "",
 ) -> HttpResponse:
-    """Answer a login that failed: 403 when somebody decided so, else 400; with a way on, until it has failed too often.
+    """Answer a login that failed: 403 if it was refused on purpose, else 400.
+
+    The page offers another try, until logins have failed MAX_FAILURES times in a row.
 
     Only failures of logins that began here are ``counted``: a forged response changes nothing in the session.
     ``retry_url``: where to try again, if not at the login view.
@@ -226,9 +233,9 @@ def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse
 
 
 def _setup_mistake(error: Auth0Error) -> Mistake | None:
-    """Tell the log what is wrong with the set-up, and return it for the page of a site under development.
+    """Log what is wrong with the set-up; with ``DEBUG`` also return it for the page.
 
-    Anybody can write an error into an authorization response: in production those are no alarm.
+    Anyone can forge an authorization response with an error in it, so in production these are not logged as mistakes.
     """
     if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
         return None

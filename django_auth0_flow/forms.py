@@ -1,4 +1,4 @@
-"""The forms of embedded logins. Full-width digits, spaces and hyphens in what people type are fine."""
+"""The forms of embedded logins. Full-width digits, spaces and hyphens in a number or code are accepted."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PasswordlessForm(forms.Form):
         self.fields["address"].widget.input_type = attributes.get("type", "text")
 
     def clean(self) -> dict[str, Any]:
-        """Settle the kind and the form of the address."""
+        """Decide the kind by the address, and normalize the address."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
         address = data.get("address")
         if not address:

@@ -51,7 +51,7 @@ class Auth0Middleware:
             _settle_session(request, response)
         if login.was_touched or request.session.modified:
             after_response(request, login)
-        if form_post_cookie.has_news(request):
+        if form_post_cookie.has_changes(request):
             form_post_cookie.apply(request, response)
         return response
 
@@ -61,7 +61,7 @@ class Auth0Middleware:
             _settle_session(request, response)
         if login.was_touched or request.session.modified:
             await sync_to_async(after_response)(request, login)
-        if form_post_cookie.has_news(request):
+        if form_post_cookie.has_changes(request):
             form_post_cookie.apply(request, response)
         return response
 
@@ -94,9 +94,9 @@ def _settle_session(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def after_response(request: HttpRequest, login: Auth0Session) -> None:
-    """Save a rotation that a rollback took along, and follow a session key that changed.
+    """Save rotated tokens again if a rollback undid that, and store a session key that has changed.
 
-    A login session that was ended while its key changed ends here: who ended it knew the old key only.
+    If the login session was ended while the key changed, log out here: only the session with the old key was deleted.
     """
     login.after_response()
     end_if_over(request)

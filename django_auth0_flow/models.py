@@ -1,4 +1,4 @@
-"""``Identity``: who somebody is at an issuer. ``LoginSession``: one browser login, the only home of its tokens."""
+"""``Identity``: which subject at an issuer is which user. ``LoginSession``: one login in one browser, with its tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Row_co = TypeVar("Row_co", bound=models.Model, covariant=True)
 
 
 class _UpToDateQuerySet(models.QuerySet[Row_co]):
-    """Reads from the database that is written to, whatever the router says: a replica lags behind the login it is about."""
+    """Reads from the database that writes go to, whatever the router says: a replica may lag behind."""
 
     @property
     def db(self) -> str:
@@ -42,7 +42,7 @@ class IdentityQuerySet(_UpToDateQuerySet["Identity"]):
 
 
 class Identity(models.Model):
-    """A person at an issuer: (issuer, subject), compared to the byte. E-mail is never a key."""
+    """A person at an issuer: (issuer, subject), compared byte by byte. E-mail is never a key."""
 
     key = models.CharField(max_length=64, unique=True, editable=False)
     issuer = models.CharField(_("issuer"), max_length=255)
@@ -131,7 +131,7 @@ class LoginSession(models.Model):
 
     @session_key.setter
     def session_key(self, key: str | None) -> None:
-        """Seal it; after ``pk`` and ``configuration`` are set."""
+        """Seal the key; ``pk`` and ``configuration`` must be set."""
         self.session_digest = digest_session_key(key or "")
         self.sealed_session_key = seal_session_key(key or "", configuration=self.configuration, login_id=self.pk)
 
@@ -162,7 +162,7 @@ class LoginSession(models.Model):
             """A ``requests.Session`` that calls APIs with this login's access token; works outside requests."""
 
     def claim(self, lease: str, seconds: float) -> bool:
-        """Win the right to refresh for ``seconds``, unless a worker that is alive holds it. One UPDATE."""
+        """Claim the right to refresh for ``seconds``; False while another worker's claim lasts. One UPDATE."""
         free = Q(lease="") | Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lt=UtcNow())
         changed = (
             type(self)
@@ -218,12 +218,12 @@ class LoginSession(models.Model):
         return changed == 1
 
     def end(self, reason: str, *, session: bool = False, only_if: Q | None = None) -> bool:
-        """Delete the row, log that and send ``login_session_ended``; False if it is gone.
+        """Delete the row, log that and send ``login_session_ended``; False if the row is gone, or stays.
 
-        ``session``: Django's session is deleted first, so that being stopped in between leaves no one logged in; a key that
-        changed meanwhile is followed. A row whose session can't be deleted stays (False), so that ending it again finds it.
-        The session of the request itself is for ``logout(request)`` to end. ``only_if``: what must hold for the row, where
-        it ends alone. Refresh tokens: see ``tokens.fetch.revoke``.
+        ``session``: delete Django's session too, and first, so that a crash in between leaves no one logged in. If its key
+        has changed meanwhile, the session with the new key is deleted. If that fails the row stays, so that ending it again
+        finds it. The session of the request itself is for ``logout(request)`` to end. ``only_if``: a condition on the row,
+        for use without ``session``. Refresh tokens: see ``tokens.fetch.revoke``.
         """
         rows = type(self).objects.filter(pk=self.pk)
         if not session and not rows.filter(only_if or Q()).delete()[0]:

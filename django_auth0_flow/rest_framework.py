@@ -1,6 +1,6 @@
 """For Django REST framework (extra ``drf``): access tokens as authentication, their scopes and permissions as permissions.
 
-To be imported where djangorestframework is installed; nothing else in this package does.
+Import it only where djangorestframework is installed. No other module of this package imports it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from django_auth0_flow.access.bearer import TOKEN_CONFIGURATION, check_bearer_token
 from django_auth0_flow.access.requirements import as_configurations, as_names
-from django_auth0_flow.backends import may_come_in
+from django_auth0_flow.backends import may_log_in
 from django_auth0_flow.models import Identity
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing, keep_private
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
@@ -42,8 +42,8 @@ class _Nothing(Expression):
 class NoKey(str):
     """The ``pk`` of an AccessTokenUser: a text that tells callers apart, in cache keys of throttles and in logs.
 
-    No row's key: look-ups by it find nothing, whatever the type of the column (``__in`` on a relation may raise TypeError),
-    and no row is saved with it: TypeError.
+    It is no row's key. Look-ups by it find nothing, whatever the type of the column (``__in`` on a relation may raise
+    TypeError). Saving a row with it raises TypeError.
     """
 
     __slots__ = ()
@@ -58,12 +58,12 @@ class NoKey(str):
     ) -> Expression:
         """Take the place of a value in a query. Raises TypeError where it would be stored."""
         if for_save:
-            raise TypeError("An AccessTokenUser is no one in the database: it has no key that could be saved.")
+            raise TypeError("An AccessTokenUser has no row in the database, so it has no key that could be saved.")
         return _Nothing()
 
 
 class AccessTokenUser:
-    """``request.user`` for an access token whose subject has never logged in here: a machine, or somebody else's user.
+    """``request.user`` for an access token whose subject has never logged in here: a machine, or a user of another site.
 
     Authenticated, without any of Django's permissions, and without ``id``: a subject may look like a user's key. Its
     ``pk`` is a ``NoKey``, so that throttles tell callers apart and filters, by it or by this object, find no rows.
@@ -91,7 +91,7 @@ class AccessTokenUser:
         return self.claims["iss"], self.subject
 
     def resolve_expression(self, *args: Any, **kwargs: Any) -> Expression:
-        """Stand in a query as ``pk`` does."""
+        """Take the place of ``pk`` in a query."""
         return self.pk.resolve_expression(*args, **kwargs)
 
     def get_username(self) -> str:
@@ -99,15 +99,15 @@ class AccessTokenUser:
         return self.subject
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """No: ``HasScopes`` and ``HasPermissions`` judge the token."""
+        """Return False: ``HasScopes`` and ``HasPermissions`` judge the token."""
         return False
 
     def has_perms(self, perm_list: Collection[str], obj: Any = None) -> bool:
-        """No, unless nothing is asked for."""
+        """Return False, unless ``perm_list`` is empty."""
         return not perm_list
 
     def has_module_perms(self, app_label: str) -> bool:
-        """No."""
+        """Return False."""
         return False
 
 
@@ -134,7 +134,7 @@ class Auth0BearerAuthentication(BaseAuthentication):
             raise _exception_for(http_request, refusal)
         claims: Mapping[str, Any] = http_request.access_token_claims
         user = self.get_user(claims)
-        if isinstance(user, get_user_model()) and not may_come_in(http_request, user, claims):
+        if isinstance(user, get_user_model()) and not may_log_in(http_request, user, claims):
             raise AuthenticationFailed("This user may not log in here.", code="user_not_allowed")
         return user, claims
 
@@ -157,12 +157,12 @@ class Auth0BearerAuthentication(BaseAuthentication):
 
 
 class _HasNames(OperationHolderMixin, BasePermission):
-    """An instance stands in ``permission_classes`` as a class would, and combines with ``&``, ``|`` and ``~``.
+    """An instance can be used in ``permission_classes`` like a class, and combines with ``&``, ``|`` and ``~``.
 
     ``configuration``: the name, or names, of the configurations whose logins and tokens count; by default, for logins the
     one that the request would log in with, for tokens those that the authentication class takes.
 
-    Where it stands there by itself, its 403 for an access token has the challenge of RFC 6750 §3.1.
+    Unless it is combined, its 403 for an access token has the challenge of RFC 6750 §3.1.
     """
 
     word = ""
@@ -201,7 +201,7 @@ class _HasNames(OperationHolderMixin, BasePermission):
         return False
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
-        """As ``has_permission``: a token does not know of objects."""
+        """As ``has_permission``: a token says nothing about single objects."""
         return self.has_permission(request, view)
 
     def _browser_may(self, request: Request) -> bool:
@@ -212,7 +212,7 @@ class _HasNames(OperationHolderMixin, BasePermission):
         login = found.for_configuration(*self.configurations)
         if not login.is_logged_in:
             if not request._request.user.is_authenticated:
-                request.user = request._request.user  # a login that was found to be over counts no more, here too
+                request.user = request._request.user  # the login was found to be over
             return False
         if not self.names <= self.granted_to(login):
             return False
@@ -258,10 +258,10 @@ class HasPermissions(_HasNames):
 
 
 def _guard_answer(request: Request) -> None:
-    """Have this request's answer say that it depends on the token, whatever becomes of the request.
+    """Make the answer to this request say that it depends on the token, also when the request fails.
 
-    An authentication class meets no answers, so the view, which lives for one request, has its last method wrapped. What
-    the view shows to people who are not logged in may be cached, apart from the rest.
+    An authentication class never sees the answer. So ``finalize_response`` is wrapped, on the view object, which serves
+    this request only. Answers to anonymous visitors may be cached, apart from the others.
     """
     view: Any = (request.parser_context or {}).get("view")
     if view is None:

@@ -235,6 +235,6 @@ class Auth0Session:
             return  # the view meets the same error if it wants the token
 
     def after_response(self) -> None:
-        """Save tokens again that a rolled back transaction took along, and let go of connections to APIs."""
+        """Save tokens again whose save was rolled back, and close connections to APIs."""
         for source in sources_of(self._request).values():
             source.after_response()

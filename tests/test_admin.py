@@ -213,7 +213,7 @@ class TestEnding:
         text = end(staff, ROWS, row_of(ada).pk)
         assert "1 login was ended on this site." in text
         assert "The tenant has revoked 1 refresh token." in text
-        assert "could come back without a password" in text
+        assert "can come back without a password" in text
         assert not is_logged_in(ada)
         assert is_logged_in(grace)
         assert [request.form["token"][0] for request in tenant.requests if request.path == "/oauth/revoke"] == [

@@ -165,11 +165,11 @@ class TestNobodysKey:
         user = users.objects.create_user("ada", pk=42)
         identity = give_identity(user)
         robot: Any = AccessTokenUser({"iss": ISSUER, "sub": subject})
-        with pytest.raises(TypeError, match="no one in the database"):
+        with pytest.raises(TypeError, match="no row in the database"):
             Identity.objects.update(user_id=robot.pk)
-        with pytest.raises(TypeError, match="no one in the database"):
+        with pytest.raises(TypeError, match="no row in the database"):
             Identity.objects.update(subject=robot.pk)
-        with pytest.raises(TypeError, match="no one in the database"):
+        with pytest.raises(TypeError, match="no row in the database"):
             Session.objects.create(session_key=robot.pk, expire_date=now())
         with pytest.raises((TypeError, ValueError)):
             LogEntry.objects.create(user_id=robot.pk, action_flag=1, object_repr="")

@@ -26,11 +26,10 @@ _CREDENTIALS = re.compile(r"[A-Za-z]+ +([A-Za-z0-9._~+/=-]+)\Z")
 
 _BAD_PROOF = "invalid_dpop_proof"
 
-#: How long a used proof is remembered: as long as it could pass for a new one, and a minute for what caches round away
-#: and for clocks that differ.
+#: Seconds that a used proof is remembered: as long as it would be accepted, and a minute more for rounding and clocks.
 _REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
 
-#: Which configuration a request's access token is good for stands under this name on the request.
+#: The request's attribute with the name of the configuration whose access token was accepted.
 TOKEN_CONFIGURATION = "_auth0_token_configuration"
 
 
@@ -44,8 +43,8 @@ def check_bearer_token(
 ) -> HttpResponse | None:
     """Return None and set ``request.access_token_claims`` if the token is good, else the answer. RFC 6750 §3.1.
 
-    ``configurations``: whose tokens count, by default those of the one that the request would log in with. A token that is
-    bound to a key is taken under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
+    ``configurations``: whose tokens count; default: those of the one that the request would log in with. A token that is
+    bound to a key is accepted under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
     """
     refusals = []
     for name in accepted_configurations(request, configurations):
@@ -54,7 +53,7 @@ def check_bearer_token(
             setattr(request, TOKEN_CONFIGURATION, name)
             return None
         refusals.append(refusal)
-    # Of several, the one that came furthest, or could not judge the token: it may be good there.
+    # Of several refusals, the one with the highest status: it came furthest, or the token could not be judged there.
     return max(refusals, key=lambda refusal: refusal.status_code)
 
 
@@ -103,7 +102,7 @@ def _check_for(
 
 
 def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, Any], access_token: str) -> None:
-    """Check the proof beside a bound token, and that it comes the first time. Raises TokenValidationError.
+    """Check the proof that came with a bound token, and that it was not used before. Raises TokenValidationError.
 
     The proof's address may be the one of this request or the same path below ``BASE_URL``.
     """
@@ -124,7 +123,7 @@ def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, An
 
 
 def _unchecked(error: TransportError) -> HttpResponse:
-    """Answer for a token that could not be judged, which is not its bearer's fault: 503, or 502 if waiting is no help."""
+    """Answer for a token that could not be judged, through no fault of its bearer: 503, or 502 if waiting does not help."""
     if error.is_unusable_answer:
         logger.error("bearer_token_unchecked code=%s", error.code)
         return forbid_storing(JsonResponse({"error": "unusable_answer", "code": error.code}, status=502))

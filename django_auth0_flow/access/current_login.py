@@ -1,9 +1,11 @@
 """Who is logged in: the one place that decides it. ``request.auth0``, decorators, DRF, templates and middleware ask here.
 
-Somebody is logged in when Django's session authenticates this very user now, the user is active, and the session names a
-login session whose row exists, belongs to this user, was made with a configuration that is accepted here and to the
-organization that ``ORGANIZATION`` demands, and whose grant the tenant has not ended as far as we know. A login that is
-found to be over is ended at once, Django's session with it; a tenant that is down, slow or answers junk ends nothing.
+A visitor is logged in when all of this holds. Django's session authenticates this very user now, and the user is active.
+The session names a login session whose row exists and belongs to this user. That was made with a configuration that is
+accepted here, and to the organization that ``ORGANIZATION`` demands. The tenant has not ended its grant, as far as we know.
+
+A login that is found to be over is ended at once, and Django's session with it. A tenant that is down, slow or answers
+junk ends nothing.
 """
 
 from __future__ import annotations
@@ -133,7 +135,7 @@ def login_refusal(request: HttpRequest) -> LoginRequired:
     """Return why no one is logged in here: the login has ended, if this request has found one that did."""
     if code := getattr(request, _ENDED, ""):
         return LoginRequired("The login has ended.", code=code)
-    return LoginRequired("Nobody is logged in.")
+    return LoginRequired("No one is logged in.")
 
 
 def is_session_gone(request: HttpRequest) -> bool:
@@ -172,7 +174,7 @@ def become_anonymous(request: HttpRequest) -> None:
 def _authenticated_user(request: HttpRequest) -> Any:
     """Return ``request.user`` if it is active and Django's session authenticates it now, else None.
 
-    ``request.user`` alone would not do: other code may have put somebody else there, and what was put there says nothing
+    ``request.user`` alone would not do: other code may have put another user there, and what was put there says nothing
     about a session that Django has voided (another password, a backend that was removed).
     """
     user: Any = getattr(request, "user", None) or get_cached_user(request)

@@ -47,16 +47,16 @@ class LoginDemands(TypedDict, total=False):
     scopes: str | Collection[str]
     permissions: str | Collection[str]
     organization: OrganizationChoice
-    #: Seconds since the user proved who they are.
+    #: Seconds; the user must have authenticated no longer ago than that.
     max_age: int | None
     #: Space-separated; one of them must be the login's ``acr``.
     acr_values: str | None
-    #: Is only asked for: no claim names the connection, so it can't be checked.
+    #: Only asked for, never checked: no claim names the connection.
     connection: str | None
     #: The login must have one, or a refresh token to get one with; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
     access_token: bool
-    #: A visitor whom the tenant knows is logged in without a page, any other is let through, anonymous. A visitor who is
-    #: logged in must satisfy the tests all the same.
+    #: Log a visitor in without showing a page if the tenant has a session for them, else let them through as anonymous.
+    #: A visitor who is logged in must still satisfy the tests.
     silent: bool
     #: The name, or names, of the configurations whose logins count; by default the one that the request would log in with
     #: (``CONFIGURATION_FOR``, else ``default``).
@@ -90,7 +90,7 @@ class Requirement:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short name for this requirement, "" for the bare one; it travels with the transaction."""
+        """A digest of this requirement, "" if it demands nothing beyond a login. The transaction stores it."""
         if self == Requirement():
             return ""
         values = {

@@ -33,7 +33,7 @@ def _origin_problems(conf: Auth0Settings) -> Iterator[Problem]:
     for origin in conf.api_origins:
         if not _is_origin(origin):
             hint = "Scheme, host and port only: https://api.example.com"
-            yield Problem("E014", "API_ORIGINS", f"has {origin!r}, which is no https origin.", hint)
+            yield Problem("E014", "API_ORIGINS", f"has {origin!r}, which is not an https origin.", hint)
     if conf.base_url and not _is_origin(conf.base_url):
         hint = "https://www.example.com (http only on loopback)"
         yield Problem("E015", "BASE_URL", "must be an https origin.", hint)
@@ -46,11 +46,11 @@ def _api_problems(conf: Auth0Settings) -> Iterator[Problem]:
             yield Problem(
                 "W030",
                 key,
-                "is plain http, where no token goes, and API_ORIGINS is missing: request.auth0.api can't call anything.",
+                "is plain http, to which no token is sent, and API_ORIGINS is missing: request.auth0.api can call nothing.",
                 "An Identifier may say http; the API itself is called at API_ORIGINS: ['https://api.example.com'].",
             )
         elif not origin and conf.audience:
-            text = "is no URL and API_ORIGINS is missing: request.auth0.api can't send its token anywhere."
+            text = "is not a URL, and API_ORIGINS is missing: request.auth0.api can't send its token anywhere."
             hint = "Add API_ORIGINS: ['https://api.example.com']."
             yield Problem("W002", key, text, hint)
     if conf.resource and not _is_uri(conf.resource):

@@ -27,7 +27,7 @@ _WITHOUT = {
     "CLIENT_ASSERTION_KEYS": (
         "E041",
         "CLIENT_AUTH",
-        "The public key belongs to Auth0 Dashboard: Applications > (app) > Credentials.",
+        "Register the public key: Auth0 Dashboard: Applications > (app) > Credentials.",
     ),
     "CLIENT_CERTIFICATE": ("E044", "CLIENT_AUTH", ""),
 }
@@ -53,7 +53,7 @@ def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
         )
     if conf.pushed_authorization and name == "none":
         hint = "Auth0 takes pushed requests from confidential applications only."
-        yield Problem("W020", "PUSHED_AUTHORIZATION", "is set for a client that can't prove itself.", hint)
+        yield Problem("W020", "PUSHED_AUTHORIZATION", "is set for a client without credentials.", hint)
 
 
 def _id_token_problems(conf: Auth0Settings) -> Iterator[Problem]:
@@ -63,7 +63,7 @@ def _id_token_problems(conf: Auth0Settings) -> Iterator[Problem]:
     elif algorithm == "HS256" and not conf.client_secret:
         yield Problem("E012", "ID_TOKEN_ALGORITHM", "HS256 needs CLIENT_SECRET, the key of the signature.")
     if algorithm == "HS256" and conf.client_auth == "private_key_jwt":
-        text = "is HS256, whose key is the client secret that private_key_jwt does without."
+        text = "is HS256, whose key is the client secret, which private_key_jwt replaces."
         hint = "Auth0 does not offer the two together: use RS256."
         yield Problem("W021", "ID_TOKEN_ALGORITHM", text, hint)
 
@@ -80,10 +80,10 @@ def _key_problems(conf: Auth0Settings) -> Iterator[Problem]:
             )
     if conf.signed_requests and not keys:
         text = "needs CLIENT_ASSERTION_KEYS: the newest of them signs the requests."
-        hint = "With another CLIENT_AUTH than private_key_jwt, name it: keys alone imply that one."
+        hint = "CLIENT_ASSERTION_KEYS implies CLIENT_AUTH private_key_jwt: set CLIENT_AUTH too if it is another one."
         yield Problem("E042", "SIGNED_REQUESTS", text, hint)
     if len(keys) > 2:
-        hint = "Auth0 knows at most two per application; a newest key that it refuses is followed by the next one only."
+        hint = "Auth0 knows at most two per application. If it refuses the newest key, only the next one is tried."
         yield Problem("W022", "CLIENT_ASSERTION_KEYS", "has more than two keys.", hint)
     for key in conf.encryption_keys:
         if len(key) < 32:
@@ -100,7 +100,7 @@ def _certificate_problems(conf: Auth0Settings) -> Iterator[Problem]:
         # A password of "" keeps OpenSSL from asking for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=lambda: "")
     except (OSError, ValueError):
-        text = "can't be used: files are missing, encrypted, no PEM, or don't fit together."
+        text = "can't be used: files are missing, encrypted, not PEM, or don't fit together."
         hint = 'One file with certificate and key, or {"cert": path, "key": path}.'
         yield Problem("E043", "CLIENT_CERTIFICATE", text, hint)
 

@@ -25,7 +25,7 @@ def http_options(conf: Auth0Settings) -> dict[str, Any]:
 
 
 def build_client(conf: Auth0Settings, *, http: Http, cache: SharedCache | None) -> Client:
-    """Return a protocol client of its own; without ``cache`` it asks the tenant itself for metadata and keys."""
+    """Return a new protocol client. Without ``cache`` it shares no metadata and keys with other processes."""
     entries = conf.client_assertion_keys  # newest first
     keys = KeyRing([load_signing_key(**entry) for entry in entries]) if entries else None
     return Client(

@@ -27,8 +27,8 @@ _NOT_TO_FORWARD = RESERVED_PARAMETERS | frozenset(
 #: What a view or the site demands of a login; a visitor who may choose it can ask for less.
 _DEMANDS = frozenset(("acr_values", "max_age"))
 
-#: Further parameters that a site sets to be sure of something.
-_PINS = frozenset(("prompt", "connection"))
+#: Parameters that a site may set in AUTHORIZATION_PARAMS as a demand of its own; a visitor could then undo it.
+_SITE_CHOICES = frozenset(("prompt", "connection"))
 
 #: Fields of Django's user models that are kept by Django itself, or identify the row; and those that give rights.
 _NOT_FROM_CLAIMS = frozenset("password groups user_permissions last_login id pk".split())
@@ -89,14 +89,14 @@ def _choice_problems(conf: Auth0Settings) -> Iterator[Problem]:
 def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if unknown := [kind for kind in conf.passwordless if kind not in CHANNELS]:
         hint = f"Choose from {', '.join(CHANNELS)}."
-        yield Problem("E026", "PASSWORDLESS", f"has the unknown {', '.join(map(repr, unknown))}.", hint)
+        yield Problem("E026", "PASSWORDLESS", f"has unknown entries: {', '.join(map(repr, unknown))}.", hint)
     yield from _sign_up_problems(conf)
     if conf.trusted_proxy_count is not None and not 0 <= conf.trusted_proxy_count <= 20:
         hint = "Each of them must add to X-Forwarded-For the address that it was called from."
         text = "must be the number of your own proxies in front of Django, 0 to 20."
         yield Problem("E027", "TRUSTED_PROXY_COUNT", text, hint)
     if conf.has_embedded_logins and conf.organization:
-        text = "is set, and logins on this site can't belong to one."
+        text = "is set, and logins on this site's own pages can't belong to an organization."
         hint = "Auth0 knows organizations at its own login page only: PASSWORDLESS and PASSWORD_REALM logins have none."
         yield Problem("W010", "ORGANIZATION", text, hint)
     if conf.has_embedded_logins and conf.authorization_params.get("acr_values", "").split():
@@ -113,7 +113,7 @@ def _sign_up_problems(conf: Auth0Settings) -> Iterator[Problem]:
     fields = conf.sign_up_fields
     if unknown := [name for name in fields if name not in (*SIGN_UP_IDENTIFIERS, *SIGN_UP_NAMES)]:
         hint = f"Choose from {', '.join((*SIGN_UP_IDENTIFIERS, *SIGN_UP_NAMES))}."
-        yield Problem("E034", "SIGN_UP_FIELDS", f"has the unknown {', '.join(map(repr, unknown))}.", hint)
+        yield Problem("E034", "SIGN_UP_FIELDS", f"has unknown entries: {', '.join(map(repr, unknown))}.", hint)
     if fields and not set(fields) & set(SIGN_UP_IDENTIFIERS):
         hint = f"Name one of {', '.join(SIGN_UP_IDENTIFIERS)}, as the connection wants it."
         yield Problem("E034", "SIGN_UP_FIELDS", "asks for nothing that people could log in with.", hint)
@@ -141,8 +141,8 @@ def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
         if scope is not None and "openid" not in scope.split():
             hint = "Without it Auth0 issues no ID token, so no one can log in."
             yield Problem("E011", key, "must ask for the scope openid.", hint)
-    # What AUTHORIZATION_PARAMS demands itself, a visitor may only sharpen.
-    if weakened := sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_PINS & fixed.keys()))):
+    # Where AUTHORIZATION_PARAMS makes a demand itself, a visitor can only make it stricter.
+    if weakened := sorted(forwarded & ((_DEMANDS - fixed.keys()) | (_SITE_CHOICES & fixed.keys()))):
         yield Problem(
             "W032",
             "FORWARDED_PARAMS",
@@ -171,10 +171,10 @@ def _group_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if named and not conf.groups_claim:
         yield Problem("E018", "", "maps groups but has no GROUPS_CLAIM.", "For example https://app.example.com/roles")
     if conf.groups_claim in _TEXT_CLAIMS and not separator:
-        text = f"is {conf.groups_claim!r}, one text with spaces between, and text is one group."
+        text = f"is {conf.groups_claim!r}, a text of values with spaces between, which counts as one group."
         yield Problem("W036", "GROUPS_CLAIM", text, "Set GROUPS_SEPARATOR to ' ' to have it split.")
     if cut := sorted(name for name in named if separator and separator in name):
-        text = f"stands in {', '.join(map(repr, cut))}, which no text then gives."
+        text = f"is part of {', '.join(map(repr, cut))}, which no claim can then give."
         hint = "Choose a separator that is in no group's name, or let the tenant send a list."
         yield Problem("W036", "GROUPS_SEPARATOR", text, hint)
 

@@ -46,7 +46,7 @@ def _configured() -> Mapping[str, object]:
 
 
 def find_chooser_problems(setting: object) -> Iterator[Problem]:
-    """Yield what is wrong with ``CONFIGURATION_FOR``, which stands beside several named configurations."""
+    """Yield what is wrong with ``CONFIGURATION_FOR``, which belongs beside several named configurations."""
     if not isinstance(setting, Mapping):
         return
     named = configurations(setting)
@@ -77,7 +77,7 @@ def _chooser() -> Callable[[HttpRequest], str | None] | None:
 def chosen_configuration(request: HttpRequest) -> str | None:
     """Return the name that ``CONFIGURATION_FOR`` gives this request; None without that setting.
 
-    Its None means the default configuration.
+    If the callable returns None, the default configuration is meant.
     """
     chooser = _chooser()
     return None if chooser is None else chooser(request) or DEFAULT

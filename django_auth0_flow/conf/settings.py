@@ -22,7 +22,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class SettingType:
-    """``name`` stands in the documentation, ``expected`` in the message about a value that ``accepts`` refuses."""
+    """``name`` is for the documentation, ``expected`` for the message about a value that ``accepts`` refuses."""
 
     name: str
     expected: str
@@ -110,9 +110,9 @@ Certificate = Annotated[
 
 
 def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
-    """Declare a setting. The documentation says what it means, and ``shown`` for a default that others decide.
+    """Declare a setting. ``meaning`` is for the documentation, and so is ``shown``, in place of ``default``.
 
-    A ``secret`` one is left out of the repr.
+    A ``secret`` setting is left out of the repr.
     """
     documented = {"default": default, "meaning": meaning, "shown": shown}
     return field(default_factory=lambda: _frozen(default), repr=not secret, metadata=documented)
@@ -178,7 +178,7 @@ class Auth0Settings:
     )
     groups_claim: Text = setting("", "the claim with groups or roles: a list, or text")
     groups_separator: Text = setting(
-        "", 'what stands between the groups of a claim that is text, as `" "` in `scope`; without it text is one group'
+        "", 'the separator in a claim that is text, such as `" "` in `scope`; without it the text is one group'
     )
     groups: TextDict = setting({}, "claim value → Django group; without it groups match by name")
     staff_groups: Texts = setting((), "claim values that set `is_staff`; a login without them clears it")
@@ -199,7 +199,9 @@ class Auth0Settings:
     )
     id_token_algorithm: Text = setting("RS256", "`PS256`, or `HS256` with the client secret: as set in the application")
     federated_logout: Flag = setting(False, "log out of the identity provider too")
-    organization: Organization = setting("", "of every login: id, name, or a callable that takes the request")
+    organization: Organization = setting(
+        "", "every login's organization: id, name, or a callable that takes the request"
+    )
     response_type: Text = setting(
         "code", "`id_token`, `code id_token`, `id_token token`; see [logins](logins.md#implicit-and-hybrid)"
     )
@@ -219,10 +221,12 @@ class Auth0Settings:
         "`name`, `nickname`; empty: no such page",
     )
     trusted_proxy_count: ProxyCount = setting(
-        0, "how many proxies stand before the site, for `auth0-forwarded-for`; `None` sends none"
+        0, "how many proxies are in front of the site, for `auth0-forwarded-for`; `None` sends none"
     )
     pushed_authorization: Flag = setting(False, "push the authorization request (PAR, RFC 9126)")
-    signed_requests: Flag = setting(False, "sign it (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`")
+    signed_requests: Flag = setting(
+        False, "sign the authorization request (JAR, RFC 9101) with `CLIENT_ASSERTION_KEYS`"
+    )
     client_assertion_keys: SigningKeys = setting(
         (), '`{"key": PEM text or path, "kid": …, "alg": …}`, newest first, for `private_key_jwt`', secret=True
     )
@@ -258,11 +262,6 @@ class Auth0Settings:
     def database_connection(self) -> str:
         """The database connection whose accounts people can make or get back into here; "" for none."""
         return self.password_realm if isinstance(self.password_realm, str) else ""
-
-    @property
-    def offers_sign_up(self) -> bool:
-        """Whether people can make accounts on the site's own page."""
-        return bool(self.database_connection and self.sign_up_fields)
 
     @property
     def response_kinds(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
-"""Django's cache as the issuer's shared cache: one that is down costs a fetch, never a login.
+"""Django's default cache, for two uses.
 
-And as the memory of what may be used once: one that is down lets nothing pass there.
+It shares the tenant's documents between processes: when it is down they are fetched again, and logins go on. It remembers
+what may be used once: when it is down all of that is refused.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class ForgivingCache:
 def add_once(key: str, timeout: float) -> bool:
     """Store ``key`` for ``timeout`` seconds; False if it is stored already.
 
-    Raises TransportError without a cache, and with one that keeps nothing (``DummyCache``): it would say "new" for ever.
+    Raises TransportError without a cache, and with one that keeps nothing (``DummyCache``): there every key is new.
     """
     try:
         is_new = cache.add(key, 1, timeout)

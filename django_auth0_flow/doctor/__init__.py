@@ -1,1 +1,1 @@
-"""What ``manage.py auth0_doctor`` knows: the mistakes, how to find them from outside, how to tell of them."""
+"""What ``manage.py auth0_doctor`` knows: the set-up mistakes, the tests that find them, and the report."""

@@ -169,5 +169,10 @@ def probe_silent(examined: Examined) -> Iterator[Finding]:
 TESTS = (
     Test("authorize", probe_authorize, needs=("tenant", "client")),
     Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
-    Test("sign-up", probe_sign_up, needs=("tenant", "client", "authorize"), applies=lambda conf: conf.offers_sign_up),
+    Test(
+        "sign-up",
+        probe_sign_up,
+        needs=("tenant", "client", "authorize"),
+        applies=lambda conf: bool(conf.sign_up_fields),
+    ),
 )

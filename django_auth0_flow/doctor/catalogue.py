@@ -1,7 +1,7 @@
 """The set-up mistakes: what each one is in plain words, and where in the Auth0 Dashboard to fix it.
 
 Ids with SM are mistakes in the Auth0 Dashboard, ids with D are the rest. An id never changes its meaning. The texts
-hold nothing from outside.
+contain nothing from requests or answers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ALL = (
         "D02",
         "tenant_unreachable",
         "The tenant's host does not answer from this machine.",
-        "No Dashboard setting. Check the way out of this machine: firewall, proxy (HTTPS_PROXY), "
+        "No Dashboard setting. Check this machine's outgoing connections: firewall, proxy (HTTPS_PROXY), "
         "https://status.auth0.com; then the spelling of AUTH0['DOMAIN']. A local tenant has to be started.",
     ),
     Mistake(
@@ -46,12 +46,12 @@ _ALL = (
         "certificate_refused",
         "The host's TLS certificate is not trusted here, or belongs to another name.",
         "Settings > Custom Domains: finish the verification, if it is a custom domain. Else this machine lacks "
-        "certificates of authorities, or a proxy of your network signs its own (REQUESTS_CA_BUNDLE).",
+        "the certificate authority, or a proxy of your network signs its own (REQUESTS_CA_BUNDLE).",
     ),
     Mistake(
         "D04",
         "not_a_tenant",
-        "The host answers, but has no discovery document: it is no Auth0 tenant, or another one than you think.",
+        "The host answers, but has no discovery document: it is not an Auth0 tenant, or the domain is misspelt.",
         "Applications > Applications > (app) > Settings > Basic Information: copy Domain. Custom domain: Settings > "
         "Custom Domains, it must be verified.",
     ),
@@ -59,7 +59,7 @@ _ALL = (
         "D05",
         "metadata_incomplete",
         "The discovery document lacks an endpoint, or has one that is not https.",
-        "No Dashboard setting: something on the way changes the tenant's answers, or it is no Auth0 tenant.",
+        "No Dashboard setting: a proxy on the way changes the tenant's answers, or it is not an Auth0 tenant.",
     ),
     Mistake(
         "D06",
@@ -206,7 +206,7 @@ _ALL = (
         "D09",
         "authorize_refused",
         "The tenant refuses the authorization request for a reason that the doctor does not know.",
-        "Monitoring > Logs: the newest entry shows what it misses.",
+        "Monitoring > Logs: the newest entry shows the reason.",
     ),
     Mistake(
         "D10",
@@ -240,7 +240,7 @@ _ALL = (
         "SM13",
         "client_rejected",
         "The client secret is wrong or was rotated, the application authenticates otherwise than AUTH0['CLIENT_AUTH'], or "
-        "the tenant does not know the client id: it tells none of these apart.",
+        "the tenant does not know the client id: its answer does not say which.",
         f"{_APP} > Settings: copy Client ID and Client Secret; Credentials: check the Authentication Method.",
     ),
     Mistake(
@@ -349,7 +349,7 @@ _ALL = (
         "D14",
         "token_request_refused",
         "The tenant refuses this kind of token request for a reason that the doctor does not know.",
-        "Monitoring > Logs: the newest entry shows what it misses.",
+        "Monitoring > Logs: the newest entry shows the reason.",
     ),
     Mistake(
         "SM40",
@@ -380,7 +380,7 @@ _ALL = (
     Mistake(
         "SM69",
         "rate_limited",
-        "The tenant limits the rate of requests, and it is used up, or nearly so.",
+        "The tenant's rate limit is used up, or nearly so.",
         "Settings > General > Environment Tag: Production, where the plan has higher limits. Look for something else that "
         "asks this tenant often.",
     ),

@@ -100,7 +100,7 @@ def probe_clock(examined: Examined) -> Iterator[Finding]:
 
 
 def _offset(exchange: Exchange) -> float | None:
-    """Return by how many seconds our clock was ahead of the server's when it answered, None if it did not tell."""
+    """Return by how many seconds our clock was ahead of the server's when it answered, None if the answer has no date."""
     headers = exchange.answer.headers
     try:
         date = parsedate_to_datetime(headers["Date"])

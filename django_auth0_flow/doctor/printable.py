@@ -29,7 +29,7 @@ class Printable:
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return ``text`` cut around what tells of a mistake, with every character that is not printable escaped."""
+        """Return ``text`` in one line, cut around the part that names a mistake, with unprintable characters escaped."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         text = _TOKEN.sub(_HIDDEN, " ".join(text.split()))

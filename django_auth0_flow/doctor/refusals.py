@@ -1,4 +1,4 @@
-"""Which set-up mistake a refusal tells of. Auth0's statuses vary, its texts hardly do: the texts decide."""
+"""Which set-up mistake a refusal shows. The text decides: Auth0's status codes vary, its texts hardly do."""
 
 from __future__ import annotations
 

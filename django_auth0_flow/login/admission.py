@@ -1,4 +1,4 @@
-"""From a validated token set to a user: what is checked and added on the way, and how tokens travel with the user.
+"""From a validated token set to a user: what is checked and added, and how the user carries the login to ``login()``.
 
 Every kind of login goes through here, Django's own ``LoginView`` with ``Auth0PasswordBackend`` included.
 """
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 _CARRIED = "_auth0_login"
 
-#: Claims that tell how, when and where somebody logged in: the ID token's alone. In userinfo they may be a profile's text.
-_OF_THE_LOGIN = frozenset(
+#: Claims about the login itself, taken from the ID token only. In userinfo they may be text from the user's profile.
+_LOGIN_CLAIMS = frozenset(
     ("iss", "aud", "azp", "exp", "iat", "nonce", "sid", "auth_time", "acr", "amr", "org_id", "org_name")
 )
 
@@ -64,14 +64,14 @@ def tenants_page_needed(request: HttpRequest | None, conf: Auth0Settings) -> str
     """
     wanted = conf.organization
     if callable(wanted):
-        wanted = (wanted(request) or "") if request is not None else "?"  # without a request it can't be denied
+        wanted = (wanted(request) or "") if request is not None else "?"  # assume that it would demand one
     if wanted or conf.authorization_params.get("organization"):
         return "organization_login_needed"
     return "stronger_login_needed" if acr_values_demanded(conf) else ""
 
 
 def acr_values_demanded(conf: Auth0Settings) -> list[str]:
-    """Return what ``AUTHORIZATION_PARAMS`` has every login be: as strong as one of these."""
+    """Return the ``acr_values`` that ``AUTHORIZATION_PARAMS`` demands of every login; meeting one of them is enough."""
     return conf.authorization_params.get("acr_values", "").split()
 
 
@@ -82,9 +82,9 @@ def max_age_demanded(conf: Auth0Settings, *asked: Mapping[str, str]) -> int | No
 
 
 def parameters_demanded(conf: Auth0Settings, *, view: Mapping[str, str], visitor: Mapping[str, str]) -> dict[str, str]:
-    """Return the request parameters by which no request asks for less than ``AUTHORIZATION_PARAMS`` does.
+    """Return the ``max_age`` and ``acr_values`` to ask for, so that no request asks for less than ``AUTHORIZATION_PARAMS``.
 
-    A view's own ``acr_values`` go first, the site's stay; a visitor's change nothing there.
+    Where that demands ``acr_values``, a view's own come first and a visitor's are ignored.
     """
     demanded: dict[str, str] = {}
     if "max_age" in conf.authorization_params:
@@ -113,7 +113,7 @@ def check_organization_allowed(conf: Auth0Settings, claims: Mapping[str, Any], *
 def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the ID token's claims, with userinfo below them where the configuration asks for it; best effort.
 
-    Userinfo is about the person: of the login it says nothing, and an address there vouches for none in the ID token.
+    Claims about the login itself are not taken from userinfo, nor is ``email_verified`` for another address than its own.
     """
     if not conf.userinfo or tokens.access_token is None:
         return claims
@@ -123,7 +123,7 @@ def with_userinfo(conf: Auth0Settings, tokens: TokenSet, claims: Mapping[str, An
     except Auth0Error as error:
         logger.warning("userinfo_not_used code=%s", error.code)
         return claims
-    left_out = _OF_THE_LOGIN
+    left_out = _LOGIN_CLAIMS
     if "email" in claims and claims["email"] != found.get("email"):
         left_out |= {"email_verified"}
     return {**{name: value for name, value in found.items() if name not in left_out}, **claims}

@@ -35,8 +35,8 @@ def begin_login(
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
     visitor chose, which never replace an organization of this site's. ``next_url`` must have gone through ``safe_next``.
-    ``any_organization``: the login is to belong to one, whichever. ``purpose`` as in ``Transaction``. Raises TransportError
-    when the tenant's metadata can't be had, and with ``PUSHED_AUTHORIZATION`` as ``Client.authorization_url``.
+    ``any_organization``: the login must belong to one, no matter which. ``purpose`` as in ``Transaction``. Raises as
+    ``Client.authorization_url``, and TransportError when the tenant's metadata can't be fetched.
     """
     conf = get_settings(configuration)
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
@@ -67,7 +67,7 @@ def begin_login(
     try:
         return client.authorization_url(transaction.request(state))
     except Auth0Error:
-        transactions.take(request, state)  # the tenant took no pushed request: nothing is under way
+        transactions.take(request, state)  # the request could not be pushed: no login is under way
         raise
 
 
@@ -81,7 +81,7 @@ def _parameters(
 ) -> tuple[dict[str, str], str]:
     """Return what joins the authorization request, and who chose its organization (see ``Transaction``)."""
     found = {**conf.authorization_params, **visitor, **view}
-    if purpose == transactions.RECHECK:  # looks whether a session lives; how its login was made has been checked then
+    if purpose == transactions.RECHECK:  # asks only whether the session lives; its login was checked when it was made
         found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
     else:
         found |= parameters_demanded(conf, view=view, visitor=visitor)

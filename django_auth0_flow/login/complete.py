@@ -32,7 +32,10 @@ _NO_SESSION = ("login_required", "consent_required", "interaction_required", "ac
 
 
 def complete(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
-    """Do what a response is there for and return where to go. Raises as ``redeem.complete_login``, but for silent ones."""
+    """Do what the transaction was begun for and return where to go.
+
+    Raises as ``redeem.complete_login``, except for silent logins and re-checks.
+    """
     if transaction.purpose == ACCESS_TOKEN:
         return add_access_token(request, response, transaction)
     if transaction.purpose == RECHECK:
@@ -56,7 +59,7 @@ def _finish_silent(request: HttpRequest, response: AuthorizationResponse, transa
 
 
 def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, transaction: Transaction) -> str:
-    """End the local login if the tenant's session is gone or is somebody else's; anything else keeps it."""
+    """End the local login if the tenant's session is gone or is another user's; anything else keeps it."""
     back = _back(request, transaction)
     login = Auth0Session(request, (transaction.configuration,))
     if not transaction.login_id or login.facts.get("id") != transaction.login_id:
@@ -79,7 +82,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
         browser.end_local_login(request, "another_user")
         return back
     _confirm(request, login)
-    # A later logout at the tenant names the session that is there now. One that came before this was written found nothing.
+    # A later logout token names the session that is there now. One that came before this is written finds no row.
     rows = LoginSession.objects.filter(pk=transaction.login_id)
     rows.update(sid_key=LoginSession.sid_key_for(claims["iss"], claims.get("sid")))
     client_id = login.configuration.client_id
@@ -125,7 +128,7 @@ def _confirm(request: HttpRequest, login: Auth0Session) -> None:
 
 
 def _report(request: HttpRequest, error: Auth0Error, event: str) -> None:
-    """Log what a person would have seen; that there is no session to adopt is the ordinary case."""
+    """Log an error that no page shows; it is only info if the tenant has no session to adopt."""
     code = messages.public_code(error)
     if isinstance(error, AuthorizationError) and error.error in _NO_SESSION:
         logger.info("%s code=%s", event, code)

@@ -32,7 +32,7 @@ _DIGITS = 16
 
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
-#: A browser takes a cookie of this name from https and this host only, so that no neighbour can plant one.
+#: Browsers take a cookie with this prefix from this host over https only, so that no other subdomain can set it.
 _HOST = "__Host-"
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -41,7 +41,7 @@ _TO_SEND = "_auth0_cookies"
 
 
 def issue(request: HttpRequest, state: str, configuration: str) -> None:
-    """Have the response to this request bring the cookie for ``state``; the session gets a key if it has none yet."""
+    """Have the response to this request set the cookie for ``state``; the session gets a key if it has none yet."""
     if request.session.session_key is None:
         request.session.save()
     now = get_settings(configuration).clock()
@@ -56,14 +56,14 @@ def issue(request: HttpRequest, state: str, configuration: str) -> None:
         logger.warning("form_post_needs_https: no browser sends a cookie along with the tenant's POST to plain http")
         return
     waiting[own] = f"{int(now)}.{value}"
-    # Only what this site has set: a neighbour may plant other names, also such as no answer can delete.
+    # Only names that this site sets: another subdomain may set others, even some that no response can delete.
     known = [name for name in request.COOKIES if name[:-_DIGITS] == own[:-_DIGITS] and _DIGEST.match(name[-_DIGITS:])]
     for name in sorted(known, key=lambda name: _age_of(request.COOKIES[name]))[: max(0, len(known) - MAX_COOKIES + 1)]:
         waiting.setdefault(name, None)
 
 
 def session_key_of(request: HttpRequest, state: str, configuration: str) -> str | None:
-    """Return the key of the session that waits for ``state``, if this browser has the cookie; the cookie is spent."""
+    """Return the key of the session that waits for ``state``, if this browser has the cookie, which is then deleted."""
     name = _name_of(request, state, configuration)
     if name is None or name not in request.COOKIES:
         return None
@@ -82,8 +82,8 @@ def session_key_of(request: HttpRequest, state: str, configuration: str) -> str 
     return str(found["k"])
 
 
-def has_news(request: HttpRequest) -> bool:
-    """Tell whether ``apply`` has something to do."""
+def has_changes(request: HttpRequest) -> bool:
+    """Tell whether ``apply`` has cookies to set or delete."""
     return _TO_SEND in request.__dict__
 
 
@@ -105,9 +105,9 @@ def _waiting(request: HttpRequest) -> dict[str, str | None]:
 def _name_of(request: HttpRequest, state: str, configuration: str) -> str | None:
     """Return the one name that the cookie of ``state`` has at this site; None where browsers send none.
 
-    With https it has the prefix, always: under the bare name any neighbouring subdomain can plant one, and the answer of
-    this browser would be stored in the session of the one who sealed it. Browsers refuse the prefix on plain http, which
-    only hosts without such neighbours may speak: loopback, and names without a dot (``testserver``).
+    With https it always has the prefix. Without it another subdomain could set the cookie, and this browser's answer would
+    be stored in an attacker's session. Browsers refuse the prefix on plain http, so that is accepted only from hosts
+    without other subdomains: loopback, and names without a dot (``testserver``).
     """
     name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     if _is_https(request, configuration):
@@ -120,7 +120,7 @@ def _context(state: str, configuration: str) -> str:
 
 
 def _age_of(value: str) -> int:
-    """Return when a cookie was made; it only decides which of too many goes, so nothing here is trusted."""
+    """Return when a cookie says that it was made, in epoch seconds: it only decides which of too many is deleted."""
     digits = value.partition(".")[0]
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 15 else 0
 

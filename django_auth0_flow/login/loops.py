@@ -12,6 +12,10 @@ LOOP_SECONDS, LOOP_ROUNDS = 30, 3
 
 
 def rounds_so_far(before: Mapping[str, Any], configuration: str, now: float) -> int:
+    """Return how many logins by this configuration came directly before this one, each within LOOP_SECONDS of the next.
+
+    ``before``: what the session notes of the last login. ``now``: epoch seconds.
+    """
     if not isinstance(before.get("at"), (int, float)):
         return 0
     if before.get("configuration") != configuration:
@@ -22,7 +26,7 @@ def rounds_so_far(before: Mapping[str, Any], configuration: str, now: float) -> 
 def is_looping(facts: Mapping[str, Any], configuration: str, now: float) -> bool:
     """Tell whether this browser has logged in again and again within seconds: another login would not help.
 
-    A login with another configuration than the last is none of a loop: a person chose it.
+    A login with another configuration than the last is not part of a loop: a person chose it.
     """
     at = facts.get("at")
     if facts.get("configuration") != configuration:

@@ -41,7 +41,7 @@ def redeem_response(response: AuthorizationResponse, transaction: Transaction) -
     client = get_client(transaction.configuration)
     judge_origin(response, transaction)
     give_back_connection(transaction.configuration)
-    # Not only what was asked for: a visitor can take that out of the address, and a magic link asks for less.
+    # Check what the settings demand, not what was asked: a visitor can edit the request, and a magic link asks for less.
     conf, is_login = get_settings(transaction.configuration), transaction.purpose != transactions.RECHECK
     return redemption.complete(
         client,

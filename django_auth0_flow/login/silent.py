@@ -22,7 +22,7 @@ from django_auth0_flow.storage.django_session_facts import FACTS_KEY, silent_log
 
 logger = logging.getLogger(__name__)
 
-#: In an address: whether the browser keeps cookies is being found out, or it is known that it lost them on the way.
+#: A query parameter, and its values: a test of the browser's cookies is under way, or has found that it keeps none.
 MARKER, PROBING, LOST = "auth0_silent", "cookies", "off"
 
 #: A re-check that did not come back is tried again after so many seconds.
@@ -30,10 +30,10 @@ RECHECK_RETRY_SECONDS = 60
 
 
 def adopt_session(request: HttpRequest, configuration: str, parameters: Mapping[str, str]) -> HttpResponse | None:
-    """Answer a visitor without a login by a look for the tenant's session; None lets the visitor through, anonymous.
+    """Send a visitor without a login to the tenant, to adopt a session there; None lets the visitor through as anonymous.
 
-    Once per session, for a person's GET navigation only, and never before the browser has shown that it keeps cookies: a
-    visitor without them would be sent round for ever, and a robot for nothing.
+    Once per Django session, for a person's page views only, and only after the browser has shown that it keeps cookies:
+    without them the visitor would be redirected for ever, and robots for nothing.
     """
     marker = request.GET.get(MARKER)
     if not _is_page_view(request) or marker == LOST:
@@ -58,9 +58,9 @@ def adopt_session(request: HttpRequest, configuration: str, parameters: Mapping[
 
 
 def recheck_session(request: HttpRequest, login: Auth0Session) -> HttpResponse | None:
-    """Answer a visitor whose login was not checked for ``RECHECK_SECONDS`` by a look whether the tenant's session lives.
+    """Send a visitor to the tenant to see whether its session lives, if the last check is ``RECHECK_SECONDS`` old.
 
-    None if it is not due, or can't be done now. Raises LoginRequired when the login session's row is gone.
+    None if no check is due, or none can be made now. Raises LoginRequired when the login session's row is gone.
     """
     conf, facts = login.configuration, login.facts
     now = conf.clock()
@@ -85,7 +85,10 @@ def recheck_session(request: HttpRequest, login: Auth0Session) -> HttpResponse |
 
 
 def may_fetch_access_token(login: Auth0Session, test: str) -> bool:
-    """Tell whether the failed ``test`` is for an access token that ``response_type=token`` can bring; once in a while."""
+    """Tell whether the failed ``test`` wants an access token that ``response_type=token`` can bring.
+
+    At most once in RECHECK_RETRY_SECONDS: False when one came just now.
+    """
     conf = login.configuration
     is_due = abs(conf.clock() - login.facts.get("token_at", 0)) >= RECHECK_RETRY_SECONDS
     return test == "no_access_token" and kinds_of(conf.response_type) == {"id_token"} and is_due
@@ -101,6 +104,6 @@ def with_marker(url: str, marker: str | None) -> str:
 
 
 def _is_page_view(request: HttpRequest) -> bool:
-    """Tell a person's view of a whole page; a frame's is none: the round trip would end in it."""
+    """Tell whether a person opens a whole page. A frame does not count: the round trip would end inside it."""
     whole = request.headers.get("Sec-Fetch-Dest", "document") == "document"
     return request.method == "GET" and whole and rendering.is_navigation(request) and not rendering.is_prefetch(request)

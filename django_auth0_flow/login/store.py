@@ -1,4 +1,4 @@
-"""Store a login that ``login()`` has just brought about: its row, its tokens, and what the session notes of it."""
+"""Store a login right after ``login()``: its row, its tokens, and what the session notes of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from django_auth0_flow.users.mapping import identity_of
 
 logger = logging.getLogger(__name__)
 
-#: So many requirements of logins in a row are remembered, to tell a person who goes from page to page from a circle.
+#: How many requirements of logins in a row are remembered, to tell a loop from a person who visits several pages.
 MAX_DEMANDS = 8
 
 
@@ -67,9 +67,9 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
 
 
 def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:
-    """End a login at once that a logout token named before its row was there to be found. Raises LoginRequired.
+    """End a login that a logout token named before its row was stored. Raises LoginRequired.
 
-    Within a transaction no one else sees the row yet: there it is looked at once more, after the commit.
+    Inside a transaction other connections don't see the row yet, so this is checked again after the commit.
     """
     client_id = get_settings(row.configuration).client_id
     is_over = partial(SpentLogoutToken.objects.has_ended, client_id, login.claims, began_at=login.began_at)

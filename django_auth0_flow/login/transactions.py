@@ -31,7 +31,7 @@ SESSION_KEY = "_auth0_transactions"
 #: So many may be under way in one session.
 MAX_UNDER_WAY = 16
 
-#: A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
+#: Characters. A longer ``next`` stays in the session only: the state must not make the URL too long for a server.
 _MAX_NEXT_IN_STATE = 400
 
 #: What a transaction is for: to log a person in; to adopt the tenant's session without a page; to see whether that
@@ -141,7 +141,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
 
 
 def take(request: HttpRequest, state: str) -> Transaction | None:
-    """Remove and return the transaction of ``state``: it is spent before anything is done with it.
+    """Remove and return the transaction of ``state``: it can't be used a second time, whatever happens next.
 
     None if this browser's session has none, or it is older than TRANSACTION_AGE.
     """
@@ -207,5 +207,5 @@ def _seal_state(transaction: Transaction) -> str:
 
 
 def _key(state: str) -> str:
-    """Return the key of a state: its digest, so that a look-up tells nothing by its time."""
+    """Return the key of a state: its digest, so that the time of a look-up reveals nothing."""
     return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The use cases that end a login of this browser: asked for by its user, found to be over, or dead."""
+"""The use cases that end this browser's login: its user asks for it, or the tenant says that it is over."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from django_auth0_flow.tokens.fetch import revoke
 
 logger = logging.getLogger(__name__)
 
-#: How long a person may take at the tenant's logout page.
+#: Seconds that a person may take at the tenant's logout page.
 _STATE_SECONDS = 3600
 
 
 def end_login(request: HttpRequest, *, next_url: str = "") -> str:
     """Log out here first, then revoke the refresh token; return the address that ends the tenant's session.
 
-    "" when the tenant can't be reached, which never keeps anybody logged in here. RP-Initiated Logout 1.0 §2.
+    Return "" when the tenant can't be reached: the login on this site ends all the same. RP-Initiated Logout 1.0 §2.
     """
     facts = noted_login(request)
     row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
@@ -51,7 +51,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> str:
     refusal = revoke(name, tokens.refresh_token)
     try:
         if isinstance(refusal, TransportError) and (refusal.status is None or refusal.status >= 500):
-            raise refusal  # the browser would meet a dead address there
+            raise refusal  # the browser would not get an answer either
         return get_client(name).logout_url(
             id_token_hint=tokens.id_token,
             post_logout_redirect_uri=absolute_url(request, back, conf),
@@ -73,7 +73,7 @@ def end_local_login(request: HttpRequest, reason: str) -> None:
 
 
 def seal_logout_state(configuration: str, next_url: str) -> str:
-    """Return the ``state`` of a logout: it brings ``next_url`` back, and only our own comes back as ours."""
+    """Return the sealed ``state`` of a logout: it carries ``next_url``, and shows that the logout began here."""
     data = json.dumps(
         {"t": get_settings(configuration).clock(), "n": next_url if len(next_url) <= 400 else ""}
     ).encode()

@@ -1,4 +1,4 @@
-"""Clearing away what is dead: login sessions whose Django session is gone, logout tokens that have expired.
+"""Delete what is no longer needed: login sessions whose Django session is gone, logout tokens that have expired.
 
 In batches by primary key, each statement a transaction of its own: memory is bounded and no request waits for a lock.
 """
@@ -21,14 +21,14 @@ from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.storage.django_sessions import living_sessions
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 
-#: A login session is dead when its Django session was missing at two looks that many seconds apart. One look is not
-#: enough: while a request is under way, its new session key (or all of a login) is not written down everywhere yet.
+#: A login session is dead when its Django session was missing in two runs, at least so many seconds apart. One run is not
+#: enough: while a request is under way, its new session key (or all of a login) is not stored everywhere yet.
 MISSING_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What a look at a row saw. ``key``: of its Django session; None if the keys that sealed it are not here."""
+    """What was read of a row. ``key``: of its Django session; None if the keys that sealed it are not here."""
 
     pk: uuid.UUID
     key: str | None = field(repr=False)
@@ -51,7 +51,7 @@ class _Look:
 
 @dataclass
 class Counts:
-    """What a run came to: rows looked at, rows whose session is missing for now, rows deleted."""
+    """The result of a run: rows looked at, rows whose session is missing for now, rows deleted."""
 
     looked_at: int = 0
     missing: int = 0
@@ -76,7 +76,7 @@ def clear_login_sessions(
 
 
 def clear_logout_tokens(*, batch_size: int = 1000, dry_run: bool = False) -> int:
-    """Forget the used logout tokens that have expired, and return how many those were."""
+    """Delete the used logout tokens that have expired, and return how many; with ``dry_run`` only count them."""
     now = min(get_settings(name).clock() for name in configuration_names())
     alias = router.db_for_write(SpentLogoutToken)
     expired = SpentLogoutToken.objects.using(alias).filter(expires_at__lt=now)
@@ -128,7 +128,7 @@ def _clear_batch(batch: list[_Look], counts: Counts, dry_run: bool) -> None:
 
 
 def _delete(rows: QuerySet[LoginSession], still_missing: Q) -> int:
-    """Delete at once, or one by one if somebody wants to hear of each."""
+    """Delete all at once, or one by one if ``login_session_ended`` has receivers."""
     if not login_session_ended.has_listeners(LoginSession):
         return rows.filter(still_missing).delete()[0]
     return sum(row.end("session_gone", only_if=still_missing) for row in rows.select_related("identity"))

@@ -20,7 +20,7 @@ REVOCATION_SECONDS = 2
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of it: login sessions ended, and how many are left because their Django sessions could not be deleted.
+    """The result: login sessions ended, and how many are left because their Django sessions could not be deleted.
 
     ``revoked``: refresh tokens that the tenant has revoked; ``unrevoked``: those for which it did not confirm that.
     """
@@ -36,8 +36,8 @@ def end_sessions(
 ) -> Ended:
     """End the login session with the tenant's ``sid``, or without one every login session of ``subject``.
 
-    Only those of this client count, whichever configurations it has. Deletes Django's session, then the row: being
-    stopped in between leaves no one logged in, and a request that has just moved to a new session key finds its row gone
+    Only login sessions of this client count, under any of its configurations. Deletes Django's session, then the row: a
+    crash in between leaves no one logged in, and a request that has just moved to a new session key finds its row gone
     and ends itself (``middleware.after_response``). A row whose session can't be deleted now stays (``Ended.left``), so
     that calling again finds it. Calling again is harmless.
 
@@ -70,7 +70,7 @@ def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVO
 def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
     """Revoke the refresh tokens of login sessions that are gone, as far as the time allows; count what happened.
 
-    After a tenant that can't be reached was met, it is not asked again.
+    A tenant that could not be reached is not asked again.
     """
     revoked = unrevoked = 0
     unreachable: set[str] = set()

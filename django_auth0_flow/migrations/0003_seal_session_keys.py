@@ -1,7 +1,7 @@
 """Session keys are no longer readable in the table: sealed, and a digest to compare.
 
 Forwards and backwards in batches. A key that can't be unsealed on the way back leaves its row without one, which the
-clean-up takes for a session that is gone.
+clean-up treats as a session that is gone.
 """
 
 from collections.abc import Iterator

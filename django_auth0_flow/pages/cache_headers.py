@@ -1,7 +1,7 @@
-"""What an answer tells the caches on its way: whose it is, and whether it may be kept at all.
+"""What an answer tells caches: whom it is for, and whether it may be stored at all.
 
-``private`` stands in all of them: Django's own cache middleware went by that word alone until 5.2.15, and stored what
-said only ``no-store`` or was asked for with an ``Authorization`` header.
+Every answer says ``private``. Until 5.2.15 Django's own cache middleware went by that word alone: it stored answers that
+said only ``no-store``, and answers to requests with an ``Authorization`` header.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
-#: What an answer to an access token depends on: a bound token is good with its proof only.
+#: The headers that an answer to an access token depends on: a bound token is valid with its proof only.
 TOKEN_HEADERS = ("Authorization", "DPoP")
 
 Answer = TypeVar("Answer", bound=HttpResponseBase)
@@ -20,8 +20,8 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 def keep_private(answer: Answer, *varies_on: str) -> Answer:
     """Keep an answer out of shared caches, and from requests with other ``varies_on`` headers.
 
-    What is stricter stays (``no-store``, ``max-age=0``); ``public`` gives way: an answer behind a login has no such.
-    A view that returned no answer is for Django to report.
+    Stricter directives stay (``no-store``, ``max-age=0``); ``public`` is replaced. A view that returned no answer is left
+    for Django to report.
     """
     if isinstance(answer, HttpResponseBase):
         patch_cache_control(answer, private=True)

@@ -7,7 +7,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.protocol.errors import Auth0Error, TokenRequestError
 
-_REJECTED_SITE = _("The login service does not accept this site. The people who run it need to look at the set-up.")
+_REJECTED_SITE = _(
+    "The login service does not accept this site. The people who run this site need to check its set-up."
+)
 
 _UNUSABLE_ANSWER = _("The login service gave an answer that this site can't use.")
 
@@ -15,20 +17,20 @@ _UNUSABLE_ADDRESS = _("The address that led here is incomplete or damaged.")
 
 _WRONG_TOKEN = _("What the login service sent did not pass this site's security checks.")
 
-_TROUBLE = _("The login service reports trouble of its own.")
+_TROUBLE = _("The login service reports a problem of its own.")
 
 _USELESS_HERE = _("This login can't be used for what this page does.")
 
 _ENDED = _("Your login on this site has ended.")
 
 _WORDS: dict[str, Promise] = {
-    # It was decided so.
+    # Refused on purpose.
     "access_denied": _("The login was not allowed: it was declined, or your account has no access."),
     "unauthorized": _("Your account may not be used here. It may be blocked."),
     "user_not_allowed": _("Your login worked, but your account may not be used on this site."),
-    "user_inactive": _("Your account on this site is switched off."),
+    "user_inactive": _("Your account on this site is disabled."),
     "user_blocked": _("Your account is blocked."),
-    "not_staff": _("This part of the site is for its staff, and your account is not among them."),
+    "not_staff": _("This part of the site is for staff, and your account is not a staff account."),
     "organization_login_needed": _("This site needs a login to an organization, on the login service's own page."),
     "stronger_login_needed": _("This site needs a stronger login, on the login service's own page."),
     "organization_not_allowed": _("Your login worked, but this organization may not be used on this site."),
@@ -46,7 +48,7 @@ _WORDS: dict[str, Promise] = {
     "too_many_sign_ups": _("Too many accounts were asked for from where you are. Please try again later."),
     "password_too_weak": _("This password is too weak."),
     "password_too_common": _("This password is too common: others would guess it. Please choose another one."),
-    "password_personal": _("This password has something about you in it. Please choose another one."),
+    "password_personal": _("This password contains something about you, your name perhaps. Please choose another one."),
     "password_refused": _("The login service does not accept this password. Please choose another one."),
     # What was typed, and messages with codes.
     "wrong_password": _("The name or the password is wrong."),
@@ -72,12 +74,12 @@ _WORDS: dict[str, Promise] = {
     "consent_required": _("The login needs your consent, which was not given."),
     "interaction_required": _("The login needs a step that was not finished."),
     "mfa_required": _("The login needs a second step, which was not finished."),
-    # The way back went wrong.
+    # The authorization response can't be used.
     "state_missing": _("This page was opened without a login under way."),
     "state_unknown": _("This login was not started in this browser, or it was finished already."),
     "state_expired": _("This login was started too long ago."),
     "invalid_grant": _("This login was used already, or it took too long."),
-    "login_loop": _("You were logged in several times in a row without getting any further."),
+    "login_loop": _("You were logged in several times in a row, and still could not go on."),
     "cookies_off": _("Your browser keeps no cookies for this site. Please allow them and log in again."),
     "initiator_unknown": _("This login was begun for another login service than the one that this site uses."),
     "code_missing": _UNUSABLE_ADDRESS,
@@ -106,8 +108,8 @@ _WORDS: dict[str, Promise] = {
     # The login service.
     "tenant_unreachable": _("The login service can't be reached at the moment."),
     "tenant_timeout": _("The login service takes too long to answer."),
-    "rate_limited": _("The login service has too much to do at the moment."),
-    "too_many_requests": _("The login service has too much to do at the moment."),
+    "rate_limited": _("The login service is too busy at the moment."),
+    "too_many_requests": _("The login service is too busy at the moment."),
     "too_many_attempts": _(
         "There were too many attempts to log in. If an account has this name, its owner was sent a message about it."
     ),
@@ -124,19 +126,19 @@ _WORDS: dict[str, Promise] = {
     "userinfo_unsupported": _UNUSABLE_ANSWER,
     "signing_key_not_found": _WRONG_TOKEN,
     "token_acr": _("This site needs a stronger login, for example with a second factor."),
-    # A login that was good once.
+    # A login that has ended.
     "identity_changed": _ENDED,
     "login_session_ended": _ENDED,
     "login_session_unreadable": _ENDED,
     "session_ended_at_tenant": _("The login service ended this login before this site had finished it."),
     "no_refresh_token": _ENDED,
     "refresh_busy": _("Your login is being renewed."),
-    "database_unavailable": _("This site has trouble of its own at the moment."),
+    "database_unavailable": _("This site has a problem at the moment."),
     # What a page asks of a login.
     "scopes": _("Your account does not have the access that this page needs."),
     "permissions": _("Your account does not have the permission that this page needs."),
     "organization": _("This page belongs to an organization that you are not logged in to."),
-    "max_age": _("This page needs a login from a moment ago."),
+    "max_age": _("This page needs a recent login."),
     "acr_values": _("This page needs a stronger login, for example with a second factor."),
     "configurations": _("This page asks for two different logins at once. That is a mistake of this site."),
     "no_access_token": _USELESS_HERE,

@@ -1,4 +1,4 @@
-"""What answers are made of: pages that no cache stores, their addresses, and who asks: a person or a script."""
+"""The parts of answers: pages that no cache stores, their addresses, and whether a person or a script asks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_auth0_flow.pages.cache_headers import forbid_storing
 
 
 def is_navigation(request: HttpRequest) -> bool:
-    """Tell a person's navigation, which may be redirected to a login page, from a script's request."""
+    """Tell whether a person navigates, who may be redirected to a login page. A script gets JSON instead."""
     headers = request.headers
     if headers.get("HX-Request") == "true" or headers.get("X-Requested-With") == "XMLHttpRequest":
         return False
@@ -26,13 +26,13 @@ def is_navigation(request: HttpRequest) -> bool:
 
 
 def is_prefetch(request: HttpRequest) -> bool:
-    """Tell a browser's speculative request, which must not start anything."""
+    """Tell whether the browser only prefetches this address, which must not start anything."""
     purposes = [request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")]
     return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
 
 
 def not_now() -> HttpResponse:
-    """Answer a speculative request: nothing was started, the real one will."""
+    """Answer a prefetch with 204: only the real request starts something."""
     return finish_answer(HttpResponse(status=HTTPStatus.NO_CONTENT))
 
 
@@ -65,7 +65,7 @@ def login_path(configuration: str, next_url: str) -> str:
 
 
 def page_path(name: str, configuration: str, next_url: str = "", **query: str) -> str:
-    """Return the path of one of our pages, with ``next`` and what else belongs into its query."""
+    """Return the path of one of our pages, with ``next`` and further parameters in its query."""
     path = site_urls.url_of(name, configuration)
     values = {**query, **({"next": next_url} if next_url else {})}
     return f"{path}?{urlencode(values)}" if values else path

@@ -33,7 +33,7 @@ _TOKEN_ANSWER = ("access_token", "token_type", "expires_in", "scope")
 
 
 def kinds_of(response_type: str) -> frozenset[str]:
-    """Return what a response type asks for; the order of its words means nothing. RFC 6749 §3.1.1."""
+    """Return what a response type asks for; the order of its words does not matter. RFC 6749 §3.1.1."""
     return frozenset(response_type.split())
 
 
@@ -136,7 +136,7 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         if len(found) > 1:
             raise CallbackError("A parameter stands twice in the response.", code="parameter_repeated")
         value = found[0]
-        # Error texts come from people and identity providers: any length, any character, cut here, escaped later.
+        # Error texts come from people and identity providers, with any characters: cut here, escaped later.
         if name in ("error_description", "error_uri"):
             values[name] = value[:2000]
             continue

@@ -11,5 +11,5 @@ def base64url_encode(data: bytes) -> str:
 
 
 def base64url_decode(text: str) -> bytes:
-    """Return the bytes that ``text`` stands for. Raises ValueError."""
+    """Return the bytes that ``text`` encodes. Raises ValueError."""
     return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

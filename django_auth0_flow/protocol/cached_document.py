@@ -20,7 +20,7 @@ CACHE_SECONDS = 600
 #: Seconds between two calls of ``refetch`` that do fetch.
 REFETCH_COOL_DOWN = 30
 
-#: After a fetch that failed, an old document is used for so many seconds before the next try.
+#: Seconds that an old document is used after a fetch has failed, before the next try.
 RETRY_SECONDS = 15
 
 _T = TypeVar("_T")
@@ -64,7 +64,7 @@ class CachedDocument(Generic[_T]):
         self._failure: tuple[float, TransportError] | None = None
 
     def get(self) -> _T:
-        """Return the document; an old one while a new one can't be had. Raises TransportError when there is none."""
+        """Return the document; an old one while no new one can be fetched. Raises TransportError when there is none."""
         value, asked = self._value, time.monotonic()
         if value is not None and asked < self._fresh_until:
             return value
@@ -72,7 +72,7 @@ class CachedDocument(Generic[_T]):
             if self._value is not None and time.monotonic() < self._fresh_until:
                 return self._value
             if self._value is None and self._failure is not None and asked < self._failure[0]:
-                raise copy(self._failure[1])  # it failed while this caller waited, who need not time out alone
+                raise copy(self._failure[1])  # failed while this caller waited: don't wait as long again
             return self._renewed(may_be_shared=True)
 
     def refetch(self) -> _T:
@@ -92,7 +92,7 @@ class CachedDocument(Generic[_T]):
             if self._value is None:
                 self._failure = time.monotonic(), copy(error)  # without the frames of the traceback
                 raise
-            logger.warning("%s code=%s: the copy at hand is used", self._failure_event, error.code)
+            logger.warning("%s code=%s: the old copy is used", self._failure_event, error.code)
             self._fresh_until = max(self._fresh_until, time.monotonic() + RETRY_SECONDS)
         return self._value
 

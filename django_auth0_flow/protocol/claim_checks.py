@@ -107,7 +107,7 @@ def check_organization(claims: Mapping[str, Any], organization: str) -> None:
 def check_strength(claims: Mapping[str, Any], acr_values: Collection[str]) -> None:
     """Check that ``acr`` is one of ``acr_values``, if there are any.
 
-    The request only wishes for it, so the answer must be checked. OpenID Connect Core §3.1.2.1, §5.5.1.1.
+    A tenant may ignore that part of the request, so the answer must be checked. OpenID Connect Core §3.1.2.1, §5.5.1.1.
     """
     if acr_values and not is_as_strong_as(claims, acr_values):
         raise TokenValidationError("acr", "the login is weaker than asked for", expected=" ".join(acr_values))

@@ -130,7 +130,7 @@ class Client:
         """Return the token set after a refresh, and the claims of its ID token if it brought one.
 
         ``scope`` asks for fewer scopes, ``audience`` for another API's token, which Auth0 gives under a multi-resource
-        policy only, and else ignores: whether the token is for it is the caller's to check.
+        policy only, and else ignores: the caller must check whether the token is for it.
 
         A new ID token must be about the same login as ``first_claims``. One that can't be judged because keys are out of
         reach or a clock is wrong is left out: the rotated refresh token must not be lost over it. Raises InvalidGrant,
@@ -152,7 +152,7 @@ class Client:
     def connection_token(self, tokens: TokenSet, *, connection: str, login_hint: str = "") -> TokenSet:
         """Return an identity provider's access token for the user, by Auth0's Token Vault.
 
-        The refresh token is shown, not spent: Auth0 wants rotation off for this. Raises as ``refresh``.
+        The refresh token is not used up: Auth0 wants rotation off for this. Raises as ``refresh``.
         RFC 8693 §2.1; Auth0: Token Vault.
         """
         form = {
@@ -241,7 +241,7 @@ class Client:
         )
 
     def validate_logout_token(self, token: str) -> dict[str, Any]:
-        """Validate a back-channel logout token sent to this client; whether its ``jti`` is new is not checked."""
+        """Validate a back-channel logout token sent to this client; the caller must check that its ``jti`` is new."""
         return validate_logout_token(
             token, keys=self._keys, client_id=self.client_id, now=self.clock(), leeway=self.leeway
         )

@@ -68,7 +68,7 @@ class DPoPKey:
 
     @property
     def thumbprint(self) -> str:
-        """What tokens bound to this key call it: ``cnf.jkt``, ``dpop_jkt``. RFC 7638."""
+        """The key's thumbprint, as in ``cnf.jkt`` and ``dpop_jkt``. RFC 7638."""
         return _thumbprint(self._private_key.public_key())
 
     def proof(
@@ -135,10 +135,10 @@ def asks_for_nonce(headers: Mapping[str, str]) -> bool:
 def validate_proof(
     proof: str, *, method: str, urls: tuple[str, ...], access_token: str, thumbprint: object, now: float
 ) -> str:
-    """Judge the proof that came with a bound access token to an API; return a digest that stands for its ``jti``.
+    """Judge the proof that came with a bound access token to an API; return a digest of its ``jti``.
 
-    ``urls``: the addresses that this API goes by; ``thumbprint``: the token's ``cnf.jkt``. That the digest is new is the
-    caller's to check, for MAX_PROOF_AGE + MAX_PROOF_SKEW seconds: it needs storage. Raises TokenValidationError
+    ``urls``: the addresses of this API; ``thumbprint``: the token's ``cnf.jkt``. The caller must check that the digest is
+    new, for MAX_PROOF_AGE + MAX_PROOF_SKEW seconds: it needs storage. Raises TokenValidationError
     (code ``invalid_dpop_proof``). RFC 9449 §4.3, §7.1.
     """
     claims, key = _verified(proof)

@@ -74,7 +74,7 @@ class TransportError(Auth0Error):
 
     @property
     def is_unusable_answer(self) -> bool:
-        """Tell an answer that can't be used, which is a mistake in a setup, from a tenant that is out of reach or busy."""
+        """Whether the tenant answered and the answer can't be used: a mistake in a set-up, which waiting does not cure."""
         return self.code in UNUSABLE_ANSWERS
 
 
@@ -182,9 +182,10 @@ class LoginRequired(Auth0Error):
 
 
 class NoAccessToken(Auth0Error):
-    """The login has no access token for what was asked and another login would not bring one.
+    """The login has no access token for what was asked, and another login would not bring one.
 
-    Raised for logins that never get one (implicit ``id_token``) or for users who did not log in through Auth0.
+    Codes: ``no_access_token`` (the login came without one, as with ``id_token``), ``audience_not_granted``,
+    ``connection_token_refused``.
     """
 
     code = "no_access_token"

@@ -44,7 +44,7 @@ def parse_metadata(document: Mapping[str, Any], issuer: str, *, mtls: bool = Fal
     """Return the metadata of ``issuer``, or raise TransportError saying what is wrong with the document.
 
     The document's issuer must be ``issuer`` to the letter: at Auth0 the trailing slash counts. Discovery 1.0 §4.3.
-    ``mtls``: the client shows a certificate, so endpoints come from ``mtls_endpoint_aliases`` where they stand there (RFC
+    ``mtls``: the client shows a certificate, so endpoints come from ``mtls_endpoint_aliases`` where it lists them (RFC
     8705 §5); the browser has no such certificate and goes to the usual ones.
     """
     if document.get("issuer") != issuer:

@@ -28,7 +28,7 @@ class TokenAuth(AuthBase):
         self._source = source
         self._origins = frozenset(map(token_origin, origins))
         self._prover = prover
-        #: The same for all of a login's tokens.
+        #: The key of the login; all its tokens are bound to it.
         self._dpop_key: str | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -42,7 +42,7 @@ class TokenAuth(AuthBase):
         position = body_position(request)
         renewed = challenged = False
 
-        def mend(response: requests.Response, **kwargs: Any) -> requests.Response:
+        def repeat_refused(response: requests.Response, **kwargs: Any) -> requests.Response:
             nonlocal renewed, challenged
             wants_nonce = self._note_nonce(response)
             if response.status_code != 401 or position is None or origin_of(response.url) != origin:
@@ -60,15 +60,15 @@ class TokenAuth(AuthBase):
                 if self._authorize(request, rejected=used) == used:
                     return response
             except BaseException:
-                response.close()  # nobody else gets it: its connection would stay open until it is collected
+                response.close()  # no caller gets it: its connection would stay open until it is collected
                 raise
             return self._send_again(response, request, position, **kwargs)
 
-        request.hooks["response"].append(mend)
+        request.hooks["response"].append(repeat_refused)
         return request
 
     def prove(self, request: requests.PreparedRequest) -> None:
-        """Put the proof for this very request beside its bound token; nothing for a bearer token."""
+        """Add the proof for this very request if its token is bound to a key."""
         scheme, _, token = str(request.headers.get("Authorization", "")).partition(" ")
         request.headers.pop("DPoP", None)
         if scheme == "DPoP" and self._prover is not None and self._dpop_key is not None:
@@ -85,7 +85,7 @@ class TokenAuth(AuthBase):
         return tokens.access_token
 
     def _note_nonce(self, response: requests.Response) -> bool:
-        """Remember the nonce of an answer; tell whether it is the reason of a refusal. RFC 9449 §8.2, §9."""
+        """Remember the nonce of an answer; tell whether its absence is why the API refused. RFC 9449 §8.2, §9."""
         if self._prover is None or not self._prover.note_nonce(response.url, response.headers):
             return False
         return "DPoP" in response.request.headers and asks_for_nonce(response.headers)
@@ -135,7 +135,7 @@ class ApiSession(requests.Session):
         return target
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Take along the token that was accepted: redirects stay within the origin; a .netrc must not replace it."""
+        """Keep the token that was accepted: redirects stay within the origin. A .netrc must not replace it."""
         if accepted := response.request.headers.get("Authorization"):
             prepared_request.headers["Authorization"] = accepted
             self._token_auth.prove(prepared_request)

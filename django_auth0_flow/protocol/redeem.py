@@ -30,7 +30,7 @@ def complete(
     """Return the token set and validated ID token claims of a response that ``judge_response`` has let pass.
 
     ``acr_values``: the login must be as strong as one of them, if there are any. ``expected`` as in ``Client.complete``.
-    What the request did not ask for is not looked at. Raises CallbackError when a part is missing, and as
+    Parts that the request did not ask for are ignored. Raises CallbackError when a part is missing, and as
     ``Client.complete``. OpenID Connect Core §3.1.3, §3.2.2, §3.3.2, §3.3.3.
     """
     tokens, claims = _redeemed(client, request, response, expected)
@@ -63,10 +63,10 @@ def audience_of(request: AuthorizationRequest) -> str:
 
 
 def access_token_of(client: Client, response: AuthorizationResponse) -> TokenSet:
-    """Return the access token of a response; whose it is, is not known yet, and it has no scopes.
+    """Return the access token of a response; its user is not known yet, and it has no scopes.
 
-    What stands beside a token is text that the visitor's browser carries: see ``vouched_for``. It says nothing about the
-    tenant's health either, so a token that can't be used is no TransportError. Raises CallbackError.
+    What came beside the token went through the visitor's browser, so it proves nothing: see ``vouched_for``. For the same
+    reason an unusable token is no TransportError: it does not show that the tenant fails. Raises CallbackError.
     """
     if "access_token" not in response.token_answer:
         raise CallbackError("The response has no access token.", code="access_token_missing")
@@ -86,7 +86,7 @@ def vouched_for(client: Client, tokens: TokenSet, *, subject: str, audience: str
     """Return ``tokens`` with the scopes that the access token itself grants, living no longer than it says.
 
     Only a JWT that the issuer signed for ``subject`` and ``audience`` says anything; any other token, an opaque one for
-    instance, keeps no scope. Raises TransportError when the issuer's keys can't be had.
+    instance, keeps no scope. Raises TransportError when the issuer's keys can't be fetched.
     """
     try:
         return _as_signed(client, tokens, subject, audience)

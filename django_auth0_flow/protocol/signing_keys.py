@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 ALGORITHMS = ("RS256", "RS384", "PS256")
 
-#: Seconds that a request object is good: the browser takes it to the tenant at once, or a slow phone a little later.
+#: Seconds that a request object is good: the browser takes it to the tenant at once, a slow phone a little later.
 REQUEST_LIFETIME = 300
 
 #: Seconds that another key signs after the tenant refused the newest.
@@ -91,7 +91,7 @@ class KeyRing:
     def refused(self, key: SigningKey) -> bool:
         """Note that the tenant refused ``key``; tell whether there is another one to try."""
         with self._lock:
-            if self._keys[self._position] is key:  # else another thread has turned the ring already
+            if self._keys[self._position] is key:  # else another thread has gone on to the next key already
                 self._position = (self._position + 1) % len(self._keys)
                 self._until = time.monotonic() + FALL_BACK_SECONDS
             return len(self._keys) > 1

@@ -1,4 +1,4 @@
-"""Requests that the client proves itself for: the token endpoint's, and others under the same authentication."""
+"""Requests with client authentication: to the token endpoint, and to others that want the same."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ class AuthenticatedHttp:
     ) -> tuple[TokenSet, dict[str, Any]]:
         """Return the token set and the whole answer to ``form``; ``scope`` is what was asked for.
 
-        With a ``dpop_key`` the access token may be bound to it. At a login it must be, or it would go unnoticed: else
-        Auth0Error (``token_not_bound``). After a refresh both kinds are taken: the rotated refresh token must not be lost,
-        and APIs differ in what they want. Raises as parse_oauth_answer and parse_token_response.
+        With a ``dpop_key`` the access token may be bound to it. At a login it must be, else Auth0Error
+        (``token_not_bound``): the difference would go unnoticed. After a refresh both kinds are taken: the rotated
+        refresh token must not be lost, and APIs differ in what they want.
+        Raises as parse_oauth_answer and parse_token_response.
         """
         now = self._clock()
         endpoint = self._issuer.metadata().token_endpoint
@@ -97,7 +98,7 @@ class AuthenticatedHttp:
             sent = {**self._auth(form, self._issuer.url), **(headers or {}), **proof}
             return self._http.post_form(endpoint, form, headers=sent)
 
-        return self._insist(send, endpoint, may_add_nonce=dpop_key is not None)
+        return self._with_retries(send, endpoint, may_add_nonce=dpop_key is not None)
 
     def post_json(
         self, endpoint: str, build: Build, *, auth: ClientAuth, headers: Mapping[str, str] | None = None
@@ -109,10 +110,12 @@ class AuthenticatedHttp:
             sent = {**auth(document, self._issuer.url), **(headers or {})}
             return self._http.post_json(endpoint, document, headers=sent)
 
-        return self._insist(send, endpoint)
+        return self._with_retries(send, endpoint)
 
-    def _insist(self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False) -> HttpAnswer:
-        """Send once more with the nonce that the server asks for, and once more with another signing key."""
+    def _with_retries(
+        self, send: Callable[[], HttpAnswer], endpoint: str, *, may_add_nonce: bool = False
+    ) -> HttpAnswer:
+        """Send; then once more with a nonce if the server asks for one, and once more with another signing key."""
         may_change_key = True
         while True:
             key = self._keys.current() if self._keys else None

@@ -62,8 +62,9 @@ def parse_token_response(
 ) -> TokenSet:
     """Judge the JSON of a successful token response; nothing in it is trusted yet, the ID token is not validated.
 
-    A missing ``scope`` means "as requested" (RFC 6749 §5.1). Odd ``expires_in``: a short life is assumed. Raises
-    TransportError when the access token is missing, unprintable or of a type that was not asked for. RFC 6749 §5.1, §7.1.
+    A missing ``scope`` means "as requested" (RFC 6749 §5.1). Without a usable ``expires_in`` a short life is assumed.
+    Raises TransportError when the access token is missing, unprintable or of a type that was not asked for.
+    RFC 6749 §5.1, §7.1.
     """
     refresh_token = body.get("refresh_token")
     if not isinstance(refresh_token, str) or not _is_token_text(refresh_token):

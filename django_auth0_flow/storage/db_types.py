@@ -25,7 +25,7 @@ class UtcNow(Now):
 
 
 def exact_key(*parts: str) -> str:
-    """Return a digest that stands for ``parts`` exactly, whatever collation or column length a database has."""
+    """Return a digest of ``parts``: it compares exactly, whatever collation or column length a database has."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -44,7 +44,7 @@ class OpaqueField(_Field):
         return super().get_lookup(lookup_name) if lookup_name in self._LOOKUPS else None
 
     def get_transform(self, lookup_name: str) -> Any:
-        """Return None: a part of the value, or its length, is as telling."""
+        """Return None: a part of the value, or its length, would reveal as much."""
         return None
 
     def deconstruct(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpRequest
 
 #: Under this key: ``{"id", "configuration", "key", "at", "asked", "rounds", …}``. What guards against loops (``at``,
-#: ``rounds``, ``configuration``) outlives a login that died; ``id`` does not.
+#: ``rounds``, ``configuration``) stays when a login has ended; ``id`` does not.
 FACTS_KEY = "_auth0"
 #: Under this key the session knows for which configurations a silent login need not be tried (again).
 _TRIED_KEY = "_auth0_silent"
@@ -21,7 +21,7 @@ _LOOP_GUARD = ("at", "rounds", "configuration")
 
 
 def noted(request: HttpRequest) -> Mapping[str, Any]:
-    """Return all that the session notes under ``FACTS_KEY``, of a login or of one that died; empty for nothing."""
+    """Return all that the session notes under ``FACTS_KEY``, of a login or of one that has ended; empty for nothing."""
     facts = request.session.get(FACTS_KEY)
     return facts if isinstance(facts, dict) else _NOTHING
 

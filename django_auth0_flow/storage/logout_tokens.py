@@ -30,18 +30,18 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
         return True
 
     def give_back(self, issuer: str, jti: str) -> None:
-        """Let the tenant send a logout token again whose logout did not succeed; what it ends under way stays ended."""
+        """Let the tenant send a logout token again after its logout has failed. What it ended under way stays ended."""
         key = exact_key(issuer, jti, secrets.token_hex(16))
         self.filter(key=exact_key(issuer, jti)).update(key=key)
 
     def has_ended(self, client_id: str, claims: Mapping[str, Any], *, began_at: float | None = None) -> bool:
         """Tell whether a login with these ID token claims was under way when a logout token ended it at the tenant.
 
-        ``began_at``: when it began, by the clock of the configuration; None if that is unknown. What began after the token
-        had arrived the tenant allowed anew. A token that names the subject alone ends what was authenticated before it: by
-        ``auth_time``, without one as if people had logged in when the login began: a code may be redeemed much later.
-        One query, which must come after the login session's row is committed: the token is remembered before rows are
-        looked for, so that one of the two finds the other.
+        ``began_at``: when the login began, in epoch seconds by the configuration's clock; None if unknown. A login that
+        began after the token arrived is not ended: the tenant has allowed it since. A token without ``sid`` ends what its
+        subject authenticated before it. That moment is ``auth_time``; without one it is when the login began, since a code
+        may be redeemed much later. One query. Ask after the login session's row is committed: a token is stored before
+        rows are looked for, so one of the two finds the other.
         """
         issuer, authenticated_at = claims["iss"], claims.get("auth_time")
         if authenticated_at is None:

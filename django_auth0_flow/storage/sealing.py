@@ -2,7 +2,7 @@
 
 AES-256-GCM; keys come by HKDF-SHA256 from ``AUTH0["ENCRYPTION_KEYS"]`` (newest first), else from ``SECRET_KEY`` and
 ``SECRET_KEY_FALLBACKS``. The first key seals, any of them unseals. The context (a row's id, say) is authenticated
-along, so that a sealed value moved elsewhere does not open.
+too, so that a sealed value copied elsewhere does not open.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a login session keeps the key of its Django session: sealed, to end the session by, and as a digest to compare.
 
-Neither is enough to log in, for someone who reads the table or a copy of it.
+Someone who reads the table, or a copy of it, can log in with neither.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PURPOSE = "session_key"
 
 
 def digest_session_key(key: str) -> str:
-    """Return what stands for a session key, "" for none.
+    """Return the digest of a session key, "" for none.
 
     A plain hash is enough: Django's keys are random, 165 bits of them, so there is nothing to guess; and unlike a keyed
     one it stays comparable when the keys that seal rotate.
@@ -36,7 +36,7 @@ def seal_session_key(key: str, *, configuration: str, login_id: uuid.UUID) -> st
 
 
 def unseal_session_key(sealed: str, *, configuration: str, login_id: uuid.UUID) -> str:
-    """Return the session key, "" if there is none or it can't be read any more, which the log says. Raises nothing."""
+    """Return the session key, "" if there is none or it can't be unsealed, which is logged. Raises nothing."""
     if not sealed:
         return ""
     try:

@@ -73,7 +73,7 @@ def change_session(
 
 
 def write_lock(key: str) -> threading.Lock:
-    """Return what keeps this process's threads from writing the session with this key at the same moment."""
+    """Return the lock that keeps this process's threads from writing the session with this key at the same moment."""
     return _write_locks[hash(key) % len(_write_locks)]
 
 
@@ -88,7 +88,7 @@ def _save(session: SessionBase) -> bool:
 def _change_unsaved(
     session: SessionBase, name: str, change: Callable[[dict[str, Any]], T], only_if: str = ""
 ) -> T | None:
-    """No other request knows a session without a key: Django saves it with the response."""
+    """Change a session that has no key. No other request knows it; Django saves it with the response."""
     pending = _stored(session, name)
     if only_if and only_if not in pending:
         return None

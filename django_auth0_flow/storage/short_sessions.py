@@ -21,7 +21,7 @@ _EXPIRY = "_session_expiry"
 
 _FAILURES = "_auth0_failures"
 
-#: Of logins under way and of those that came to nothing.
+#: The session's entries for logins under way and for failed ones.
 _OURS = frozenset(
     ("_auth0_transactions", "_auth0_waiting", "_auth0_initiated", "_auth0_silent", _FAILURES, _MARK, _EXPIRY)
 )
@@ -35,15 +35,15 @@ def shorten(session: SessionBase) -> None:
 
 
 def holds_nothing_but(name: str, session: SessionBase) -> bool:
-    """Tell whether a session has at most this entry, beside what makes it short; a life that the site chose counts."""
+    """Tell whether a session has at most this entry. What makes it short is left out; an expiry by the site counts."""
     is_ours = _MARK in session and session.get(_EXPIRY) == SHORT_LIFE
     return {name, *((_MARK, _EXPIRY) if is_ours else ())}.issuperset(session.keys())
 
 
 def settle(session: SessionBase) -> None:
-    """Give a session that holds more than logins under way the life that sessions of this site have.
+    """Give a session that holds more than logins under way the site's usual expiry.
 
-    One that is to begin with nothing but a failed login has a short one.
+    A new session that holds nothing but a failed login becomes a short one.
     """
     if session.session_key is None and list(session.keys()) == [_FAILURES]:
         failures = session.pop(_FAILURES)
@@ -65,7 +65,7 @@ def renew(request: HttpRequest) -> None:
 def send_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
     """Send the session's cookie again if ``renew`` was called.
 
-    Django would together with a save, and what the session is here may be older than what other tabs have stored.
+    Django sends it with a save only, and this copy of the session may be older than what other tabs have stored.
     """
     name, key = django_settings.SESSION_COOKIE_NAME, request.session.session_key
     if not getattr(request, _RENEWED, False) or key is None or request.COOKIES.get(name) != key:

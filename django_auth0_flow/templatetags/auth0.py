@@ -90,7 +90,7 @@ def auth0_logout_button(
     next: str = "",  # noqa: A002  # its name in every URL
     configuration: str = "",
 ) -> dict[str, Any]:
-    """Show the form that logs out: a POST with its CSRF token, since a link could be followed by anybody.
+    """Show the form that logs out: a POST with its CSRF token, since other sites could make visitors follow a link.
 
     Without ``next`` the logout ends where the project's ``LOGOUT_REDIRECT_URL`` says.
     """
@@ -129,8 +129,8 @@ def auth0_stylesheet() -> str:
 def auth0_user(context: Context) -> UserInfo | None:
     """Return name, e-mail and picture of the person logged in through Auth0, None without such a login.
 
-    Nothing in the claims is taken at its word: other types than text are left out, so is a picture that is not at an
-    https address. Costs the one query of ``request.auth0.claims``; an async view awaits ``aclaims()`` before it renders.
+    The claims are not trusted: values that are not text are left out, and so is a picture without an https address.
+    Costs the one query of ``request.auth0.claims``; an async view awaits ``aclaims()`` before it renders.
     """
     login = getattr(_request_of(context), "auth0", None)
     if not isinstance(login, Auth0Session) or not login.is_logged_in:

@@ -1,4 +1,4 @@
-"""A pooled database connection is not kept while the tenant answers: others may be waiting for one."""
+"""Give a pooled database connection back while the tenant answers: other requests may be waiting for one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is asked of the tenant with a stored grant: a refresh, a token for another API, a connection's token, revocation.
 
-Only the network part; who may ask and when is ``single_flight``'s business.
+Only the network part: ``single_flight`` and ``lease`` decide who may ask, and when.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from django_auth0_flow.protocol.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
 
-#: How long the end of a login waits for the tenant to revoke the refresh token.
+#: Seconds that ending a login waits for the tenant to revoke the refresh token.
 REVOCATION_SECONDS = 3
 
 

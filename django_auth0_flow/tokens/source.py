@@ -35,8 +35,8 @@ from django_auth0_flow.tokens.sync_async import arun, loop_of_call, run, run_in_
 
 logger = logging.getLogger(__name__)
 
-#: Codes of LoginRequired by which the tenant has ended a login, and those by which a login is over for whatever reason. An
-#: access token that has run out, or a tenant that wants a second factor, ends no login.
+#: Codes of LoginRequired: the tenant has ended the login; then all by which a login is over. An expired access token, or a
+#: tenant that wants a second factor, ends no login.
 REFUSED_BY_TENANT = frozenset(["invalid_grant", "identity_changed", "user_blocked"])
 
 OVER = REFUSED_BY_TENANT | {"login_session_ended", "login_session_unreadable", "user_inactive"}
@@ -47,7 +47,7 @@ _running: set[asyncio.Task[TokenSet]] = set()
 def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
-        task.exception()  # those who wait get it; without any it is no news for the event loop's log
+        task.exception()  # those who wait get the error; if none waits, the event loop need not log it
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def api_session_for(row: LoginSession) -> ApiSession:
 
 
 class _DiscreetApiSession(ApiSession):
-    """Shows no variables of a call that failed in Django's error reports: its headers hold the access token."""
+    """Hides the variables of failed calls from Django's error reports: a request's headers hold the access token."""
 
     @sensitive_variables()
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -86,7 +86,7 @@ class StoredTokenSource:
     def __init__(self, pk: uuid.UUID | str) -> None:
         self.pk = pk if isinstance(pk, uuid.UUID) else uuid.UUID(pk)
         self._flight = SingleFlight(self.pk)
-        #: Why the tenant wants the user back, once it has said so: it is not asked again in the same request.
+        #: Why the tenant wants the user to log in again, if it has said so: it is not asked twice in one request.
         self.refusal: LoginRequired | None = None
         #: The code of the error by which this login was found to be over; "" while it is alive as far as we know.
         self.ended = ""
@@ -104,7 +104,7 @@ class StoredTokenSource:
     def find_row(self) -> LoginSession | None:
         """Return the row as last read, None once this login was found to be over.
 
-        Whether the user is active is the caller's to know.
+        The caller must check that the user is active.
         """
         if self.ended:
             return None
@@ -121,7 +121,7 @@ class StoredTokenSource:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Remember that the login is over when this is what comes out."""
+        """Remember that the login is over if LoginRequired says so."""
         try:
             yield
         except LoginRequired as error:
@@ -216,7 +216,7 @@ class StoredTokenSource:
             self._flight.lease.may_disconnect = False
 
     def after_response(self) -> None:
-        """Store again what a rollback took along, and let go of connections to APIs."""
+        """Store tokens again whose save was rolled back, and close connections to APIs."""
         self.save_lost_rotation()
         for session in self._api_sessions:
             session.close()
@@ -239,7 +239,7 @@ class StoredTokenSource:
     def _at_hand(self, target: Target, rejected: str | None) -> TokenSet | None:
         """Return the token set in the row as last read, if there is one and it is fresh.
 
-        Raises LoginRequired when the login is over, or the tenant has said that it wants the user back.
+        Raises LoginRequired when the login is over, or the tenant has said that the user must log in again.
         """
         if self.ended:
             raise LoginRequired("The login has ended.", code=self.ended)
@@ -250,7 +250,7 @@ class StoredTokenSource:
         return fresh_tokens(self._flight.row, target)
 
     def _beside_transaction(self, target: Target, rejected: str | None) -> TokenSet:
-        """Refresh on a connection of its own, so that a rollback of the caller's transaction takes no token along."""
+        """Refresh on a connection of its own, so that a rollback of the caller's transaction can't undo it."""
         outcome: Future[TokenSet] = Future()
 
         def work() -> None:

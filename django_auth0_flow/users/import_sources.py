@@ -1,4 +1,4 @@
-"""Where other packages keep who is who at the tenant: read only, by their models if installed, else by their tables."""
+"""Where other packages keep the subjects of users. Read only: by their models if installed, else by their tables."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ ALLAUTH = AccountTable("django-allauth", "socialaccount.SocialAccount", "sociala
 
 
 def read_accounts(source: AccountTable, providers: Sequence[str] = ()) -> Iterator[Found]:
-    """Read the accounts of these providers. Raises CannotRead, also when there is none: it then names those there are."""
+    """Read the accounts of these providers. Raises CannotRead; if there are none, it names the providers there are."""
     wanted = set(providers or source.providers)
     others: dict[str, int] = defaultdict(int)
     count = 0
@@ -147,7 +147,7 @@ def read_csv(path: Path, field: str) -> Iterator[Found]:
 
 
 def _index(field: str, *, is_email: bool) -> dict[str, list[Any]]:
-    """Return who has which value: compared here, since databases differ in what they take for equal."""
+    """Return the users by their value of ``field``. Compared here, since databases differ in what they take for equal."""
     index: dict[str, list[Any]] = defaultdict(list)
     for pk, value in _users_with(field):
         if value not in (None, ""):

@@ -1,4 +1,4 @@
-"""Carry existing users over to identities: what could be linked, what stands in the way, and the linking itself."""
+"""Link existing users to identities: first a plan of new links and conflicts, then the links."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_SUBJECT = 255
 
 @dataclass(frozen=True)
 class Conflict:
-    """Something that is left as it is, and why."""
+    """A link that is not made, and why."""
 
     where: str
     subject: str
@@ -73,7 +73,7 @@ def build_plan(conf: Auth0Settings, found: Iterable[Found]) -> Plan:
 def apply_plan(plan: Plan) -> int:
     """Store the new identities and return how many those are; each batch is one transaction.
 
-    A login meanwhile is not overwritten: its subject joins the conflicts.
+    A link that a login has made meanwhile is not overwritten: it becomes a conflict.
     """
     alias = router.db_for_write(Identity)
     stored = 0
@@ -100,7 +100,7 @@ def _subject_problem(conf: Auth0Settings, subject: str) -> str:
     if len(subject) > _MAX_SUBJECT or not subject.isprintable() or subject != subject.strip():
         return "it can't be a subject"
     if conf.domain and "|" not in subject:
-        return "it is no Auth0 user id, which look like auth0|5f7c8ec7c33c6c004bbafe82"
+        return "it is not an Auth0 user id, such as auth0|5f7c8ec7c33c6c004bbafe82"
     return ""
 
 

@@ -44,13 +44,13 @@ class ClaimsMapper:
                 logger.warning("user_not_updated fields=%s reason=unreadable_claim", name)
         email = self._email_field()
         if email in values and self.verified_email(claims) != values[email] and unlinked_issuers() is not None:
-            # Where a verified address finds a user, an unverified one is not stored: its owner would be led to a stranger.
+            # Where verified addresses link users, an unverified one is not stored: its owner would be linked to this user.
             # All configurations share the users.
             del values[email]
         return values
 
     def required_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of ``values`` without which the user model makes no user."""
+        """Return those of ``values`` that the user model requires."""
         fields = {name: self.user_model._meta.get_field(name) for name in values}
         return {
             name: value
@@ -59,7 +59,7 @@ class ClaimsMapper:
         }
 
     def usernames(self, claims: Mapping[str, Any]) -> Iterator[str]:
-        """Yield names for a new user: from the subject, which is unique and stays; the second one always is free."""
+        """Yield names for a new user: from the subject, which is unique and stays; the second one is always free."""
         key = Identity.key_for(claims["iss"], claims["sub"])
         length = getattr(self._field(self._username_field()), "max_length", None) or 150
         base = re.sub(r"[^A-Za-z0-9@.+_-]+", ".", claims["sub"]).strip(".") or "user"
@@ -73,7 +73,7 @@ class ClaimsMapper:
     def claimed_values(self, claims: Mapping[str, Any]) -> set[str]:
         """Return the values of ``GROUPS_CLAIM``; none where the claim is missing or of another type.
 
-        A list of texts, or one text: a single value, or several where ``GROUPS_SEPARATOR`` says what stands between.
+        The claim is a list of texts or one text, which is one value, or several with ``GROUPS_SEPARATOR`` between them.
         """
         found = claims.get(self.conf.groups_claim) if self.conf.groups_claim else None
         if isinstance(found, str):
@@ -140,7 +140,7 @@ def clean_value(field: models.Field[Any, Any], value: object) -> Any:
     """Return ``value`` as ``field`` can store it, or raise ValueError/ValidationError.
 
     Text loses control characters and lone surrogates and is cut to the column; an e-mail address that would have to be
-    cut is refused, since another address would remain.
+    cut is refused: cut, it would be another address.
     """
     if not isinstance(field, (models.CharField, models.TextField)):
         found = field.to_python(value)

@@ -22,8 +22,8 @@ class SignUpView(PasswordView):
     refusal: OAuthError | None = None
 
     def is_enabled(self) -> bool:
-        """``SIGN_UP_FIELDS`` is set, and ``PASSWORD_REALM`` names a connection."""
-        return get_settings(self.configuration).offers_sign_up
+        """``SIGN_UP_FIELDS`` is set; it needs a connection's name in ``PASSWORD_REALM``."""
+        return bool(get_settings(self.configuration).sign_up_fields)
 
     def form(self, data: Any = None) -> SignUpForm:
         """Return the form with the fields that the configuration asks for."""

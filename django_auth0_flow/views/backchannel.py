@@ -28,15 +28,15 @@ from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 
 logger = logging.getLogger(__name__)
 
-#: A logout token has about 900 bytes; nothing that is longer than this is looked at.
+#: Bytes. A logout token has about 900; a longer body is refused unread.
 MAX_BODY = 64 * 1024
 
-#: What is refused is read to its end up to this length, so that the connection stays good, and thrown away.
+#: Bytes. A refused body of up to this length is read to its end and dropped, so that the connection stays usable.
 MAX_DRAINED = 1024 * 1024
 
 
 class LogoutRefused(Auth0Error):
-    """The request is no logout request, or its token was used before."""
+    """The request is not a logout request, or its token was used before."""
 
     code = "invalid_request"
 
@@ -61,7 +61,7 @@ class BackchannelLogoutView(View):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Forbid every answer to be stored; the connection stays good for the next request, or is closed."""
+        """Forbid storing any answer; leave the connection usable for the next request, or close it."""
         response = forbid_storing(super().dispatch(request, *args, **kwargs))
         length = _length_of(request)
         if length is not None and length <= MAX_DRAINED:
@@ -153,7 +153,7 @@ def _length_of(request: HttpRequest) -> int | None:
 
 
 def _drain(request: HttpRequest) -> None:
-    """Read what a refusal has left unread: a server may take it for the next request, or break the connection over it."""
+    """Read the rest of a refused body: else a server may take it for the next request, or drop the connection."""
     with suppress(OSError, ValueError):
         while request.read(MAX_BODY):
             pass

@@ -52,7 +52,7 @@ class Auth0View(View):
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
         send(login_failed, type(self), request=request, error=error)
         if isinstance(error, TransportError):
-            # Not this address: a callback's has been used, and its code and state belong on no page.
+            # Not this address: a callback's has been used, and its code and state must not appear on a page.
             again = retry_url or rendering.login_path(self.configuration, next_url)
             return error_responses.unavailable(request, error, retry_url=again)
         return error_responses.failed(

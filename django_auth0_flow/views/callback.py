@@ -33,7 +33,7 @@ _POSTED = "posted"
 
 
 class SeeOther(HttpResponseRedirect):
-    """303: come for the answer by GET."""
+    """303 See Other: the browser fetches the answer by GET."""
 
     status_code = 303
 
@@ -48,12 +48,12 @@ class CallbackView(Auth0View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         view = super().as_view(**initkwargs)
-        # The tenant's page knows no CSRF token: the sealed cookie of this very login stands in. Else see ``post``.
+        # The tenant's page has no CSRF token: the sealed cookie of this login replaces it. Otherwise see ``post``.
         view.csrf_exempt = True
         return view
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Take a POST only where the configuration has answers come by one."""
+        """Accept POST only if the configuration's answers come by POST."""
         super().setup(request, *args, **kwargs)
         takes_post = get_settings(self.configuration).response_mode != "query"
         self.http_method_names = ["get", "post", "options"] if takes_post else ["get", "options"]
@@ -91,7 +91,7 @@ class CallbackView(Auth0View):
         key = form_post_cookie.session_key_of(request, response.state, self.configuration)
         if key is not None:
             transactions.keep_posted(type(request.session)(key), response, self.configuration)
-        # Whatever became of it: the session that can tell comes with the next request only.
+        # Redirect in any case: the session cookie comes with the next request only.
         query = urlencode({"state": response.state, _POSTED: "1"})
         return rendering.finish_answer(SeeOther(f"{request.path}?{query}"))
 
@@ -136,7 +136,7 @@ class CallbackView(Auth0View):
         if request.user.is_authenticated:
             return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
         if sealed.is_silent:
-            # The browser keeps no session: it goes where it wanted to, and is not sent round again.
+            # The browser keeps no session: send it where it wanted to go, and don't try again.
             url = silent.with_marker(site_urls.landing_url(next_url), silent.LOST)
             return rendering.finish_answer(HttpResponseRedirect(url))
         if sealed.is_link:
@@ -165,12 +165,12 @@ class CallbackView(Auth0View):
         return strict and django_settings.SESSION_COOKIE_NAME not in request.COOKIES and _HOPPED not in request.GET
 
     def _hop(self, request: HttpRequest) -> HttpResponse:
-        """Answer with a page that comes back here from this site itself, so that the cookie is sent."""
+        """Answer with a page of this site that leads back here, so that the cookie is sent."""
         query = request.GET.copy()
         query[_HOPPED] = "1"
         return rendering.page(request, "hop.html", {"url": f"{request.path}?{query.urlencode()}"})
 
 
 def _fragment_page(request: HttpRequest) -> HttpResponse:
-    """Show the page whose script brings the fragment of its address here, which no server sees by itself."""
+    """Show the page whose script posts the fragment of its address, which browsers don't send to servers."""
     return rendering.page(request, "fragment.html", {})

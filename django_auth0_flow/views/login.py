@@ -23,7 +23,7 @@ _INITIATED_KEY = "_auth0_initiated"
 class LoginView(Auth0View):
     """``auth0:login``: GET sends a person to the tenant's login page. ``next`` says where to come back to.
 
-    It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may stand for ``next``, and
+    It is also the Application Login URI: ``iss`` must then be the tenant's, ``target_link_uri`` may replace ``next``, and
     an invitation goes on with its organization. OpenID Connect Core §4; Auth0: Configure Default Login Routes.
     """
 
@@ -42,17 +42,17 @@ class LoginView(Auth0View):
             url = begin.begin_login(request, configuration=self.configuration, next_url=next_url, forwarded=forwarded)
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
-        # permission_required and the like may send a visitor here for ever. Asked last: the session has been read by now.
+        # permission_required and the like may send a visitor here for ever. Checked last: the session is in memory by now.
         looping = loops.is_looping(noted(request), self.configuration, get_settings(self.configuration).clock())
         if looping or self.is_sent_back_again(request):
             return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return rendering.finish_answer(HttpResponseRedirect(url))
 
     def check_initiator(self, request: HttpRequest) -> HttpResponse | None:
-        """Judge the ``iss`` of a login that the tenant initiates; None if it goes on, else a look for lost cookies.
+        """Check the ``iss`` of a login that the tenant initiates; None to go on, else a redirect that tests for cookies.
 
-        A tenant whose cookies were lost sends the browser here, and would again: without cookies that goes round for ever.
-        Raises CallbackError.
+        The tenant sends a browser here that has lost the tenant's cookies. If it keeps no cookies at all, that would
+        repeat for ever. Raises CallbackError.
         """
         issuers = request.GET.getlist("iss")
         if not issuers:
@@ -80,13 +80,13 @@ class LoginView(Auth0View):
     def forwarded_parameters(self, request: HttpRequest) -> dict[str, str]:
         """Return the parameters of the request that go on to the tenant: those in ``FORWARDED_PARAMS``, well-formed.
 
-        An invitation's ``organization_name`` is for showing only; the tenant wants ``organization``.
+        An invitation's ``organization_name`` is for display only; the tenant wants ``organization``.
         """
         found = {}
         for name in get_settings(self.configuration).forwarded_params:
             values = request.GET.getlist(name)
             if len(values) > 1:
-                raise CallbackError("A parameter stands twice in the request.", code="parameter_repeated")
+                raise CallbackError("A parameter occurs twice in the request.", code="parameter_repeated")
             if values and values[0]:
                 if len(values[0]) > 500 or not values[0].isprintable():
                     raise CallbackError("A parameter of the request is malformed.", code="malformed_request")

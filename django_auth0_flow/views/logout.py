@@ -40,7 +40,7 @@ class LoggedOutView(Auth0View):
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         next_url = browser.open_logout_state(request.GET.get("state", ""), self.configuration)
         if next_url is None:
-            # This logout did not start here: show where things stand, go nowhere.
+            # This logout did not start here: say whether the visitor is logged in, redirect nowhere.
             return rendering.page(request, "logged_out.html", {"still_logged_in": request.user.is_authenticated})
         target = site_urls.safe_next(request, next_url) or django_settings.LOGOUT_REDIRECT_URL
         if target:

@@ -35,7 +35,11 @@ class PasswordView(EmbeddedView):
     def links(self) -> dict[str, str]:
         """The addresses of the pages about passwords, "" for those that are switched off."""
         conf = get_settings(self.configuration)
-        pages = {"password": True, "signup": conf.offers_sign_up, "password_reset": bool(conf.database_connection)}
+        pages = {
+            "password": True,
+            "signup": bool(conf.sign_up_fields),
+            "password_reset": bool(conf.database_connection),
+        }
         return {
             f"{name}_url": rendering.page_path(name, self.configuration, self.next_url) if is_on else ""
             for name, is_on in pages.items()

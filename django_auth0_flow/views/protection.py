@@ -1,4 +1,4 @@
-"""What stands before a protected view: its answer to a visitor whose login does not do, or none."""
+"""The check before a protected view: None, or the answer to a visitor whose login is not enough."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def check_login(
     """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
 
     ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_anonymous``: a visitor
-    who is not logged in is let through, after a look for the tenant's session.
+    who is not logged in is let through, after a silent login was tried.
     """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
         raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
     if configurations and login.named and set(configurations).isdisjoint(login.named):
-        # Each of two decorators would undo the login of the other, for ever.
+        # Two decorators would replace each other's login for ever.
         logger.error("configurations_exclude_each_other %s %s", ",".join(login.named), ",".join(configurations))
         return error_responses.forbidden(request, "configurations", next_url=rendering.return_url(request))
     requirement = requirement.for_request(request)
     own_organization = bool(requirement.organization)
-    # What is left open is as a decorator around this one demands it, or as the request does.
+    # What this view leaves open, an outer decorator or the request decides.
     request.auth0 = login = login.for_view(configurations, any_organization=own_organization)  # type: ignore[attr-defined]
     if login.is_logged_in:
         return _test_login(request, login, requirement)
@@ -53,7 +53,7 @@ def check_login(
         return _let_anonymous_through(request, login, requirement, is_tested=is_tested)
     refusal = login_refusal(request)
     may_begin = rendering.is_navigation(request) and not error_responses.is_looping(request, login)
-    # From here: ORGANIZATION may say something else at the login's own address.
+    # Begun here, not at the login view: a callable ORGANIZATION may go by this address.
     if is_tested and may_begin and not is_session_gone(request):
         return _ask_tenant(request, login, requirement)
     return error_responses.login_required(request, refusal)
@@ -62,10 +62,10 @@ def check_login(
 def _let_anonymous_through(
     request: HttpRequest, login: Auth0Session, requirement: Requirement, *, is_tested: bool
 ) -> HttpResponse | None:
-    """Answer by a look for the tenant's session, or let the visitor through, anonymous.
+    """Begin a silent login, or let the visitor through as anonymous.
 
-    A visitor who is logged in to this site by other means keeps that login: the tenant's would take its place. The visitor
-    is anonymous on a view with tests, which that login can't satisfy, and with a login that does not count here.
+    A visitor who is logged in to this site by other means keeps that login, which the tenant's would replace. But the view
+    sees an anonymous visitor if it has tests, which that login can't satisfy, or if the login does not count here.
     """
     if request.user.is_authenticated:
         if is_tested or noted_login(request):
@@ -94,13 +94,13 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
         return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
     if silent.may_fetch_access_token(login, test):
         return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
-    if asked_before or _is_circling(request, login, requirement):
+    if asked_before or _was_asked_in_loop(request, login, requirement):
         return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
     return _ask_tenant(request, login, requirement)
 
 
-def _is_circling(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:
-    """Tell whether logins in a row were for this already: stacked requirements can undo each other's login."""
+def _was_asked_in_loop(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:
+    """Tell whether one of the last logins in a row was for this: stacked requirements can replace each other's login."""
     return error_responses.is_looping(request, login) and requirement.fingerprint in login.facts.get("demands", ())
 
 
@@ -115,7 +115,7 @@ def _ask_tenant(
             request,
             configuration=conf.name,
             next_url=next_url,
-            # What the login has already is asked for again, or the next page that wants that would undo this login.
+            # Ask for the scopes that the login has too, or the next page that needs them would have to log in again.
             parameters=requirement.parameters(conf, held=login.scopes),
             forwarded=_organization_held(login),
             requirement=requirement.fingerprint,
@@ -128,7 +128,7 @@ def _ask_tenant(
 
 
 def _organization_held(login: Auth0Session) -> dict[str, str]:
-    """Return the parameter that keeps the login in its organization, if any page may ask for that one."""
+    """Return the parameter that keeps the login in its organization, if logins to that one are allowed here."""
     conf, found = login.configuration, login.organization
     try:
         check_organization_allowed(conf, login.claims, was_asked_for=not conf.allowed_organizations)

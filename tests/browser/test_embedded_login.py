@@ -75,7 +75,7 @@ def test_a_link_by_mail_opens_in_the_browser_that_asked(person: Person, visit: C
     person.open("/embedded/passwordless/?next=/diary/2/")
     person.type("E-mail address or telephone number", "ada@example.org")
     person.click("Send me a link by e-mail")
-    assert person.title == "Look into your e-mail"
+    assert person.title == "Check your e-mail"
     person.look("passwordless-link")
     link = str(person.site.tenant.last_message().link)
     stranger = visit(person.site)
@@ -167,7 +167,7 @@ def test_a_forgotten_password(person: Person) -> None:
     person.look("reset")
     person.type("E-mail address", ada.email or "")
     person.click("Send me the message")
-    assert person.title == "Look into your e-mail"
+    assert person.title == "Check your e-mail"
     person.look("reset-sent")
     site = person.page.url
     person.open(str(person.site.tenant.last_message().link))

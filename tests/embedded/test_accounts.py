@@ -230,7 +230,7 @@ def test_F10_the_rules_are_text_from_outside(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_sign_ups_that_are_off_are_said_and_the_operators_told_how_to_mend_it(
+def test_sign_ups_that_are_off_are_said_and_the_log_tells_where_to_change_it(
     tenant: Tenant, settings: Any, caplog: pytest.LogCaptureFixture, debug: bool
 ) -> None:
     settings.DEBUG = debug

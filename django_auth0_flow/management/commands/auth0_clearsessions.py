@@ -1,4 +1,4 @@
-"""``manage.py auth0_clearsessions``: what Django's ``clearsessions`` is for sessions, for login sessions."""
+"""``manage.py auth0_clearsessions``: like Django's ``clearsessions``, for login sessions."""
 
 from __future__ import annotations
 

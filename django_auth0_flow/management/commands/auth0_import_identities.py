@@ -34,7 +34,7 @@ _NO_FIELD = (
 class Command(BaseCommand):
     help = (
         "Links existing users to their Auth0 identities, so that their next login finds their account: no new password, "
-        "no second account. Only shows what it would do, unless told to --apply. Links that exist are never changed, "
+        "no second account. Only shows what it would do, unless called with --apply. Links that exist are never changed, "
         "conflicts are listed and left alone, and running it again does no harm. Exit codes: 0 done, 1 conflicts, "
         "2 could not run."
     )
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         say(f"{len(plan.new)} to link" if linked is None else style.SUCCESS(f"{linked} linked"))
         say(f"{plan.present} linked already")
         if plan.passed_over:
-            say(f"{plan.passed_over} passed over: this field of theirs holds no subject")
+            say(f"{plan.passed_over} passed over: their field holds no subject")
         if verbosity > 1:
             for subject, user in plan.new.items():
                 say(f"  {subject} is user {user}")

@@ -94,7 +94,7 @@ def test_X11_a_subject_that_is_a_user_s_uuid_finds_nobodys_rows(client: Client, 
         for value in (robot, robot.pk):
             assert not Identity.objects.filter(user=value).exists()
             assert not members.objects.filter(pk=value).exists()
-            with pytest.raises(TypeError, match="nobody in the database"):
+            with pytest.raises(TypeError, match="no row in the database"):
                 Identity.objects.update(user=value)
     assert Identity.objects.filter(user=key).exists()
 
