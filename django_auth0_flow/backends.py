@@ -265,10 +265,9 @@ class Auth0PasswordBackend(ModelBackend):
         if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
             return None
         session = getattr(request, "session", None)
-        realm = conf.password_realm if isinstance(conf.password_realm, str) else ""
         try:
             logins = embedded_logins(configuration, request if session is not None else None)
-            granted = logins.log_in_with_password(username, password, realm=realm)
+            granted = logins.log_in_with_password(username, password, realm=conf.database_connection)
             check_organization_allowed(conf, granted.claims, was_asked_for=False)
             check_ceiling(conf, granted.claims)
         except MfaRequired as error:

@@ -14,6 +14,7 @@ from django.core.validators import validate_email
 from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.backends import MAX_PASSWORD, refusal_of
+from django_auth0_flow.conf.login_rules import SIGN_UP_IDENTIFIERS
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
@@ -129,6 +130,82 @@ class PasswordForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+
+
+#: What a sign-up may ask for: label, ``autocomplete``, type of input.
+_SIGN_UP_FIELDS = {
+    "email": (_("E-mail address"), "email", "email"),
+    "username": (_("Username"), "username", "text"),
+    "phone_number": (_("Telephone number"), "tel", "tel"),
+    "given_name": (_("First name"), "given-name", "text"),
+    "family_name": (_("Last name"), "family-name", "text"),
+    "name": (_("Name"), "name", "text"),
+    "nickname": (_("Nickname"), "nickname", "text"),
+}
+
+
+class SignUpForm(forms.Form):
+    """A new account, for the page ``auth0:signup``. ``fields``: the names of ``SIGN_UP_FIELDS``, in their order."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=MAX_PASSWORD,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, fields: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.names = [name for name in _SIGN_UP_FIELDS if name in fields]
+        self.names.sort(key=list(fields).index)
+        for name in self.names:
+            label, autocomplete, kind = _SIGN_UP_FIELDS[name]
+            field = forms.CharField(label=label, max_length=300)
+            field.widget.attrs.update({"autocomplete": autocomplete, "autofocus": name == self.names[0]})
+            field.widget.input_type = kind
+            self.fields[name] = field
+        self.order_fields([*self.names, "password"])
+
+    def focus_on(self, name: str) -> None:
+        """Put the cursor into another field than the first."""
+        for field in self.names:
+            self.fields[field].widget.attrs["autofocus"] = False
+        self.fields[name].widget.attrs["autofocus"] = True
+
+    @property
+    def profile(self) -> dict[str, str]:
+        """What the account is to hold, once the form is valid."""
+        return {name: self.cleaned_data[name] for name in self.names}
+
+    @property
+    def login_name(self) -> str:
+        """What the new account logs in with: its address if it has one, a username last."""
+        return str(next(self.cleaned_data[name] for name in SIGN_UP_IDENTIFIERS if name in self.names))
+
+    def clean(self) -> dict[str, Any]:
+        """Settle the form of addresses and numbers."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, clean in (("email", clean_email), ("phone_number", clean_phone_number)):
+            if data.get(name):
+                try:
+                    data[name] = clean(data[name])
+                except ValidationError as error:
+                    self.add_error(name, error)
+        return data
+
+
+class PasswordResetForm(forms.Form):
+    """Whose password has been forgotten, for the page ``auth0:password_reset``."""
+
+    email = forms.CharField(
+        label=_("E-mail address"),
+        max_length=320,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
+    )
+
+    def clean_email(self) -> str:
+        """Return the address without blanks around it."""
+        return clean_email(self.cleaned_data["email"])
 
 
 class EnrolForm(forms.Form):

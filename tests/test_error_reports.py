@@ -29,6 +29,7 @@ pytestmark = pytest.mark.django_db
 
 REALM = "Username-Password-Authentication"
 PASSWORD = "correct horse"
+NEW_PASSWORD = "Jamaica-1805"
 TOTP_SECRET = "JBSWY3DPEHPK3PXP"
 BACKENDS = ["django_auth0_flow.backends.Auth0PasswordBackend", "django_auth0_flow.backends.Auth0Backend"]
 
@@ -132,6 +133,21 @@ class TestEmbeddedLogins:
         visitor.open(page)
         submit(visitor, "username", "password", username="ada@example.com", password=PASSWORD)
         assert_clean(reports, tenant, PASSWORD)
+
+    @pytest.mark.parametrize("path", ["/dbconnections/signup", "/oauth/token"])
+    def test_W5_a_new_password_while_the_tenant_is_asked(
+        self, tenant: Tenant, auth0_settings: Callable[..., Any], reports: list[str], path: str
+    ) -> None:
+        def broken_clock() -> float:
+            if tenant.count(path):
+                raise Breakdown
+            return tenant.clock.now()
+
+        auth0_settings(PASSWORD_REALM=REALM, SIGN_UP_FIELDS=["email"], CLOCK=broken_clock)
+        visitor = Visitor()
+        visitor.open("/auth0/signup/")
+        submit(visitor, "email", "password", email="mary@example.com", password=NEW_PASSWORD)
+        assert_clean(reports, tenant, NEW_PASSWORD)
 
 
 @pytest.mark.urls("tests.front_urls")

@@ -39,6 +39,7 @@ ROWS = (
 )
 #: Inside the core: what stands on what.
 CORE = (
+    "database_connections",
     "embedded_grants redeem outbound client_credentials token_exchange",
     "client",
     "token_endpoint validation",

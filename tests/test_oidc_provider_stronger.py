@@ -14,6 +14,7 @@ from django.core.cache import cache
 from jwt.algorithms import RSAAlgorithm
 from pytest_django.live_server_helper import LiveServer
 
+from django_auth0_flow.protocol.connection_pool import close_idle_connections
 from django_auth0_flow.protocol.dpop import DPoPKey
 from tests.client_keys import client_key
 from tests.oidc_site import AUDIENCE, HOUR, SECRET, Site, assert_logged_in
@@ -179,6 +180,7 @@ def live_dpop_site(dpop_site: Site, live_server: LiveServer) -> Iterator[Site]:
     dpop_site.register(dpop_bound_access_tokens=True)
     dpop_site.configure(DPOP=True, API_ORIGINS=[live_server.url], CLIENT_SECRET=SECRET)
     yield dpop_site
+    close_idle_connections()  # else their handlers wait for the next request
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
             thread.join(120)

@@ -15,6 +15,10 @@ from django_auth0_flow.protocol.authorization import (
 )
 from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
+#: What ``SIGN_UP_FIELDS`` may list: what people can log in with, the best first, and what they are called.
+SIGN_UP_IDENTIFIERS = ("email", "phone_number", "username")
+SIGN_UP_NAMES = ("given_name", "family_name", "name", "nickname")
+
 #: Parameters that decide what a token may do: a visitor could choose them, or the author of a link.
 _NOT_TO_FORWARD = RESERVED_PARAMETERS | frozenset(
     "scope audience resource authorization_details claims connection_scope".split()
@@ -86,6 +90,7 @@ def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if unknown := [kind for kind in conf.passwordless if kind not in CHANNELS]:
         hint = f"Choose from {', '.join(CHANNELS)}."
         yield Problem("E026", "PASSWORDLESS", f"has unknown entries: {', '.join(map(repr, unknown))}.", hint)
+    yield from _sign_up_problems(conf)
     if conf.trusted_proxy_count is not None and not 0 <= conf.trusted_proxy_count <= 20:
         hint = "Each of them must add to X-Forwarded-For the address that it was called from."
         text = "must be the number of your own proxies in front of Django, 0 to 20."
@@ -102,6 +107,22 @@ def _embedded_problems(conf: Auth0Settings) -> Iterator[Problem]:
             "Auth0 names acr and amr after a login on its own page only: PASSWORDLESS and PASSWORD_REALM logins are "
             "refused. Drop them, or ask per view: @auth0_login_required(acr_values=...).",
         )
+
+
+def _sign_up_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    fields = conf.sign_up_fields
+    if unknown := [name for name in fields if name not in (*SIGN_UP_IDENTIFIERS, *SIGN_UP_NAMES)]:
+        hint = f"Choose from {', '.join((*SIGN_UP_IDENTIFIERS, *SIGN_UP_NAMES))}."
+        yield Problem("E034", "SIGN_UP_FIELDS", f"has unknown entries: {', '.join(map(repr, unknown))}.", hint)
+    if fields and not set(fields) & set(SIGN_UP_IDENTIFIERS):
+        hint = f"Name one of {', '.join(SIGN_UP_IDENTIFIERS)}, as the connection wants it."
+        yield Problem("E034", "SIGN_UP_FIELDS", "asks for nothing that people could log in with.", hint)
+    if fields and not conf.database_connection:
+        hint = "Auth0 makes accounts in a connection that is named: True, the Default Directory, is none."
+        yield Problem("E034", "SIGN_UP_FIELDS", "needs the name of a database connection in PASSWORD_REALM.", hint)
+    if fields and not conf.create_users:
+        hint = "CREATE_USERS is False: only people who are known already get in. Drop SIGN_UP_FIELDS."
+        yield Problem("W014", "SIGN_UP_FIELDS", "lets people make accounts that can't log in here.", hint)
 
 
 def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:

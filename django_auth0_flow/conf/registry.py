@@ -18,13 +18,13 @@ from django.http import HttpRequest
 from django_auth0_flow.conf.clients import build_shared_client
 from django_auth0_flow.conf.parsing import parse_settings
 from django_auth0_flow.conf.problems import Problem, path_problem
+from django_auth0_flow.conf.setting_types import is_callable_or_path
 from django_auth0_flow.conf.settings import (
     DEFAULT,
     SETTINGS,
     Auth0Settings,
     build_settings,
     imported,
-    is_callable_or_path,
 )
 from django_auth0_flow.protocol.client import Client
 

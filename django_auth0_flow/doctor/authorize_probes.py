@@ -138,6 +138,14 @@ def _onward_findings(examined: Examined, answer: BrowserAnswer) -> Iterator[Find
         )
 
 
+def probe_sign_up(examined: Examined) -> Iterator[Finding]:
+    """Ask for the sign-up page of the password login's connection: /dbconnections/signup itself might make a user."""
+    parameters = {"screen_hint": "signup", "connection": examined.conf.database_connection}
+    answer = _ask(examined, login_request(examined, parameters=parameters))
+    if answer.is_refusal and find_mistake(answer.error, answer.text, answer.status) in ("SM62", "SM83"):
+        yield finding("SM83", "sign-up", answer.describe(examined.printable))
+
+
 def probe_silent(examined: Examined) -> Iterator[Finding]:
     """Ask without a user logged in: the error must come back to the callback, with our state and the issuer's name."""
     request = login_request(examined, parameters={"prompt": "none"})
@@ -161,4 +169,10 @@ def probe_silent(examined: Examined) -> Iterator[Finding]:
 TESTS = (
     Test("authorize", probe_authorize, needs=("tenant", "client")),
     Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Test(
+        "sign-up",
+        probe_sign_up,
+        needs=("tenant", "client", "authorize"),
+        applies=lambda conf: bool(conf.sign_up_fields),
+    ),
 )

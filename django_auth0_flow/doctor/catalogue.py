@@ -397,6 +397,12 @@ _ALL = (
         _GRANTS.format("Token Vault, if it is that"),
     ),
     Mistake(
+        "SM83",
+        "public_sign_up_off",
+        "AUTH0['SIGN_UP_FIELDS'] offers a sign-up page, and the connection in AUTH0['PASSWORD_REALM'] takes no sign-ups.",
+        "Authentication > Database > (connection) > Settings > Disable Sign Ups: off. Or drop SIGN_UP_FIELDS.",
+    ),
+    Mistake(
         "D16",
         "grant_off",
         "The application may not use this kind of login.",

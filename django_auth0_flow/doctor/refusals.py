@@ -49,6 +49,7 @@ _BY_WORD = (("dpop", "SM61"), ("realm", "D13"))
 _BY_ERROR = {
     "bad.connection": "SM63",
     "bad.client_id": "SM12",
+    "public signup is disabled": "SM83",
     "requires_verification": "SM57",
     "too_many_attempts": "SM55",
     "too_many_requests": "SM69",

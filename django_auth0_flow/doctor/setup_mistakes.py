@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _OF_THE_SETUP = frozenset(
     (
         "SM01 SM02 SM03 SM04 SM05 SM06 SM07 SM08 SM12 SM13 SM14 SM15 SM16 SM17 SM19 SM20 SM61 SM63 SM74 SM75 SM76 SM79 "
-        "SM85 D13"
+        "SM83 SM85 D13"
     ).split()
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from django_auth0_flow.doctor.setup_mistakes import find_setup_mistake
-from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, OAuthError
+from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, OAuthError, PasswordRefused
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +17,23 @@ def password_code(error: Auth0Error) -> str:
     """Return the code of a refused password. Unknown user and wrong password are the same to the tenant, and here."""
     if isinstance(error, InvalidGrant) or _says(error, "invalid_user_password"):
         return "wrong_password"
+    return _common_code(error)
+
+
+def sign_up_code(error: Auth0Error) -> str:
+    """Return the code of a refused sign-up. Where the tenant tells that a user exists, here it is not told."""
+    if isinstance(error, PasswordRefused):
+        return error.code
+    if (mistake := find_setup_mistake(error)) is not None and mistake.id == "SM83":
+        return "sign_up_disabled"
+    if _says(error, "too_many_attempts"):
+        return "too_many_sign_ups"
+    code = _common_code(error)
+    return "sign_up_refused" if code == OAuthError.code else code
+
+
+def reset_code(error: Auth0Error) -> str:
+    """Return the code of a message about a new password that can't be sent."""
     return _common_code(error)
 
 

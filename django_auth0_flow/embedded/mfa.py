@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
-from django_auth0_flow.embedded.passwordless import RESEND_SECONDS
+from django_auth0_flow.embedded.sending import RESEND_SECONDS
 from django_auth0_flow.embedded.submit import AlreadySubmitted, submit_once
 from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin

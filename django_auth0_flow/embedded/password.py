@@ -15,8 +15,8 @@ def finish_password(
 ) -> str:
     """Log in with a password; return where to go. Raises as ``finish_passwordless``."""
     conf = get_settings(configuration)
-    realm, began_at = conf.password_realm, conf.clock()
+    began_at = conf.clock()
     give_back_connection(configuration)
     logins = embedded_logins(configuration, request)
-    granted = logins.log_in_with_password(username, password, realm=realm if isinstance(realm, str) else "")
+    granted = logins.log_in_with_password(username, password, realm=conf.database_connection)
     return finish_granted(request, granted, configuration, next_url, began_at)

@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.error_codes import reveals_nothing
+from django_auth0_flow.embedded.sending import wait_for_message
 from django_auth0_flow.embedded.submit import submit_once
 from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
@@ -23,9 +24,6 @@ from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 logger = logging.getLogger(__name__)
 
-#: The same message is not sent again within these seconds: a form that was submitted twice sends one.
-RESEND_SECONDS = 10
-
 
 def begin_passwordless(
     request: HttpRequest, *, configuration: str, kind: str, address: str, next_url: str = "", again: bool = False
@@ -36,25 +34,20 @@ def begin_passwordless(
     answer does not tell whether the address has an account: a refusal that may be about it looks like success. Raises
     OAuthError (the address is malformed, the message can't be sent, the set-up) or TransportError.
     """
+
+    def send(waiting: WaitingLogin) -> None:
+        try:
+            _send(request, waiting)
+        except Auth0Error as error:
+            if not reveals_nothing(error):
+                raise
+            logger.info("passwordless_not_sent code=%s", error.code)
+        else:
+            logger.info("passwordless_started kind=%s", kind)
+
     wanted = {"kind": kind, "address": address}
     stored_kind = "link" if CHANNELS[kind].is_link else "code"
-    if not again:
-        last = waiting_logins.find_last(request, stored_kind, configuration)
-        earliest = get_settings(configuration).clock() - RESEND_SECONDS
-        # One that is over has other data, so it is equal to none.
-        if last is not None and (last.data, last.next_url) == (wanted, next_url) and last.started_at > earliest:
-            return last
-    waiting = waiting_logins.add(request, stored_kind, configuration, wanted, next_url=next_url)
-    try:
-        _send(request, waiting)
-    except Auth0Error as error:
-        if reveals_nothing(error):
-            logger.info("passwordless_not_sent code=%s", error.code)
-            return waiting
-        waiting_logins.remove(request, waiting)
-        raise
-    logger.info("passwordless_started kind=%s", kind)
-    return waiting
+    return wait_for_message(request, stored_kind, configuration, wanted, next_url=next_url, send=send, again=again)
 
 
 def _send(request: HttpRequest, waiting: WaitingLogin) -> None:

@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.access.current_login import organization_for
 from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_settings
-from django_auth0_flow.embedded.error_codes import note_setup_mistake
+from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.login.admission import Login, acr_values_demanded, max_age_demanded
 from django_auth0_flow.login.finish import finish_login

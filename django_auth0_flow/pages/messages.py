@@ -41,6 +41,17 @@ _WORDS: dict[str, Promise] = {
     "requires_verification": _(
         "The login service wants to make sure that no program is logging in. Please log in on its own page."
     ),
+    # An account of one's own.
+    "sign_up_refused": _(
+        "No account could be made with this. If you have one already, log in, or choose a new password if you have "
+        "forgotten it."
+    ),
+    "sign_up_disabled": _("New accounts can't be made here at the moment."),
+    "too_many_sign_ups": _("Too many accounts were asked for from where you are. Please try again later."),
+    "password_too_weak": _("This password is too weak."),
+    "password_too_common": _("This password is too common: others would guess it. Please choose another one."),
+    "password_personal": _("This password contains something about you, your name perhaps. Please choose another one."),
+    "password_refused": _("The login service does not accept this password. Please choose another one."),
     # What was typed, and messages with codes.
     "wrong_password": _("The name or the password is wrong."),
     "wrong_code": _("This code is wrong, or it was used already."),

@@ -66,7 +66,7 @@ class Client:
         self.clock = clock
         self.leeway = leeway
         self._json_auth = in_body(auth, client_id, client_secret)
-        self._http = http
+        self.http = http
         self._signing_keys = keys
         self._push_requests = push_requests
         self._sign_requests = sign_requests
@@ -274,7 +274,7 @@ class Client:
 
     def get_list(self, path: str, *, bearer: str) -> list[Any]:
         """Return the JSON array at ``path`` below the issuer. Raises TokenRequestError or TransportError."""
-        answer = self._http.get(self._below_issuer(path), headers={"Authorization": f"Bearer {bearer}"})
+        answer = self.http.get(self._below_issuer(path), headers={"Authorization": f"Bearer {bearer}"})
         if answer.status != 200:
             parse_oauth_answer(answer, now=self.clock())  # raises what the answer means
         return answer.json_array()
@@ -314,6 +314,6 @@ class Client:
 
     def _get_protected(self, endpoint: str, access_token: str, dpop_key: str | None) -> HttpAnswer:
         if dpop_key is None:
-            return self._http.get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
+            return self.http.get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
         proof = self.prover.headers(dpop_key, "GET", endpoint, access_token=access_token)
-        return self._http.get(endpoint, headers={"Authorization": f"DPoP {access_token}", **proof})
+        return self.http.get(endpoint, headers={"Authorization": f"DPoP {access_token}", **proof})

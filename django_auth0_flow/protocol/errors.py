@@ -116,6 +116,18 @@ class MachineTokenRefused(TokenRequestError):
     """The tenant refuses the application a token of its own: a mistake in the setup, never the end of a user's login."""
 
 
+class PasswordRefused(TokenRequestError):
+    """The rules of a database connection refuse a new password; ``policy`` is those rules, text from outside.
+
+    ``code``: ``password_too_weak``, ``password_too_common``, ``password_personal`` or ``password_refused``.
+    """
+
+    def __init__(self, refusal: OAuthError, *, code: str, policy: str) -> None:
+        super().__init__(refusal.error, refusal.error_description, status=refusal.status)
+        self.code = code
+        self.policy = policy
+
+
 class MfaRequired(OAuthError):
     """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django_auth0_flow.views.account import AccountView
+from django_auth0_flow.views.accounts import PasswordResetView, SignUpView
 from django_auth0_flow.views.backchannel import BackchannelLogoutView
 from django_auth0_flow.views.base import Auth0View
 from django_auth0_flow.views.callback import CallbackView
@@ -23,8 +24,10 @@ __all__ = [
     "MfaCodeView",
     "MfaEnrolView",
     "MfaView",
+    "PasswordResetView",
     "PasswordView",
     "PasswordlessCodeView",
     "PasswordlessView",
     "RecoveryCodesView",
+    "SignUpView",
 ]

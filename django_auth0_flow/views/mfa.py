@@ -18,6 +18,7 @@ from django_auth0_flow.forms import CodeForm, EnrolForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
+from django_auth0_flow.pages.qr_code import draw_qr_code
 from django_auth0_flow.protocol.embedded_grants import Authenticator
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError, TransportError
 from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
@@ -186,12 +187,14 @@ class MfaCodeView(SecondFactorView):
         """Return what the template needs of a challenge; the secret of an authenticator app while it is being set up."""
         secret = challenge.get("secret", "")
         uri = challenge.get("barcode_uri", "")
+        uri = uri if uri.startswith("otpauth://") else ""
         return {
             "kind": challenge["kind"],
             "name": challenge.get("name", ""),
             "asks_for_code": challenge["asks_for_code"],
             "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
-            "barcode_uri": uri if uri.startswith("otpauth://") else "",
+            "barcode_uri": uri,
+            "qr_code": draw_qr_code(uri),
             "is_enrolment": not challenge["factor"] and bool(secret or uri or challenge.get("recovery_codes")),
             "factors_url": self.factors_url(waiting),
             "next": waiting.next_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.http import HttpRequest, HttpResponse
 
 from django_auth0_flow import error_responses
@@ -30,6 +31,26 @@ class PasswordView(EmbeddedView):
         """Where a login with a password begins."""
         return rendering.page_path("password", self.configuration, self.next_url)
 
+    @property
+    def links(self) -> dict[str, str]:
+        """The addresses of the pages about passwords, "" for those that are switched off."""
+        conf = get_settings(self.configuration)
+        pages = {
+            "password": True,
+            "signup": bool(conf.sign_up_fields),
+            "password_reset": bool(conf.database_connection),
+        }
+        return {
+            f"{name}_url": rendering.page_path(name, self.configuration, self.next_url) if is_on else ""
+            for name, is_on in pages.items()
+        }
+
+    def show(
+        self, request: HttpRequest, form: forms.Form | None = None, *, status: int = 200, **context: Any
+    ) -> HttpResponse:
+        """Show the page, with links to the others about passwords."""
+        return super().show(request, form, status=status, **{**self.links, **context})
+
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return self.show(request, PasswordForm())
 
@@ -37,12 +58,16 @@ class PasswordView(EmbeddedView):
         form = PasswordForm(request.POST)
         if not form.is_valid():
             return self.show_invalid(request, form)
+        return self.log_in(request, form, form.cleaned_data["username"], form.cleaned_data["password"])
+
+    def log_in(self, request: HttpRequest, form: forms.Form, username: str, password: str) -> HttpResponse:
+        """Log in with a password and lead on; ``form`` is shown again if the tenant refuses."""
         try:
             url = password_logins.finish_password(
                 request,
                 configuration=self.configuration,
-                username=form.cleaned_data["username"],
-                password=form.cleaned_data["password"],
+                username=username,
+                password=password,
                 next_url=self.next_url,
             )
         except MfaRequired as error:
@@ -51,7 +76,11 @@ class PasswordView(EmbeddedView):
         except TransportError as error:
             return self.failure(request, error, retry_url=self.start_url)
         except OAuthError as error:
-            return self.refuse(request, error, password_code(error), form)
+            return self.login_refused(request, error, password_code(error), form)
         except Auth0Error as error:
             return self.failure(request, error, next_url=self.next_url, retry_url=self.start_url)
         return self.go(url)
+
+    def login_refused(self, request: HttpRequest, error: OAuthError, code: str, form: forms.Form) -> HttpResponse:
+        """Answer a password that did not log in."""
+        return self.refuse(request, error, code, form)

@@ -15,9 +15,11 @@ from django_auth0_flow.testing.demo.browser import Browser
 if TYPE_CHECKING:
     from django_auth0_flow.testing.demo.wire import Hop
     from django_auth0_flow.testing.tenant import LoggedRequest, User
+    from django_auth0_flow.testing.tenant.records import Message
 
 PROFILE = "/profile/"
 VISITOR = "visitor@example.com"
+SIGNED_UP = "elizabeth@example.com"
 #: Logins that follow each other faster would look like a loop, which the site stops.
 PAUSE = 60
 TELEPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1"
@@ -188,6 +190,42 @@ class ClinicWalk(Walk):
             self.expect("recovery code once more", False, factors["recovery-code"] in self.browser.answer.text)
             self.expect("MFA grants", 1, self.token_calls(f"{_GRANT}mfa-otp"))
             done("the first code confirmed the enrolment; the recovery code was shown until she had written it down")
+
+    def step_sign_up(self) -> None:
+        with self.step(f"Sign-up: {SIGNED_UP} makes an account on a page of the site") as done:
+            self.browser.open(f"/ways/direct/signup/?{urlencode({'next': PROFILE})}")
+            person = {"email": SIGNED_UP, "given_name": "Elizabeth", "family_name": "Blackwell"}
+            self.browser.submit("given_name", **person, password="letmein")
+            self.landed("/ways/direct/signup/", status=400)
+            self.expect("the rules on the page", True, "At least 8 characters" in self.browser.answer.text)
+            self.browser.submit("given_name", **person, password="Geneva-1849")
+            self.browser.follow()
+            self.landed(PROFILE, configuration="direct")
+            self.expect("password grants", 1, self.token_calls(f"{_GRANT}password-realm"))
+            sent = self.last("/dbconnections/signup").form
+            self.expect("client secrets sent with it", False, "client_secret" in sent)
+            done(
+                "a weak password refused in the tenant's words, then the account, and a login by the password just typed"
+            )
+
+    def step_forget_the_password(self) -> None:
+        with self.step("Forgotten password: the same page for every address, a message for one") as done:
+            pages = []
+            for address in ("nobody@example.com", SIGNED_UP):
+                self.browser.open(f"/ways/direct/password-reset/?{urlencode({'next': PROFILE})}")
+                self.browser.submit("email", email=address)
+                said = self.browser.follow().text.partition('class="auth0-title"')[2].partition("auth0-actions")[0]
+                pages.append(said.replace(address, ""))
+            self.expect("what the second page says", pages[0], pages[1])
+            self.browser.open(self.newest_message(SIGNED_UP).link or "")
+            self.browser.submit("password", password="Edinburgh-1869")
+            self.expect("status at the tenant", 200, self.browser.answer.status_code)
+            person = self.user_of(SIGNED_UP)
+            self.browser.open(f"/ways/direct/password/?{urlencode({'next': PROFILE})}")
+            self.send_password(person)
+            self.browser.follow()
+            self.landed(PROFILE, configuration="direct")
+            done("1 message, whose link works once; then a login with the new password")
 
     # -- a stronger login, and more from one -----------------------------------------------------------------------------
 
@@ -360,9 +398,13 @@ class ClinicWalk(Walk):
 
     def message_to(self, address: str | None) -> str:
         """Return the code in the tenant's newest message, which must be one to ``address``."""
+        return self.newest_message(address).code or ""
+
+    def newest_message(self, address: str | None) -> Message:
+        """Return the tenant's newest message, which must be one to ``address``."""
         newest = self.tenant.outbox[-1:]
         self.expect("address of the newest message", [address], [message.to for message in newest])
-        return newest[0].code or ""
+        return newest[0]
 
     def user_of(self, email: str) -> User:
         return next(user for user in self.tenant.users.values() if user.email == email)

@@ -56,6 +56,7 @@ AUTH0 = {
         **DEFAULT,
         "PASSWORDLESS": ["email-code", "email-link", "sms"],
         "PASSWORD_REALM": "Username-Password-Authentication",
+        "SIGN_UP_FIELDS": ["email", "given_name", "family_name"],
     },
     # A view takes logins of the configuration that this callable names.
     "CONFIGURATION_FOR": "clinic.ways.configuration_for",

@@ -28,6 +28,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "embedded": {
         "PASSWORDLESS": ["email-code", "email-link", "sms"],
         "PASSWORD_REALM": "Username-Password-Authentication",
+        "SIGN_UP_FIELDS": ["email", "given_name"],
     },
 }
 _numbers = itertools.count(1)

@@ -140,6 +140,45 @@ def test_password_and_code_with_the_keyboard_only(anybody: Person) -> None:
     assert (anybody.path, anybody.name) == ("/diary/5/", "Ada Lovelace")
 
 
+# -- accounts ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_account(person: Person, site: Site) -> None:
+    person.open("/embedded/password/?next=/diary/3/")
+    person.look("password-linked")
+    person.click("Sign up")
+    person.look("sign-up")
+    person.type("E-mail address", f"mary{len(site.tenant.users)}@example.com")
+    person.type("First name", "Mary")
+    person.type("Password", "abc")
+    person.click("Sign up")
+    assert "too weak" in person.page.get_by_role("alert").first.inner_text()
+    assert "At least 8 characters" in person.page.locator("blockquote").inner_text()
+    person.look("sign-up-weak")
+    person.type("Password", "Jamaica-1805")
+    person.click("Sign up")
+    assert (person.path, person.title) == ("/diary/3/", "Diary of day 3")
+
+
+def test_a_forgotten_password(person: Person) -> None:
+    ada = person.site.add_person("Ada Lovelace")
+    person.open("/embedded/password/?next=/diary/4/")
+    person.click("Forgotten your password?")
+    person.look("reset")
+    person.type("E-mail address", ada.email or "")
+    person.click("Send me the message")
+    assert person.title == "Check your e-mail"
+    person.look("reset-sent")
+    site = person.page.url
+    person.open(str(person.site.tenant.last_message().link))
+    person.type("New password", "Analytical-1843")
+    person.click("Change password")
+    person.open(site)
+    person.click("Log in")
+    type_password(person, ada.email, "Analytical-1843")
+    assert (person.path, person.name) == ("/diary/4/", "Ada Lovelace")
+
+
 # -- the second factor ---------------------------------------------------------------------------------------------------
 
 

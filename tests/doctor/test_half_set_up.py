@@ -200,6 +200,13 @@ CASES = [
         says="signup is disabled",
     ),
     Case(
+        "sign-ups off, with a sign-up page of the site's own",
+        ["SM83"],
+        put("sign_up_enabled", False),
+        {"PASSWORD_REALM": DATABASE, "SIGN_UP_FIELDS": ["email"]},
+        says="signup is disabled",
+    ),
+    Case(
         "several at once",
         ["SM27", "SM14", "SM62"],
         put("sign_up_enabled", False),

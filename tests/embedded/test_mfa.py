@@ -6,6 +6,7 @@ import html
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.test import Client
 
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.pages.qr_code import draw_qr_code
 from django_auth0_flow.protocol.embedded_grants import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, PASSWORDLESS_OTP
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
@@ -620,6 +622,42 @@ def test_the_secret_of_the_app_is_sealed_in_the_session(tenant: Tenant, caplog: 
     assert secret not in json.dumps(session_of(visitor.client))
     assert secret not in caplog.text
     assert secret not in visitor.path
+
+
+@pytest.mark.parametrize("kind", ["otp", "push"])
+def test_the_qr_code_holds_the_address_that_the_page_links(tenant: Tenant, kind: str) -> None:
+    visitor = begin()
+    visitor.submit("kind", value=kind)
+    (uri,) = re.findall(r'href="(otpauth://[^"]+)"', visitor.text)
+    drawn = draw_qr_code(html.unescape(uri))
+    assert drawn is not None
+    (svg,) = re.findall(r"<svg class=\"auth0-qr-code\".*</svg>", visitor.text)
+    assert f'viewBox="0 0 {drawn.size} {drawn.size}"' in svg
+    assert f'd="{drawn.path}"' in svg
+    assert 'role="img" aria-label="QR code for the app on your device"' in svg
+    assert not {"style=", "<style", "data:", "<script", "<image"} & set(re.findall(r"style=|<\w+|data:", visitor.text))
+
+
+@pytest.mark.parametrize("kind", ["otp", "push"])
+def test_without_the_extra_the_page_shows_key_and_link_alone(
+    tenant: Tenant, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    visitor = begin()
+    visitor.submit("kind", value=kind)
+    assert "otpauth://" in visitor.text
+    assert "auth0-qr-code" not in visitor.text
+    assert "Scan" not in visitor.text
+
+
+def test_an_address_that_is_no_otpauth_is_neither_linked_nor_drawn(tenant: Tenant) -> None:
+    visitor = begin()
+    answer = {"authenticator_type": "otp", "secret": SECRET, "barcode_uri": "javascript:alert(1)"}
+    tenant.fault("json", endpoint="mfa", value=answer)
+    visitor.submit("kind", value="otp")
+    assert "JBSW Y3DP EHPK 3PXP" in visitor.text
+    assert "javascript:" not in visitor.text
+    assert "auth0-qr-code" not in visitor.text
 
 
 @pytest.mark.parametrize("kind", ["sms", "email"])

@@ -17,10 +17,11 @@ from django.test import Client, RequestFactory, override_settings
 from django.utils import translation
 
 import django_auth0_flow
-from django_auth0_flow.forms import CodeForm, EnrolForm, PasswordForm, PasswordlessForm
+from django_auth0_flow.forms import CodeForm, EnrolForm, PasswordForm, PasswordlessForm, PasswordResetForm, SignUpForm
 from django_auth0_flow.logout.own_logins import OwnIdentity, OwnLogin
 from django_auth0_flow.pages import messages
 from django_auth0_flow.pages.messages import words_for
+from django_auth0_flow.pages.qr_code import QrCode
 from django_auth0_flow.testing.tenant import Tenant
 from tests.programs import require, require_module
 
@@ -32,6 +33,8 @@ MARKUP = "\"'><script>alert(1)</script><b>"
 LANGUAGES = ["en", "ja"]
 
 WAYS = ["email-code", "email-link", "sms"]
+LINKS = {"password_url": "/a/", "password_reset_url": "/b/"}
+ASKED = ["email", "phone_number", "given_name"]
 STEPS = ["otp", "sms", "voice"]
 NOON = datetime(2026, 6, 14, 12, tzinfo=UTC)
 IDENTITY = OwnIdentity("Google", "google-oauth2|1", "example.eu.auth0.com", NOON)
@@ -76,10 +79,35 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "password": ("password", {"form": PasswordForm}),
     "password, wrong": ("password", {"form": lambda: PasswordForm({})}),
     "password, refused": ("password", {"form": lambda: PasswordForm({"username": "a", "password": "b"}), **REFUSED}),
+    "password, linked": (
+        "password",
+        {"form": PasswordForm, "signup_url": "/a/?next=%2Fb", "password_reset_url": "/c/?next=%2Fb"},
+    ),
+    "sign up": ("signup", {"form": lambda: SignUpForm(fields=ASKED), **LINKS}),
+    "sign up, wrong": ("signup", {"form": lambda: SignUpForm({"email": "a"}, fields=ASKED), **LINKS}),
+    "sign up, refused": ("signup", {"form": lambda: SignUpForm(fields=ASKED), **LINKS, **REFUSED}),
+    "sign up, weak password": ("signup", {"form": lambda: SignUpForm(fields=ASKED), **LINKS, "policy": "* 8"}),
+    "signed up": (
+        "signup",
+        {"is_signed_up": True, "code": "access_denied", **LINKS, "form": lambda: SignUpForm(fields=ASKED)},
+    ),
+    "reset": ("password_reset", {"form": PasswordResetForm, **LINKS}),
+    "reset, wrong": ("password_reset", {"form": lambda: PasswordResetForm({"email": "a"}), **LINKS}),
+    "reset, sent": ("password_reset", {"sent_to": "a@example.com", **LINKS}),
     "second step": ("mfa", {"factors": [{"kind": "otp"}, {"kind": "sms", "name": "34"}]}),
     "second step, code": (
         "mfa_code",
         {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/"},
+    ),
+    "second step, QR code": (
+        "mfa_code",
+        {
+            "form": CodeForm,
+            "asks_for_code": True,
+            "secret": "JBSW Y3DP",
+            "qr_code": QrCode(29, "M4 4h7v1h-7z"),
+            "factors_url": "/a/",
+        },
     ),
     "second step, approval": ("mfa_code", {"factors_url": "/a/"}),
     "set up": ("mfa_enrol", {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS}),
@@ -189,7 +217,7 @@ class TestEveryPage:
 
     @every_page
     def test_hides_ornaments_from_screen_readers(self, name: str) -> None:
-        assert all(icon["aria-hidden"] == "true" for icon in show(name).all("svg"))
+        assert all(icon.get("aria-hidden") == "true" or icon["aria-label"] for icon in show(name).all("svg"))
 
     @every_page
     def test_posts_only_with_a_csrf_token(self, name: str) -> None:
@@ -243,7 +271,7 @@ class TestForms:
         assert words_for("wrong_code") in page.text["p"]
         assert page.text["code"] == "wrong_code"
 
-    @pytest.mark.parametrize("name", ["passwordless", "code", "password", "second step, code"])
+    @pytest.mark.parametrize("name", ["passwordless", "code", "password", "sign up", "reset", "second step, code"])
     def test_the_first_field_has_the_focus(self, name: str) -> None:
         fields = [field for field in show(name).all("input") if field["type"] != "hidden"]
         assert ["autofocus" in field for field in fields] == [True, *[False] * (len(fields) - 1)]
@@ -269,6 +297,12 @@ class TestWhatEachPageSays:
         assert page.text["blockquote"].startswith("Please verify your e-mail. xxx")
         assert len(page.text["blockquote"]) == 400
         assert show("login failed", tenant_says="").tags["blockquote"] == 0
+
+    def test_a_policy_is_quoted_as_the_tenant_words_it(self) -> None:
+        page = show("sign up, weak password", policy=f"* At least 8\n * {MARKUP}")
+        assert page.text["figcaption"] == "The login service's rules for passwords:"
+        assert page.text["blockquote"] == f"* At least 8\n * {MARKUP}"
+        assert "script" not in page.tags
 
     def test_page_without_token_does_not_say_that_the_login_failed(self) -> None:
         assert show("no access token").text["h1"] == "This page can't be shown"

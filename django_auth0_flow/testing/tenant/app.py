@@ -11,6 +11,7 @@ from flask import Flask, Response, render_template, request
 from .account import account_blueprint
 from .authorize import authorize_blueprint
 from .control import control_blueprint
+from .database_connections import database_connections_blueprint
 from .discovery import discovery_blueprint
 from .errors import ApiRefusal, PageRefusal
 from .grants import GRANTS
@@ -46,6 +47,7 @@ def build_app(state: TenantState) -> Flask:
         token_blueprint(state, {**GRANTS, **PASSWORDLESS_GRANTS, **TOKEN_EXCHANGE_GRANTS, **mfa_grants()}),
         account_blueprint(state),
         passwordless_blueprint(state),
+        database_connections_blueprint(state),
         mfa_blueprint(state),
         par_blueprint(state),
         logout_blueprint(state),

@@ -19,6 +19,8 @@ ENDPOINTS: dict[str, tuple[str, ...]] = {
     "authorize": ("/authorize",),
     "par": ("/oauth/par",),
     "passwordless": ("/passwordless/start",),
+    "signup": ("/dbconnections/signup",),
+    "change_password": ("/dbconnections/change_password",),
     "mfa": ("/mfa/challenge", "/mfa/associate", "/mfa/authenticators"),
     "logout": ("/oidc/logout", "/v2/logout"),
 }

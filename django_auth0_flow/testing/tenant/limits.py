@@ -19,12 +19,17 @@ DOCUMENTED: dict[str, tuple[int, float]] = {
     "userinfo": (10, 5 / 60),
     "jwks": (20, 20),
     "passwordless": (50, 50 / 3600),
+    "signup": (50, 1 / 1.2),
+    "change_password": (10, 1 / 60),
 }
 
 
 @dataclass
 class RateLimits:
-    """``rates`` maps an endpoint's name to (burst, refilled per second); userinfo counts per access token."""
+    """``rates`` maps an endpoint's name to (burst, refilled per second).
+
+    Userinfo counts per access token, change_password per address, which is all that its requests differ in.
+    """
 
     rates: dict[str, tuple[int, float]] = field(default_factory=dict)
     _levels: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict, repr=False)
@@ -66,4 +71,7 @@ class RateLimits:
 
 
 def _bucket(endpoint: str, environ: WSGIEnvironment) -> tuple[str, str]:
+    if endpoint == "change_password":
+        body: bytes = environ["wsgi.input"].getvalue()
+        return endpoint, body.decode("utf-8", "replace")
     return endpoint, environ.get("HTTP_AUTHORIZATION", "") if endpoint == "userinfo" else ""

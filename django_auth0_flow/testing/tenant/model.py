@@ -95,6 +95,17 @@ class User:
 
 
 @dataclass
+class PasswordPolicy:
+    """What new passwords at database connections must be like: «Good», with both lists of what is not allowed."""
+
+    min_length: int = 8
+    #: Of the four types of characters: lower and upper case letters, numbers, special characters.
+    kinds: int = 3
+    dictionary: set[str] = field(default_factory=lambda: {"password1!", "passw0rd", "qwerty123!"})
+    no_user_info: bool = True
+
+
+@dataclass
 class Organization:
     """An organization; members carry its ``id`` in ``User.orgs``."""
 

@@ -14,7 +14,7 @@ from .faults import FaultBox
 from .keys import KeyRing
 from .limits import RateLimits
 from .log import RequestLog
-from .model import DAY, DEFAULT_CONNECTION, Api, Application, Invitation, Organization, TokenHook, User
+from .model import DAY, DEFAULT_CONNECTION, Api, Application, Invitation, Organization, PasswordPolicy, TokenHook, User
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
 
@@ -54,6 +54,9 @@ class TenantState:
         self.confirm_non_verifiable_callbacks = False
         self.confirm_logout = True
         self.sign_up_enabled = True
+        #: «Use a generic response in public signup API error message»: an address that is taken is not told.
+        self.generic_sign_up_errors = True
+        self.password_policy = PasswordPolicy()
         #: Bot Detection stops password logins that do not come through the tenant's own page.
         self.bot_detection = False
         #: Custom error page: where errors lead that may not travel to the application.
@@ -91,6 +94,8 @@ class TenantState:
         self.failed_logins: dict[tuple[str, str], int] = {}
         #: Passwordless codes by (connection, address).
         self.sent_codes: dict[tuple[str, str], Any] = {}
+        #: The newest ticket to reset a user's password, by subject.
+        self.reset_tickets: dict[str, str] = {}
         self.outbox: list[Message] = []
         #: Machine tokens issued by (client id, bucket, window); see ``quota``.
         self.quota_spent: Counter[tuple[str, str, int]] = Counter()

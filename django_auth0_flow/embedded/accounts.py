@@ -1,0 +1,55 @@
+"""Accounts in the connection of the password login: make one, and get back into one after a forgotten password."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from django.http import HttpRequest
+
+from django_auth0_flow.conf import get_client, get_settings
+from django_auth0_flow.embedded.error_codes import reveals_nothing
+from django_auth0_flow.embedded.sending import wait_for_message
+from django_auth0_flow.embedded.visitor_address import visitor_address
+from django_auth0_flow.embedded.waiting import WaitingLogin
+from django_auth0_flow.protocol.database_connections import DatabaseConnection
+from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.tokens.connection_pool import give_back_connection
+
+logger = logging.getLogger(__name__)
+
+
+def sign_up(request: HttpRequest, *, configuration: str, password: str, profile: Mapping[str, str]) -> None:
+    """Make an account; a login with its password may follow.
+
+    Raises PasswordRefused, TokenRequestError (the account is there already, perhaps) or TransportError.
+    """
+    give_back_connection(configuration)
+    _connection(configuration, request).sign_up(password, profile)
+    logger.info("signed_up configuration=%s", configuration)
+
+
+def begin_reset(request: HttpRequest, *, configuration: str, email: str, next_url: str = "") -> WaitingLogin:
+    """Have a message sent that leads to a new password; return what waits for it.
+
+    The answer does not tell whether the address has an account: a refusal that may be about it looks like success. Raises
+    OAuthError (the set-up) or TransportError.
+    """
+
+    def send(waiting: WaitingLogin) -> None:
+        try:
+            _connection(configuration, request).send_reset(email)
+        except Auth0Error as error:
+            if not reveals_nothing(error):
+                raise
+            logger.warning("password_reset_not_sent code=%s configuration=%s", error.code, configuration)
+        else:
+            logger.info("password_reset_sent configuration=%s", configuration)
+
+    return wait_for_message(request, "reset", configuration, {"email": email}, next_url=next_url, send=send)
+
+
+def _connection(configuration: str, request: HttpRequest) -> DatabaseConnection:
+    conf = get_settings(configuration)
+    address = visitor_address(request, conf.trusted_proxy_count)
+    return DatabaseConnection(get_client(configuration), conf.database_connection, visitor_address=address)
