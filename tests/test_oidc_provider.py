@@ -24,6 +24,7 @@ from jwt.algorithms import RSAAlgorithm
 from pytest_django.live_server_helper import LiveServer
 
 from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.protocol.connection_pool import close_idle_connections
 from tests.http_browser import TIMEOUT, HttpBrowser
 from tests.oidc_site import ADA, AUDIENCE, HOUR, SECRET, Site, assert_logged_in, assert_refused, tampered
 from tests.servers.fixtures import OidcProviderFactory
@@ -56,6 +57,7 @@ def live_site(oidc_provider: OidcProviderFactory, settings: Any, live_server: Li
     """A site that is a real HTTP server at ``url``, for ``client`` too."""
     yield Site(oidc_provider(apiScopes=["read:things"]), settings, live_server.url)
     # The server's threads share the test's database connection: they have to end before the test does.
+    close_idle_connections()
     for thread in threading.enumerate():
         if "process_request_thread" in thread.name:
             thread.join(TIMEOUT)
