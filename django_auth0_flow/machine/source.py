@@ -28,7 +28,7 @@ class MachineTokenSource:
         self._tokens = RowTokens(MachineToken, MachineLease(access))
 
     def access_token(self, *, rejected: str | None = None) -> TokenSet:
-        """Return a live token set; network only when the stored one is stale. Raises MachineTokenRefused, TransportError."""
+        """Return a live token set; network only when the stored one is stale. Errors as for ``machine_api``."""
         return self._tokens.obtain(Wanted(rejected=rejected))
 
     async def aaccess_token(self) -> TokenSet:
