@@ -291,6 +291,14 @@ class TestAnswers:
         tenant.clock.advance(91)
         assert machine_token()
 
+    def test_a_tenant_that_asks_to_wait_for_a_day_is_asked_sooner(self, tenant: Tenant) -> None:
+        tenant.fault("status", status=503, body="", headers={"Retry-After": "86400"}, endpoint="token")
+        with pytest.raises(TransportError) as caught:
+            machine_token()
+        assert caught.value.retry_after == 120
+        tenant.clock.advance(121)
+        assert machine_token()
+
     def test_a_quota_that_is_used_up_says_when_there_is_more(self, tenant: Tenant, billing: str) -> None:
         tenant.application.token_quota = {"per_hour": 1, "per_day": 50}
         tenant.clock.advance(3600 - tenant.clock.now() % 3600 + 600)
