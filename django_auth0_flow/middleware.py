@@ -15,7 +15,13 @@ from django_auth0_flow import error_responses
 from django_auth0_flow.access.current_login import end_if_over
 from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import LoginRequired, MfaRequired, NoAccessToken, TransportError
+from django_auth0_flow.protocol.errors import (
+    LoginRequired,
+    MachineTokenRefused,
+    MfaRequired,
+    NoAccessToken,
+    TransportError,
+)
 from django_auth0_flow.session import Auth0Session
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.short_sessions import send_cookie, settle
@@ -25,7 +31,7 @@ logger = logging.getLogger(__name__)
 #: Set by the decorators on the views they protect: the names of the configurations whose logins they take.
 MARK = "auth0_login_required"
 
-_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired)
+_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired, MachineTokenRefused)
 
 
 class Auth0Middleware:

@@ -6,7 +6,6 @@ from django.urls import path
 
 from django_auth0_flow.views import (
     account,
-    accounts,
     backchannel,
     callback,
     login,
@@ -14,6 +13,7 @@ from django_auth0_flow.views import (
     mfa,
     password,
     passwordless,
+    sign_up,
 )
 
 app_name = "auth0"
@@ -28,8 +28,8 @@ urlpatterns = [
     path("passwordless/", passwordless.PasswordlessView.as_view(), name="passwordless"),
     path("passwordless/code/", passwordless.PasswordlessCodeView.as_view(), name="passwordless_code"),
     path("password/", password.PasswordView.as_view(), name="password"),
-    path("signup/", accounts.SignUpView.as_view(), name="signup"),
-    path("password-reset/", accounts.PasswordResetView.as_view(), name="password_reset"),
+    path("signup/", sign_up.SignUpView.as_view(), name="signup"),
+    path("password-reset/", sign_up.PasswordResetView.as_view(), name="password_reset"),
     path("mfa/", mfa.MfaView.as_view(), name="mfa"),
     path("mfa/code/", mfa.MfaCodeView.as_view(), name="mfa_code"),
     path("mfa/enrol/", mfa.MfaEnrolView.as_view(), name="mfa_enrol"),

@@ -1,4 +1,4 @@
-"""Calling APIs in the site's own name (client credentials): one token for all workers, whoever is logged in."""
+"""Calling APIs in the site's own name (client credentials), without a user: one token for all workers."""
 
 from __future__ import annotations
 

@@ -25,11 +25,13 @@ from django_auth0_flow.tokens.sync_async import Database, Network, Procedure
 
 logger = logging.getLogger(__name__)
 
-#: Seconds without another try after the tenant has refused the application: somebody has to repair that.
+#: Seconds without another try after the tenant has refused the application: that is for its operators to repair.
 REFUSED_SECONDS = 60
 
-#: The same after an answer that can't be used, where the tenant may have issued a token, and counts it.
+#: The same after an answer with a token that can't be used: the tenant has issued it, and counts it.
 UNUSABLE_SECONDS = 600
+
+_ISSUED = frozenset(["access_token_missing", "organization_mismatch", "token_type_unsupported"])
 
 
 class MachineLease(Lease[MachineToken]):
@@ -73,8 +75,10 @@ class MachineLease(Lease[MachineToken]):
         try:
             tokens = yield from self.without_connection(row, Network(fetch))
         except TransportError as error:
-            if error.is_unusable_answer:
+            if error.code in _ISSUED:
                 error.retry_after = UNUSABLE_SECONDS
+            elif error.code != "quota_exceeded":
+                error.retry_after = min(error.retry_after or 0, Lease.MAX_RETRY)
             pause, failed = self.pause_after(row, error)
             yield Database(partial(row.release, lease, **failed))
             logger.warning("machine_token_failed %s code=%s retry_in=%d", self.name, error.code, pause)

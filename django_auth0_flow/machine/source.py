@@ -61,7 +61,7 @@ def machine_api(
     origins: Collection[str] = (),
     configuration: str = DEFAULT,
 ) -> MachineApi:
-    """Return a ``requests.Session`` that calls an API in the site's own name. Asks nobody before its first request.
+    """Return a ``requests.Session`` that calls an API in the site's own name. Does nothing before its first request.
 
     ``audience``: the API's identifier, default ``AUTH0["AUDIENCE"]``. ``scope``: some of the scopes that the application
     has there, default all. ``organization``: an id (``org_…``) or a name. The token goes to ``origins`` only; by default

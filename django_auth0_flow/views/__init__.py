@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django_auth0_flow.views.account import AccountView
-from django_auth0_flow.views.accounts import PasswordResetView, SignUpView
 from django_auth0_flow.views.backchannel import BackchannelLogoutView
 from django_auth0_flow.views.base import Auth0View
 from django_auth0_flow.views.callback import CallbackView
@@ -12,6 +11,7 @@ from django_auth0_flow.views.logout import LoggedOutView, LogoutView
 from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
 from django_auth0_flow.views.password import PasswordView
 from django_auth0_flow.views.passwordless import PasswordlessCodeView, PasswordlessView
+from django_auth0_flow.views.sign_up import PasswordResetView, SignUpView
 
 __all__ = [
     "AccountView",

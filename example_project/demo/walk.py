@@ -298,7 +298,7 @@ class ClinicWalk(Walk):
             self.expect("logins", 0, len(self.requests("/authorize")))
             self.expect("machine tokens", 1, self.token_calls("client_credentials"))
             self.expect("API calls", 2, len(self.hops_to("api")))
-            done("1 token request for 2 calls, kept for all workers; nobody is logged in")
+            done("1 token request for 2 calls, kept for all workers; no login takes part")
 
     # -- logins that come from elsewhere, and end elsewhere --------------------------------------------------------------
 

@@ -94,12 +94,16 @@ def test_within_transactions(site: Site, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])
-def test_under_event_loops(site: Site, engine: str) -> None:
-    with serving(site, "uvicorn-asgi-4") as address:
+@pytest.mark.parametrize(
+    ("model", "path"), [("gunicorn-sync-32", "/machine-token/"), ("uvicorn-asgi-4", "/async-machine-token/")]
+)
+def test_under_real_servers(site: Site, engine: str, model: str, path: str) -> None:
+    """Thirty-two processes, and four event loops."""
+    with serving(site, model) as address:
         for state, bring_about in STATES.items():
             bring_about(site)
             before = asked(site)
-            outcome = http_storm(site, address, [""], requests_at_once=32, path="/async-machine-token/")
+            outcome = http_storm(site, address, [""], requests_at_once=32, path=path)
             judge(outcome, 32, asked(site) - before, tokens=(1, 2) if state == "stale" else (1,))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -26,6 +29,7 @@ from django_auth0_flow.protocol.errors import MachineTokenRefused, OriginNotAllo
 from django_auth0_flow.testing.tenant import Tenant
 from tests.client_keys import Certificates, client_key, make_certificates, tls_edge
 from tests.picky_api import PickyApi, picky_api
+from tests.storm.harness import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -287,6 +291,14 @@ class TestAnswers:
         tenant.clock.advance(91)
         assert machine_token()
 
+    def test_a_tenant_that_asks_to_wait_for_a_day_is_asked_sooner(self, tenant: Tenant) -> None:
+        tenant.fault("status", status=503, body="", headers={"Retry-After": "86400"}, endpoint="token")
+        with pytest.raises(TransportError) as caught:
+            machine_token()
+        assert caught.value.retry_after == 120
+        tenant.clock.advance(121)
+        assert machine_token()
+
     def test_a_quota_that_is_used_up_says_when_there_is_more(self, tenant: Tenant, billing: str) -> None:
         tenant.application.token_quota = {"per_hour": 1, "per_day": 50}
         tenant.clock.advance(3600 - tenant.clock.now() % 3600 + 600)
@@ -391,7 +403,7 @@ class TestAnswers:
 
     def test_in_a_view_a_quota_is_503(self, tenant: Tenant) -> None:
         tenant.application.token_quota = {"per_hour": 0}
-        response = Client().get("/machine-token/")
+        response = Client().get("/machine-token/", headers={"Accept": "application/json"})
         assert (response.status_code, response.json()["code"]) == (503, "quota_exceeded")
         assert 0 < int(response["Retry-After"]) <= 3600
 
@@ -546,3 +558,15 @@ class TestCleanUp:
         other.retry_at = tenant.clock.now() + 60
         other.save()
         assert "machine tokens" not in self.clear(capsys)
+
+
+def test_a_site_that_does_not_use_it_loads_none_of_it() -> None:
+    code = (
+        "import django, sys; django.setup(); import django_auth0_flow.urls, django_auth0_flow.middleware, "
+        "django_auth0_flow.decorators; print([name for name in sys.modules if 'django_auth0_flow.machine' in name])"
+    )
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

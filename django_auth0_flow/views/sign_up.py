@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.embedded import accounts
+from django_auth0_flow.embedded import sign_up
 from django_auth0_flow.embedded.error_codes import reset_code, sign_up_code
 from django_auth0_flow.forms import PasswordResetForm, SignUpForm
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError, PasswordRefused, TransportError
@@ -44,7 +44,7 @@ class SignUpView(PasswordView):
             return self.show_invalid(request, form)
         password = form.cleaned_data["password"]
         try:
-            accounts.sign_up(request, configuration=self.configuration, password=password, profile=form.profile)
+            sign_up.sign_up(request, configuration=self.configuration, password=password, profile=form.profile)
         except TransportError as error:
             return self.failure(request, error, retry_url=self.links["signup_url"])
         except OAuthError as error:
@@ -83,7 +83,7 @@ class PasswordResetView(PasswordView):
         if not form.is_valid():
             return self.show_invalid(request, form)
         try:
-            waiting = accounts.begin_reset(
+            waiting = sign_up.begin_reset(
                 request, configuration=self.configuration, email=form.cleaned_data["email"], next_url=self.next_url
             )
         except TransportError as error:
