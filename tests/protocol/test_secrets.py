@@ -81,6 +81,10 @@ ERRORS: dict[str, Callable[[], errors.Auth0Error]] = {
     "OAuthError": lambda: errors.OAuthError(SECRET, SECRET, status=400),
     "AuthorizationError": lambda: errors.AuthorizationError(SECRET, SECRET),
     "TokenRequestError": lambda: errors.TokenRequestError(SECRET, SECRET),
+    "MachineTokenRefused": lambda: errors.MachineTokenRefused(SECRET, SECRET),
+    "PasswordRefused": lambda: errors.PasswordRefused(
+        errors.TokenRequestError(SECRET, SECRET), code="password_too_weak", policy=SECRET
+    ),
     "InvalidGrant": lambda: errors.InvalidGrant("invalid_grant", SECRET),
     "MfaRequired": lambda: errors.MfaRequired(SECRET, {"challenge": SECRET}, error_description=SECRET),
     "CallbackError": lambda: errors.CallbackError("The response has no state.", code="state_missing"),

@@ -267,7 +267,9 @@ class TestFailures:
         finally:
             login_session_ended.disconnect(remember)
         assert (response.status_code, response["Location"]) == (302, "/auth0/login/?next=%2Funmarked-token%2F")
-        assert [values["reason"] for values in ended] == ["invalid_grant"]
+        # A transaction that is rolled back takes the first end along, and what receivers wrote: they hear of it again.
+        times = 2 if connection.settings_dict["ATOMIC_REQUESTS"] else 1
+        assert [values["reason"] for values in ended] == ["invalid_grant"] * times
         assert not LoginSession.objects.exists()
         assert logged_in_client.get("/").content == b"home of nobody"
         assert refreshes(tenant) == 1
