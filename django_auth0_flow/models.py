@@ -76,7 +76,7 @@ class LoginSessionQuerySet(UpToDateQuerySet["LoginSession"]):
 
 
 class LoginSession(LeasedRow):
-    """One login in one browser."""
+    """One login in one browser; made in ``login.store``."""
 
     SEALED_AS = "login_session"
 

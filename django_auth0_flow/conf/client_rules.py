@@ -126,7 +126,7 @@ def _duration_problems(conf: Auth0Settings) -> Iterator[Problem]:
             "W038",
             "REFRESH_WAIT",
             f"is {conf.refresh_wait} seconds: after a worker was killed during a refresh, requests answer 503 until "
-            f"{conf.refresh_lease:g} seconds are over, 2 more than HTTP_TIMEOUT.",
+            f"{conf.refresh_lease:g} seconds are over, {conf.refresh_lease - conf.http_timeout:g} more than HTTP_TIMEOUT.",
             "Leave it out: by default it is long enough, and no request waits longer than the refresh lasts.",
         )
 

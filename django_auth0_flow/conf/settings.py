@@ -33,6 +33,9 @@ from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 DEFAULT = "default"
 
+#: Seconds that a refresh lease lasts beyond the exchange with the tenant, and that others wait beyond the lease.
+LEASE_MARGIN, WAIT_MARGIN = 2, 3
+
 
 def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
     """Declare a setting. ``meaning`` is for the documentation, and so is ``shown``, in place of ``default``.
@@ -86,7 +89,7 @@ class Auth0Settings:
     refresh_wait: WholeSeconds = setting(
         15,
         "how long to wait for another worker's refresh before answering 503; the default outlasts a worker that was killed",
-        shown="`15`: 5 more than `HTTP_TIMEOUT`",
+        shown=f"`15`: {LEASE_MARGIN + WAIT_MARGIN} more than `HTTP_TIMEOUT`",
     )
     leeway: WholeSeconds = setting(60, "tolerance when judging the tenant's timestamps")
     http_timeout: Seconds = setting(10, "for a whole exchange with the tenant, slow answers included; 15 at most")
@@ -185,7 +188,7 @@ class Auth0Settings:
     @property
     def refresh_lease(self) -> float:
         """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
-        return self.http_timeout + 2
+        return self.http_timeout + LEASE_MARGIN
 
     @property
     def has_embedded_logins(self) -> bool:
@@ -237,7 +240,7 @@ def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
     if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
-        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + 3
+        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + WAIT_MARGIN
     if "RESPONSE_MODE" not in values:
         implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-
 from django_auth0_flow.doctor.setup_mistakes import find_setup_mistake
 from django_auth0_flow.protocol.errors import Auth0Error, InvalidGrant, OAuthError, PasswordRefused
-
-logger = logging.getLogger(__name__)
 
 #: After these the login under way is over: it has to be started again.
 FINAL_CODES = frozenset(["mfa_expired", "too_many_codes", "code_expired"])

@@ -19,11 +19,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import DEFAULT, get_settings
+from django_auth0_flow.conf.login_time_limits import WAITING_AGES
 from django_auth0_flow.storage.db_types import exact_key
-from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
+from django_auth0_flow.storage.django_session_writes import change_stored
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
-from django_auth0_flow.storage.session_store import change_stored
 from django_auth0_flow.storage.short_sessions import renew, shorten
 
 SESSION_KEY = "_auth0_waiting"

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
+from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
 
 logger = logging.getLogger(__name__)

@@ -18,12 +18,12 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
 from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import CallbackError
-from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
+from django_auth0_flow.storage.django_session_writes import change_session, change_stored
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
-from django_auth0_flow.storage.session_store import change_session, change_stored
 from django_auth0_flow.storage.short_sessions import renew
 
 SESSION_KEY = "_auth0_transactions"

@@ -1,4 +1,4 @@
-"""The ways to log in without a password. A new one needs an entry here and its words in the templates.
+"""The ways to log in without a password. A new one needs an entry here and its words in ``passwordless.html``.
 
 Auth0: Authentication API, Get Code or Link.
 """

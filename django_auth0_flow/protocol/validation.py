@@ -2,7 +2,7 @@
 
 Signature, issuer, audience, expiry and algorithm are always checked; there is no switch. The algorithm comes from the
 configuration, the key from the issuer's published set or the client secret, never from the token. PyJWT verifies the
-signature (see ``jws``), the claims are judged by the rules in ``claims``.
+signature (see ``jws``), the claims are judged by the rules in ``claim_checks``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from django_auth0_flow.storage.login_lifetimes import SHORT_LIFE
+from django_auth0_flow.conf.login_time_limits import SHORT_LIFE
 
 _MARK, _RENEWED = "_auth0_short", "_auth0_session_renewed"
 

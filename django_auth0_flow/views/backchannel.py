@@ -20,10 +20,10 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.generic import View
 
 from django_auth0_flow.conf import configuration_for, get_client, get_settings
+from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.logout.sessions import Ended, end_sessions
 from django_auth0_flow.pages.cache_headers import forbid_storing
 from django_auth0_flow.protocol.errors import Auth0Error
-from django_auth0_flow.storage.login_lifetimes import TRANSACTION_AGE
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 
 logger = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, PasswordlessForm
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, OAuthError, TransportError
+from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
 
 
@@ -112,6 +113,7 @@ class PasswordlessCodeView(PasswordlessView):
         data = waiting.data
         return {
             "kind": data["kind"],
+            "is_link": CHANNELS[data["kind"]].is_link,
             "address": data["address"],
             "start_url": self.start_url,
             "next": waiting.next_url,

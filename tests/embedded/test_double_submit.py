@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import SESSION_KEY as USER_KEY
 from django.test import Client, RequestFactory
 
+from django_auth0_flow.conf.login_time_limits import WAITING_AGES
 from django_auth0_flow.embedded import passwordless
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.embedded.submit import AlreadySubmitted
@@ -15,7 +16,6 @@ from django_auth0_flow.logout.cleanup import clear_logout_tokens
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
 from django_auth0_flow.storage.django_sessions import session_store
-from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator

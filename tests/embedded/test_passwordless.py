@@ -12,10 +12,10 @@ import pytest
 import requests
 from django.test import Client
 
+from django_auth0_flow.conf.login_time_limits import WAITING_AGES
 from django_auth0_flow.embedded import waiting as waiting_logins
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
-from django_auth0_flow.storage.login_lifetimes import WAITING_AGES
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
 from tests.visitor import Visitor

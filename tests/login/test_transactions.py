@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.storage import session_store
-from django_auth0_flow.storage.session_store import change_session
+from django_auth0_flow.storage.django_session_writes import change_session
 
 pytestmark = pytest.mark.django_db
 NAME = transactions.SESSION_KEY

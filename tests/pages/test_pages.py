@@ -75,7 +75,10 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "code": ("passwordless_code", {"form": CodeForm, "kind": "sms", "address": "+81901", "start_url": "/a/"}),
     "code, wrong": ("passwordless_code", {"form": lambda: CodeForm({"code": "?"}), "kind": "sms", "start_url": "/a/"}),
     "code, refused": ("passwordless_code", {"form": CodeForm, "kind": "sms", "start_url": "/a/", **REFUSED}),
-    "link": ("passwordless_code", {"kind": "email-link", "address": "a@example.com", "start_url": "/a/"}),
+    "link": (
+        "passwordless_code",
+        {"kind": "email-link", "is_link": True, "address": "a@example.com", "start_url": "/a/"},
+    ),
     "password": ("password", {"form": PasswordForm}),
     "password, wrong": ("password", {"form": lambda: PasswordForm({})}),
     "password, refused": ("password", {"form": lambda: PasswordForm({"username": "a", "password": "b"}), **REFUSED}),

@@ -16,8 +16,8 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
+from django_auth0_flow.conf.login_time_limits import SHORT_LIFE, TRANSACTION_AGE
 from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
-from django_auth0_flow.storage.login_lifetimes import SHORT_LIFE, TRANSACTION_AGE
 from django_auth0_flow.storage.short_sessions import renew, send_cookie, shorten
 from django_auth0_flow.testing.tenant import Tenant
 from tests.embedded.test_passwordless import ask
