@@ -459,7 +459,9 @@ class TestOrganizations:
         ],
         ids=str,
     )
-    def test_a_token_for_another_organization_is_not_used(self, tenant: Tenant, claims: dict[str, Any], by: str) -> None:
+    def test_a_token_for_another_organization_is_not_used(
+        self, tenant: Tenant, claims: dict[str, Any], by: str
+    ) -> None:
         organization = tenant.add_organization("partners")
         asked_for = organization.id if by == "id" else "partners"
 
