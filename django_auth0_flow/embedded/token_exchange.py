@@ -72,9 +72,12 @@ def log_in_with_token(
     return finish_login(request, Login(configuration, tokens, claims, next_url, began_at, organization_by=by))
 
 
+@sensitive_variables()
 async def alog_in_with_token(request: HttpRequest, subject_token: str, subject_token_type: str, **options: Any) -> str:
     """As ``log_in_with_token``, in the thread of Django's database connections."""
-    return await sync_to_async(log_in_with_token)(request, subject_token, subject_token_type, **options)
+    # As arguments of sync_to_async they would be variables of its frames, which an error report shows.
+    work = sensitive_variables()(lambda: log_in_with_token(request, subject_token, subject_token_type, **options))
+    return await sync_to_async(work)()
 
 
 def _check_demands(conf: Auth0Settings, claims: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 The row has it, and ``access.current_login`` ends the login there. Here Django's session is kept from outliving it, for
 views that ask Django alone. And since nothing is left of either by then, a cookie of its own tells the next login that the
-person must prove anew who they are (``prompt=login``): it holds a time, and only ever asks for more.
+person must prove anew who they are (``prompt=login``): it holds a time, and only ever asks for more. Over https its name
+has the prefix ``__Host-``: another subdomain could plant the plain one, and have every login ask for a password.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.utils import timezone
 
 from django_auth0_flow.access.current_login import current_login
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.login.form_post_cookie import HOST_PREFIX, is_https
 from django_auth0_flow.protocol.claim_checks import CEILING_MARGIN, is_past_ceiling, session_ceiling
 from django_auth0_flow.storage.django_session_facts import noted_login
 
@@ -44,33 +46,45 @@ def note(request: HttpRequest, configuration: str, claims: Mapping[str, Any]) ->
         logger.warning("session_expiry_ignored: the post-login Action must set whole Unix seconds")
     if found is not None:
         left = max(0, found - int(get_settings(configuration).clock()))
-        setattr(request, _TO_SEND, (f"{found}.{quote(configuration)}", left + _REMEMBERED_SECONDS))
-    elif COOKIE in request.COOKIES:
-        setattr(request, _TO_SEND, ("", 0))
+        name, value = _cookie_name(request, configuration), f"{found}.{quote(configuration)}"
+        setattr(request, _TO_SEND, (name, value, left + _REMEMBERED_SECONDS))
+    elif _remembered(request, configuration):
+        setattr(request, _TO_SEND, (_cookie_name(request, configuration), "", 0))
     return found
 
 
 def is_fresh_login_due(request: HttpRequest, configuration: str) -> bool:
     """Tell whether this browser's last login with this configuration has reached its ceiling."""
-    ceiling, _, name = request.COOKIES.get(COOKIE, "").partition(".")
-    if name != quote(configuration) or not (ceiling.isascii() and ceiling.isdigit() and len(ceiling) < 11):
+    ceiling = _remembered(request, configuration)
+    if not (ceiling.isascii() and ceiling.isdigit() and len(ceiling) < 11):
         return False
     return is_past_ceiling(int(ceiling), get_settings(configuration).clock())
 
 
+def _remembered(request: HttpRequest, configuration: str) -> str:
+    """Return what the cookie holds for this configuration, "" if it is of another or there is none."""
+    ceiling, _, name = request.COOKIES.get(_cookie_name(request, configuration), "").partition(".")
+    return ceiling if name == quote(configuration) else ""
+
+
+def _cookie_name(request: HttpRequest, configuration: str) -> str:
+    """Return the one name that the cookie has at this site."""
+    return HOST_PREFIX + COOKIE if is_https(request, configuration) else COOKIE
+
+
 def send_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
     """Set or delete the cookie if ``note`` wants it."""
-    value, seconds = getattr(request, _TO_SEND, ("", None))
+    name, value, seconds = getattr(request, _TO_SEND, ("", "", 0))
     if value:
-        secure = request.is_secure()
-        response.set_cookie(COOKIE, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")
-    elif seconds is not None:
-        response.delete_cookie(COOKIE, samesite="Lax")
+        secure = name.startswith(HOST_PREFIX)
+        response.set_cookie(name, value, max_age=seconds, secure=secure, httponly=True, samesite="Lax")
+    elif name:
+        response.delete_cookie(name, samesite="Lax")
 
 
 def end_login_that_reached_it(request: HttpRequest) -> None:
     """End this browser's login before the next one is begun in its session, which would go with it."""
-    if COOKIE in request.COOKIES and has_ceiling(request):
+    if not request.COOKIES.keys().isdisjoint((COOKIE, HOST_PREFIX + COOKIE)) and has_ceiling(request):
         cap_session(request)
 
 

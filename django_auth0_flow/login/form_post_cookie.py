@@ -33,7 +33,7 @@ _DIGITS = 16
 _DIGEST = re.compile(r"[0-9a-f]{16}\Z")
 
 #: Browsers take a cookie with this prefix from this host over https only, so that no other subdomain can set it.
-_HOST = "__Host-"
+HOST_PREFIX = "__Host-"
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -110,8 +110,8 @@ def _name_of(request: HttpRequest, state: str, configuration: str) -> str | None
     without other subdomains: loopback, and names without a dot (``testserver``).
     """
     name = _NAME + hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-    if _is_https(request, configuration):
-        return _HOST + name
+    if is_https(request, configuration):
+        return HOST_PREFIX + name
     return name if _is_loopback(request) or "." not in request.get_host() else None
 
 
@@ -125,7 +125,7 @@ def _age_of(value: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 15 else 0
 
 
-def _is_https(request: HttpRequest, configuration: str) -> bool:
+def is_https(request: HttpRequest, configuration: str) -> bool:
     """Tell whether browsers reach this site by https, also behind a proxy that Django knows only by BASE_URL."""
     return request.is_secure() or get_settings(configuration).base_url.startswith("https://")
 

@@ -71,9 +71,9 @@ class MachineLease(Lease[MachineToken]):
 
     def renew(self, wanted: Wanted, row: MachineToken, lease: str) -> Procedure[MachineToken]:
         started, noted = time.monotonic(), self.with_rejection(wanted, row)
-        fetch = partial(fetch_machine_token, row.configuration, self.access.parameters, noted.tokens.dpop_key)
+        fetch = Network(partial(fetch_machine_token, row.configuration, self.access.parameters, noted.tokens.dpop_key))
         try:
-            tokens = yield from self.without_connection(row, Network(fetch))
+            tokens = yield from self.without_connection(row, fetch)
         except TransportError as error:
             if error.code in _ISSUED:
                 error.retry_after = UNUSABLE_SECONDS

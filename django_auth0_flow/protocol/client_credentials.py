@@ -35,7 +35,10 @@ def request_machine_token(client: Client, parameters: Mapping[str, str], *, dpop
 
 
 def _is_of_another(organization: str, token: str) -> bool:
-    """Tell whether ``token`` says that it is not for the organization asked for; one that can't be read says nothing."""
+    """Tell whether ``token`` is not for the organization asked for; one that can't be read says nothing.
+
+    Auth0 takes a name only if the tenant allows names, and its tokens have ``org_name`` then.
+    """
     if not organization:
         return False
     try:
@@ -45,4 +48,4 @@ def _is_of_another(organization: str, token: str) -> bool:
     if organization.startswith("org_"):
         return claims.get("org_id") != organization
     name = claims.get("org_name")
-    return name.lower() != organization.lower() if isinstance(name, str) else "org_id" not in claims
+    return not isinstance(name, str) or name.lower() != organization.lower()

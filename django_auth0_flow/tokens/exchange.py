@@ -55,9 +55,12 @@ def exchange_token(
     return exchange(get_client(configuration), Exchange(subject_token, subject_token_type, **asked), is_login=False)[0]
 
 
+@sensitive_variables()
 async def aexchange_token(subject_token: str, subject_token_type: str, **asked: Any) -> TokenSet:
     """As ``exchange_token``."""
-    return await sync_to_async(exchange_token)(subject_token, subject_token_type, **asked)
+    # As arguments of sync_to_async they would be variables of its frames, which an error report shows.
+    work = sensitive_variables()(lambda: exchange_token(subject_token, subject_token_type, **asked))
+    return await sync_to_async(work)()
 
 
 @dataclass

@@ -156,9 +156,11 @@ class LoginLease(Lease[LoginSession]):
         A refresh token that came with an answer of no other use is kept: the stored one may be spent.
         """
         pause, failed = self.pause_after(row, error)
-        rotated, error.refresh_token = error.refresh_token, None
-        if rotated and not wanted.target.connection:
-            grant = self.with_rejection(wanted, row).with_refresh_token(rotated)
+        grant = None
+        if error.refresh_token and not wanted.target.connection:
+            grant = self.with_rejection(wanted, row).with_refresh_token(error.refresh_token)
+        error.refresh_token = None
+        if grant is not None:
             row = yield from self._save(row, grant, refreshed_at=row.refreshed_at, duration=None, **failed)
         else:
             yield Database(partial(row.release, lease, **failed))

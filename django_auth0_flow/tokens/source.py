@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from django.views.decorators.debug import sensitive_variables
+
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.claim_checks import permissions_of
@@ -122,6 +124,7 @@ class StoredTokenSource:
         """The token set as stored, without refresh."""
         return self.grant.tokens
 
+    @sensitive_variables()
     def permissions(self, audience: str) -> frozenset[str]:
         """Return the ``permissions`` of the stored access token, or none if it is no valid JWT for ``audience``."""
         token = self.tokens.access_token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.protocol.errors import LoginRequired
@@ -23,7 +23,7 @@ class Wanted:
     """What a caller wants: the token of ``target``, and not the one that an API ``rejected``."""
 
     target: Target = DEFAULT_TARGET
-    rejected: str | None = None
+    rejected: str | None = field(default=None, repr=False)
 
 
 def settings_of(row: LeasedRow) -> Auth0Settings:

@@ -6,6 +6,9 @@ network in a thread of its own, waiting without any.
 
 ``acall`` runs a call to an API in a pool of threads. What such a call asks of a login session, a refresh after a 401 say,
 goes back to the event loop (``run_in_loop``), so that no thread of the pool needs a database connection.
+
+``sensitive_variables`` does not reach a finished generator's frame, nor another thread's: an error report shows the
+variables there. No repr may show a token, and no local variable may be one; a ``partial``'s repr shows its arguments.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -34,14 +37,14 @@ CALLS_AT_ONCE = 128
 class Database:
     """A short piece of work on Django's database connection."""
 
-    work: Callable[[], Any]
+    work: Callable[[], Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Network:
     """A call that may take as long as the HTTP timeout."""
 
-    work: Callable[[], Any]
+    work: Callable[[], Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,9 @@ async def arun(procedure: Procedure[T]) -> T:
 
 async def _aperform(action: Action) -> Any:
     if isinstance(action, Database):
-        return await sync_to_async(action.work, thread_sensitive=True)()
+        return await sync_to_async(_perform, thread_sensitive=True)(action)
     if isinstance(action, Network):
-        return await asyncio.to_thread(action.work)
+        return await asyncio.to_thread(_perform, action)
     if action.future is None:
         await asyncio.sleep(action.seconds)
     else:

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
-from django.test import AsyncClient, Client
+from django.http import HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
 
+from django_auth0_flow.login.ceiling import is_fresh_login_due, note, send_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.signals import login_session_ended
 from django_auth0_flow.testing import auth0_login
 from django_auth0_flow.testing.tenant import Tenant
-from tests.walk import FETCH, LOGIN, NAVIGATE, code_shown, is_logged_in, query_of, start, walk
+from tests.walk import CALLBACK, FETCH, LOGIN, NAVIGATE, code_shown, is_logged_in, query_of, start, walk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.urlconfs.access")]
 BARE = ["/bare/", "/bare-async/", "/bare-mixin/", "/bare-dispatch/", "/django/"]
@@ -165,6 +167,50 @@ def test_the_cookie_holds_a_time_and_is_as_strict_as_the_session_s(visitor: Clie
     cookie = visitor.cookies["auth0_ceiling"]
     assert cookie.value == f"{LoginSession.objects.get().session_ceiling}.default"
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+@pytest.fixture(params=["a proxy that says https", "BASE_URL alone"])
+def https_visitor(
+    request: pytest.FixtureRequest, tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any
+) -> Client:
+    """A browser at a site behind TLS, before its login."""
+    tenant.application.callbacks = [f"https://testserver{CALLBACK}"]
+    if request.param == "BASE_URL alone":
+        auth0_settings(BASE_URL="https://testserver")
+        return Client()
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    return Client(headers={"Host": "testserver", "X-Forwarded-Proto": "https"})
+
+
+def test_over_https_only_this_host_can_set_the_cookie(https_visitor: Client, tenant: Tenant) -> None:
+    walk(https_visitor, tenant)
+    cookie = https_visitor.cookies["__Host-auth0_ceiling"]
+    assert (cookie["secure"], cookie["path"], cookie["domain"], cookie["httponly"]) == (True, "/", "", True)
+    assert "auth0_ceiling" not in https_visitor.cookies
+    tenant.clock.advance(HOURS)
+    assert query_of(start(https_visitor))["prompt"] == "login"
+    tenant.upstream_session_lifetime = None
+    walk(https_visitor, tenant)
+    cookie = https_visitor.cookies["__Host-auth0_ceiling"]
+    assert (cookie.value, cookie["secure"], cookie["path"]) == ("", True, "/")
+
+
+def test_over_https_a_cookie_that_a_neighbour_has_planted_asks_for_nothing(https_visitor: Client) -> None:
+    https_visitor.cookies["auth0_ceiling"] = "1.default"
+    assert "prompt" not in query_of(start(https_visitor))
+
+
+@pytest.mark.parametrize(("configuration", "deletes"), [("default", True), ("partners", False)])
+def test_a_login_with_another_configuration_does_not_forget_the_ceiling(
+    tenant: Tenant, settings: Any, configuration: str, deletes: bool
+) -> None:
+    settings.AUTH0 = {"default": settings.AUTH0, "partners": settings.AUTH0}
+    request, response = RequestFactory().get("/"), HttpResponse()
+    request.COOKIES["auth0_ceiling"] = f"{int(tenant.clock.now())}.default"
+    note(request, configuration, {})
+    send_cookie(request, response)
+    assert ("auth0_ceiling" in response.cookies) == deletes
+    assert is_fresh_login_due(request, "default")
 
 
 def test_F41_django_s_session_ends_with_the_login(visitor: Client) -> None:

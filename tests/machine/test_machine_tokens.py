@@ -447,9 +447,23 @@ class TestOrganizations:
         assert claims_of(machine_token(organization=asked_for))["org_id"] == organization.id
         assert last_form(tenant)["organization"] == asked_for
 
-    @pytest.mark.parametrize("claims", [{"org_id": "org_other"}, {}], ids=["another", "none"])
-    def test_a_token_for_another_organization_is_not_used(self, tenant: Tenant, claims: dict[str, str]) -> None:
+    @pytest.mark.parametrize("by", ["id", "name"])
+    @pytest.mark.parametrize(
+        "claims",
+        [
+            {"org_id": "org_other"},
+            {"org_id": "org_other", "org_name": "others"},
+            {"org_name": "others"},
+            {"org_id": "org_other", "org_name": ["partners"]},
+            {},
+        ],
+        ids=str,
+    )
+    def test_a_token_for_another_organization_is_not_used(
+        self, tenant: Tenant, claims: dict[str, Any], by: str
+    ) -> None:
         organization = tenant.add_organization("partners")
+        asked_for = organization.id if by == "id" else "partners"
 
         def swap(kind: str, found: dict[str, Any], header: dict[str, Any]) -> None:
             for name in ("org_id", "org_name"):
@@ -459,7 +473,7 @@ class TestOrganizations:
         tenant.token_hook = swap
         for _ in range(2):
             with pytest.raises(TransportError) as caught:
-                machine_token(organization=organization.id)
+                machine_token(organization=asked_for)
             assert caught.value.code == "organization_mismatch"
         assert asked(tenant) == 1
 
