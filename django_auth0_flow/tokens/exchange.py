@@ -22,8 +22,10 @@ from django_auth0_flow.conf import DEFAULT, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import ForgivingCache
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
+    MfaRequired,
     NoAccessToken,
     OAuthError,
+    TokenRequestError,
     TokenValidationError,
     TransportError,
 )
@@ -48,11 +50,16 @@ def exchange_token(
     """Return the token set that the tenant gives for another system's token. An ID token in it has been validated.
 
     ``asked``: ``audience``, ``scope``, ``organization``, ``actor_token``, ``actor_token_type`` and ``extra``, as in
-    ``Exchange``. Nothing is stored. Raises OAuthError, MfaRequired among them, TokenValidationError, TransportError, or
-    Auth0Error for what can't be exchanged.
+    ``Exchange``. Nothing is stored. Raises OAuthError, TokenValidationError, TransportError, or Auth0Error for what can't
+    be exchanged. A tenant that wants a second factor refuses (``mfa_required``): no login begins, for the visitor need not
+    be the token's subject.
     """
     give_back_connection(configuration)
-    return exchange(get_client(configuration), Exchange(subject_token, subject_token_type, **asked), is_login=False)[0]
+    wanted = Exchange(subject_token, subject_token_type, **asked)
+    try:
+        return exchange(get_client(configuration), wanted, is_login=False)[0]
+    except MfaRequired as error:
+        raise TokenRequestError(error.error, error.error_description, status=error.status) from None
 
 
 async def aexchange_token(subject_token: str, subject_token_type: str, **asked: Any) -> TokenSet:

@@ -12,13 +12,14 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
+from django_auth0_flow.embedded import waiting
 from django_auth0_flow.embedded.token_exchange import alog_in_with_token, log_in_with_token
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     LoginRequired,
-    MfaRequired,
     OAuthError,
+    TokenRequestError,
     TokenValidationError,
     TransportError,
 )
@@ -242,6 +243,10 @@ def test_the_visitor_s_address_goes_along(client: Client, tenant: Tenant) -> Non
 
 
 @pytest.mark.parametrize("headers", [FETCH, NAVIGATE])
-def test_mfa_can_not_be_lost_in_a_token_set(tenant: Tenant, headers: dict[str, str]) -> None:
+def test_mfa_can_not_be_lost_in_a_token_set(client: Client, tenant: Tenant, headers: dict[str, str]) -> None:
+    """The visitor need not be the token's subject: a refusal, and no login of that subject begins in their session."""
     tenant.user.mfa_required = True
-    assert isinstance(refused(lambda: exchange_token("old-ada", OLD)), MfaRequired)
+    error = refused(lambda: client.get("/for-a-token/?token=old-ada", headers=headers))
+    assert isinstance(error, TokenRequestError)
+    assert (error.code, error.status) == ("mfa_required", 403)
+    assert waiting.SESSION_KEY not in client.session
