@@ -72,9 +72,15 @@ def log_in_with_token(
     return finish_login(request, Login(configuration, tokens, claims, next_url, began_at, organization_by=by))
 
 
+@sensitive_variables()
 async def alog_in_with_token(request: HttpRequest, subject_token: str, subject_token_type: str, **options: Any) -> str:
     """As ``log_in_with_token``, in the thread of Django's database connections."""
-    return await sync_to_async(log_in_with_token)(request, subject_token, subject_token_type, **options)
+
+    @sensitive_variables()
+    def in_thread() -> str:  # without arguments: a report of an error shows those of asgiref's functions
+        return log_in_with_token(request, subject_token, subject_token_type, **options)
+
+    return await sync_to_async(in_thread)()
 
 
 def _check_demands(conf: Auth0Settings, claims: dict[str, Any]) -> None:

@@ -62,9 +62,15 @@ def exchange_token(
         raise TokenRequestError(error.error, error.error_description, status=error.status) from None
 
 
+@sensitive_variables()
 async def aexchange_token(subject_token: str, subject_token_type: str, **asked: Any) -> TokenSet:
     """As ``exchange_token``."""
-    return await sync_to_async(exchange_token)(subject_token, subject_token_type, **asked)
+
+    @sensitive_variables()
+    def in_thread() -> TokenSet:  # without arguments: a report of an error shows those of asgiref's functions
+        return exchange_token(subject_token, subject_token_type, **asked)
+
+    return await sync_to_async(in_thread)()
 
 
 @dataclass

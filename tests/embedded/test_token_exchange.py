@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
+from django.views.debug import ExceptionReporter
 from django_auth0_flow.embedded import waiting
 from django_auth0_flow.embedded.token_exchange import alog_in_with_token, log_in_with_token
 from django_auth0_flow.models import LoginSession
@@ -176,6 +178,47 @@ def test_what_goes_beside_it_reaches_the_tenant_and_replaces_nothing(tenant: Ten
 def test_async_twins(request_here: HttpRequest, tenant: Tenant) -> None:
     assert async_to_sync(aexchange_token)("old-ada", OLD).access_token
     assert async_to_sync(alog_in_with_token)(request_here, "old-ada", OLD, next_url="/bare/") == "/bare/"
+
+
+#: Global, for a report of an error shows what is local to this file's functions.
+SECRETS = ["old-" + name for name in ("ada", "actor", "extra")]
+BESIDE: dict[str, Any] = {"actor_token": SECRETS[1], "actor_token_type": OLD, "extra": {"x": SECRETS[2]}}
+
+
+async def exchange_in_async_code(request: HttpRequest) -> object:
+    return await aexchange_token(SECRETS[0], OLD, **BESIDE)
+
+
+async def log_in_in_async_code(request: HttpRequest) -> object:
+    return await alog_in_with_token(request, SECRETS[0], OLD, **BESIDE)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda request: exchange_token(SECRETS[0], OLD, **BESIDE),
+        lambda request: log_in_with_token(request, SECRETS[0], OLD, **BESIDE),
+        async_to_sync(exchange_in_async_code),
+        async_to_sync(log_in_in_async_code),
+    ],
+    ids=["exchange", "login", "async-exchange", "async-login"],
+)
+def test_no_token_is_in_the_report_of_an_error(
+    request_here: HttpRequest, tenant: Tenant, auth0_settings: Configure, ask: Callable[[HttpRequest], object]
+) -> None:
+    def broken_clock() -> float:
+        if tenant.count("/oauth/token"):
+            raise ZeroDivisionError
+        return tenant.clock.now()
+
+    auth0_settings(CLOCK=broken_clock)
+    try:
+        ask(request_here)
+    except ZeroDivisionError:
+        reporter = ExceptionReporter(None, *sys.exc_info())
+    report = reporter.get_traceback_html() + reporter.get_traceback_text()
+    assert "broken_clock" in report
+    assert [secret for secret in SECRETS if secret in report] == []
 
 
 class TestDemands:
