@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -12,8 +13,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
-
 from django.views.debug import ExceptionReporter
+
 from django_auth0_flow.embedded import waiting
 from django_auth0_flow.embedded.token_exchange import alog_in_with_token, log_in_with_token
 from django_auth0_flow.models import LoginSession
@@ -250,6 +251,16 @@ class TestDemands:
         assert refused(lambda: log_in_with_token(request_here, "old-ada", OLD)).code == code
         assert not LoginSession.objects.exists()
 
+    @pytest.mark.parametrize(
+        "demand", [{"organization": "org_x"}, {"acr_values": "urn:mfa"}, {"max_age": "300"}, {"max_age": "0"}]
+    )
+    def test_none_is_forgotten_over_a_second_factor(
+        self, request_here: HttpRequest, tenant: Tenant, auth0_settings: Configure, demand: dict[str, str]
+    ) -> None:
+        auth0_settings(AUTHORIZATION_PARAMS=demand)
+        tenant.fault("mfa-required")
+        assert refused(lambda: log_in_with_token(request_here, "old-ada", OLD)).code == "stronger_login_needed"
+
     def test_T41_a_login_past_its_ceiling_is_refused(self, request_here: HttpRequest, tenant: Tenant) -> None:
         tenant.user.claims["session_expiry"] = int(tenant.clock.now())
         error = refused(lambda: log_in_with_token(request_here, "old-ada", OLD))
@@ -257,14 +268,16 @@ class TestDemands:
         assert error.code == "session_expired"
 
 
-def test_a_second_factor_goes_on_at_the_page_for_it(client: Client, tenant: Tenant) -> None:
+@pytest.mark.parametrize(("address", "end"), [("/from-the-old-site/?next=/bare/", "/bare/"), ("/to-a-page/", "/page/")])
+def test_a_second_factor_goes_on_at_the_page_for_it(client: Client, tenant: Tenant, address: str, end: str) -> None:
     tenant.application.grant_types.add("mfa")
     tenant.user.mfa_required = True
     tenant.user.authenticators.append(Authenticator("otp", secret="JBSWY3DPEHPK3PXP"))
     client.cookies["old_session"] = "old-ada"
-    answer = client.get("/from-the-old-site/?next=/bare/", headers=NAVIGATE)
+    answer = client.get(address, headers=NAVIGATE)
     assert answer.status_code == 302
     assert answer["Location"].startswith("/auth0/mfa/")
+    assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [end]
 
 
 def test_trouble_at_the_tenant_is_a_transport_error(request_here: HttpRequest, tenant: Tenant) -> None:
