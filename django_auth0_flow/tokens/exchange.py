@@ -1,6 +1,7 @@
 """Token exchange without a login: the token set for another system's token, and tokens in the name of an API's caller.
 
-The latter are kept in Django's cache, sealed: for the same caller, that is the same access token, and for no other.
+The latter are kept in Django's cache, sealed: for the same caller, that is the same access token, and for no other. So are
+failures for a while, as codes: a caller in a loop would else use up the tenant's rate limit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import copy
 import hashlib
 import json
 import logging
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +42,15 @@ logger = logging.getLogger(__name__)
 #: A token that an API rejects is not exchanged anew within so many seconds after it was obtained.
 REJECTED_COOL_DOWN = 30
 
+#: Seconds for which a refusal is remembered, and the most for which the tenant's rate limit is, whatever it says.
+REFUSAL_KEPT, RATE_LIMIT_KEPT = 30, 120
+
 _PURPOSE = "on_behalf_of"
+
+_REFUSALS = {
+    "on_behalf_of_refused": "The tenant gives no token in the caller's name.",
+    "audience_not_granted": "The tenant's token is not one for that API and this caller.",
+}
 
 
 @sensitive_variables()
@@ -106,7 +116,16 @@ class CallersTokens:
     def _key(self) -> str:
         """Where the tokens are kept: the caller's own token, digested, is part of it."""
         values = [self.caller_token, self.configuration, self.audience, self.scope]
-        return f"auth0_flow:{_PURPOSE}:{hashlib.sha256(json.dumps(values).encode()).hexdigest()}"
+        return f"auth0_flow:{_PURPOSE}:{_digest(values)}"
+
+    @property
+    def _refusal_key(self) -> str:
+        return self._key.replace(_PURPOSE, "exchange_refused")
+
+    @property
+    def _limit_key(self) -> str:
+        conf = get_settings(self.configuration)
+        return f"auth0_flow:exchange_limited:{_digest([conf.issuer, conf.client_id])}"
 
     @sensitive_variables()
     def access_token(self, *, rejected: str | None = None) -> TokenSet:
@@ -121,6 +140,7 @@ class CallersTokens:
             if kept is not None and self._is_good(kept, rejected):
                 return kept
             try:
+                self._fail_as_before()
                 turn.answer = found = self._exchange()
             except TransportError as error:
                 if kept is None or not self._is_usable(kept, rejected):
@@ -148,14 +168,40 @@ class CallersTokens:
             )
         except OAuthError as error:
             logger.warning("on_behalf_of_refused code=%s status=%s", error.code, error.status)
-            raise NoAccessToken(
-                "The tenant gives no token in the caller's name.", code="on_behalf_of_refused"
-            ) from error
+            raise self._refusal("on_behalf_of_refused") from error
         except TokenValidationError as error:
             logger.error("on_behalf_of_refused claim=%s", error.claim)
-            raise NoAccessToken(
-                "The tenant's token is not one for that API and this caller.", code="audience_not_granted"
-            ) from error
+            raise self._refusal("audience_not_granted") from error
+        except TransportError as error:
+            if error.code == "rate_limited":
+                self._remember(self._limit_key, error.code, min(error.retry_after or 1, RATE_LIMIT_KEPT))
+            raise
+
+    def _refusal(self, code: str) -> NoAccessToken:
+        self._remember(self._refusal_key, code, REFUSAL_KEPT)
+        return NoAccessToken(_REFUSALS[code], code=code)
+
+    def _remember(self, key: str, code: str, seconds: float) -> None:
+        ForgivingCache().set(key, f"{code} {get_settings(self.configuration).clock() + seconds}", seconds)
+
+    def _remembered(self, key: str, longest: float) -> tuple[str, float]:
+        """Return the code of a failure and for how many more seconds it counts; "" for none."""
+        code, _, until = str(ForgivingCache().get(key)).partition(" ")
+        try:
+            seconds = float(until) - get_settings(self.configuration).clock()
+        except ValueError:
+            return "", 0
+        return (code, seconds) if 0 < seconds < longest + 1 else ("", 0)
+
+    def _fail_as_before(self) -> None:
+        """Raise a failure that is remembered, instead of asking the tenant."""
+        code, _ = self._remembered(self._refusal_key, REFUSAL_KEPT)
+        if code in _REFUSALS:
+            raise NoAccessToken(_REFUSALS[code], code=code)
+        code, seconds = self._remembered(self._limit_key, RATE_LIMIT_KEPT)
+        if code == "rate_limited":
+            text = "The tenant limits the rate of requests."
+            raise TransportError(text, code=code, retry_after=math.ceil(seconds), status=429)
 
     def _kept(self) -> TokenSet | None:
         sealed = ForgivingCache().get(self._key)
@@ -175,6 +221,10 @@ class CallersTokens:
             keys = secrets_of(self.configuration)
             sealed = seal(Grant(tokens).dump(), purpose=_PURPOSE, keys=keys, context=self._key)
             ForgivingCache().set(self._key, sealed, seconds)
+
+
+def _digest(values: list[str]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 @contextmanager

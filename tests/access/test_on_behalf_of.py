@@ -268,6 +268,58 @@ class TestRefusals:
             client.get("/token/?by=partners", **as_caller(tenant.make_access_token()))
         assert exchanges(tenant) == 0
 
+    def test_a_refusal_is_remembered_for_its_caller_and_a_while(self, client: Client, tenant: Tenant) -> None:
+        token, other = tenant.make_access_token(), tenant.make_access_token(grace_of(tenant))
+        tenant.fault("refuse", error="access_denied", status=403, times=1)
+        for _ in range(3):
+            assert client.get("/token/", **as_caller(token)).json()["error"] == "on_behalf_of_refused"
+        assert exchanges(tenant) == 1
+        assert client.get("/token/", **as_caller(other)).status_code == 200
+        assert client.get("/token/", {"audience": LEDGER}, **as_caller(token)).status_code == 200
+        assert exchanges(tenant) == 3
+        tenant.clock.advance(31)
+        assert client.get("/token/", **as_caller(token)).status_code == 200
+
+    def test_so_is_a_token_that_is_not_as_asked_for(self, client: Client, tenant: Tenant) -> None:
+        token = tenant.make_access_token()
+        tenant.token_hook = lambda kind, claims, header: claims.update(aud=LEDGER)
+        for _ in range(2):
+            assert client.get("/token/", **as_caller(token)).json()["error"] == "audience_not_granted"
+        assert exchanges(tenant) == 1
+
+    @pytest.mark.parametrize(("said", "seconds"), [(7, 7), (9999, 120), (None, 1)])
+    def test_the_rate_limit_is_remembered_for_all_callers(
+        self, client: Client, tenant: Tenant, said: int | None, seconds: int
+    ) -> None:
+        tokens = [tenant.make_access_token(), tenant.make_access_token(grace_of(tenant))]
+        tenant.fault("rate-limit", times=None, retry_after=said)
+        answers = [client.get("/token/", **as_caller(token, Accept="application/json")) for token in tokens * 2]
+        assert [answer.json()["code"] for answer in answers] == ["rate_limited"] * 4
+        assert int(answers[-1]["Retry-After"]) == seconds
+        assert exchanges(tenant) == 1
+        tenant.clear_faults()
+        tenant.clock.advance(seconds + 1)
+        assert client.get("/token/", **as_caller(tokens[1])).status_code == 200
+
+    def test_a_kept_token_serves_while_the_rate_is_limited(self, client: Client, tenant: Tenant) -> None:
+        token = tenant.make_access_token()
+        first = token_of(client.get("/token/", **as_caller(token)))
+        tenant.clock.advance(3600 - 30)
+        tenant.fault("rate-limit", times=None)
+        assert [token_of(client.get("/token/", **as_caller(token))) for _ in range(3)] == [first] * 3
+        assert exchanges(tenant) == 2
+
+    @pytest.mark.parametrize("junk", ["junk", "on_behalf_of_refused", "on_behalf_of_refused x", "x 1e300", 7, [1], b""])
+    def test_what_someone_else_puts_into_the_cache_is_no_refusal(
+        self, client: Client, tenant: Tenant, junk: Any
+    ) -> None:
+        token = tenant.make_access_token()
+        claims = get_client().validate_access_token(token, tenant.api.identifier)
+        source = CallersTokens("default", token, claims, BILLING)
+        for key in (source._refusal_key, source._limit_key):
+            cache.set(key, junk)
+        assert client.get("/token/", **as_caller(token)).status_code == 200
+
     def test_no_answer_is_no_refusal(self, tenant: Tenant) -> None:
         token = tenant.make_access_token()
         claims = get_client().validate_access_token(token, tenant.api.identifier)
