@@ -22,6 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import ForgivingCache
+from django_auth0_flow.protocol.embedded_grants import FORWARDED_FOR
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     MfaRequired,
@@ -35,7 +36,6 @@ from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.token_exchange import Exchange, exchange, exchange_on_behalf_of
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
-from django_auth0_flow.tokens.connection_pool import give_back_connection
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +55,26 @@ _REFUSALS = {
 
 @sensitive_variables()
 def exchange_token(
-    subject_token: str, subject_token_type: str, *, configuration: str = DEFAULT, **asked: Any
+    subject_token: str,
+    subject_token_type: str,
+    *,
+    configuration: str = DEFAULT,
+    visitor_address: str = "",
+    **asked: Any,
 ) -> TokenSet:
     """Return the token set that the tenant gives for another system's token. An ID token in it has been validated.
 
     ``asked``: ``audience``, ``scope``, ``organization``, ``actor_token``, ``actor_token_type`` and ``extra``, as in
-    ``Exchange``. Nothing is stored. Raises OAuthError, TokenValidationError, TransportError, or Auth0Error for what can't
-    be exchanged. A tenant that wants a second factor refuses (``mfa_required``): no login begins, for the visitor need not
-    be the token's subject.
+    ``Exchange``. ``visitor_address``: whose rejected tokens Auth0 counts, as far as it can't be forged; without it, ten of
+    them block this server's. Nothing is stored.
+
+    Raises OAuthError, TokenValidationError, TransportError, or Auth0Error for what can't be exchanged. A tenant that wants
+    a second factor refuses (``mfa_required``): no login begins, for the visitor need not be the token's subject.
     """
-    give_back_connection(configuration)
     wanted = Exchange(subject_token, subject_token_type, **asked)
+    headers = {FORWARDED_FOR: visitor_address} if visitor_address else {}
     try:
-        return exchange(get_client(configuration), wanted, is_login=False)[0]
+        return exchange(get_client(configuration), wanted, is_login=False, headers=headers)[0]
     except MfaRequired as error:
         raise TokenRequestError(error.error, error.error_description, status=error.status) from None
 
@@ -161,7 +168,6 @@ class CallersTokens:
 
     def _exchange(self) -> TokenSet:
         client = get_client(self.configuration)
-        give_back_connection(self.configuration)
         try:
             return exchange_on_behalf_of(
                 client, self.caller_token, audience=self.audience, scope=self.scope, caller=self.claims

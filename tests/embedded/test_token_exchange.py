@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,7 @@ from django_auth0_flow.protocol.errors import (
 from django_auth0_flow.protocol.token_exchange import TOKEN_EXCHANGE
 from django_auth0_flow.testing.tenant import LoggedRequest, Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
+from django_auth0_flow.tokens import connection_pool
 from django_auth0_flow.tokens.exchange import aexchange_token, exchange_token
 from tests.walk import FETCH, NAVIGATE, walk
 
@@ -176,6 +178,25 @@ def test_what_goes_beside_it_reaches_the_tenant_and_replaces_nothing(tenant: Ten
     assert "organization" not in form
 
 
+def test_only_a_login_gives_the_database_connection_back(
+    request_here: HttpRequest, auth0_settings: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view may be reading a cursor while it asks for a token set; a login is documented not to allow that."""
+    closed: list[bool] = []
+    pooled = SimpleNamespace(
+        settings_dict={"OPTIONS": {"pool": True}},
+        autocommit=True,
+        in_atomic_block=False,
+        close=lambda: closed.append(True),
+    )
+    auth0_settings(RELEASE_CONNECTIONS=True)
+    monkeypatch.setattr(connection_pool, "connections", {"default": pooled})
+    exchange_token("old-ada", OLD)
+    assert closed == []
+    log_in_with_token(request_here, "old-ada", OLD)
+    assert closed == [True]
+
+
 def test_async_twins(request_here: HttpRequest, tenant: Tenant) -> None:
     assert async_to_sync(aexchange_token)("old-ada", OLD).access_token
     assert async_to_sync(alog_in_with_token)(request_here, "old-ada", OLD, next_url="/bare/") == "/bare/"
@@ -296,6 +317,13 @@ def test_the_visitor_s_address_goes_along(client: Client, tenant: Tenant) -> Non
     client.cookies["old_session"] = "old-ada"
     client.get("/from-the-old-site/", REMOTE_ADDR="203.0.113.7")
     assert asked(tenant).headers["auth0-forwarded-for"] == "203.0.113.7"
+
+
+def test_so_does_an_address_that_a_view_names(tenant: Tenant) -> None:
+    exchange_token("old-ada", OLD, visitor_address="203.0.113.7")
+    assert asked(tenant).headers["auth0-forwarded-for"] == "203.0.113.7"
+    exchange_token("old-ada", OLD)
+    assert "auth0-forwarded-for" not in asked(tenant).headers
 
 
 @pytest.mark.parametrize("headers", [FETCH, NAVIGATE])
