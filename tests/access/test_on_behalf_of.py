@@ -178,6 +178,16 @@ def test_a_sealed_value_of_another_version_is_no_token(client: Client, tenant: T
     assert claims_in(client.get("/token/", **as_caller(token)))["aud"] == BILLING
 
 
+def test_with_dpop_an_api_that_binds_no_tokens_gets_a_bearer_token(
+    tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    token = tenant.make_access_token()
+    auth0_settings(DPOP=True)
+    tenant.apis[BILLING].dpop = "none"
+    claims = get_client().validate_access_token(token, tenant.api.identifier)
+    assert CallersTokens("default", token, claims, BILLING).access_token().token_type == "Bearer"
+
+
 def test_an_expired_token_is_exchanged_anew(client: Client, tenant: Tenant) -> None:
     token = tenant.make_access_token()
     first = token_of(client.get("/token/", **as_caller(token)))

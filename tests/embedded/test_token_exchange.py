@@ -160,6 +160,15 @@ def test_an_actor_token_goes_with_its_type(half: dict[str, str]) -> None:
     assert refused(lambda: exchange_token("old-ada", OLD, **half)).code == "actor_token_incomplete"
 
 
+@pytest.mark.parametrize(("policy", "kind"), [("none", "Bearer"), ("allowed", "DPoP")])
+def test_with_dpop_a_token_set_is_bound_where_the_api_binds(
+    tenant: Tenant, auth0_settings: Configure, policy: Any, kind: str
+) -> None:
+    tenant.api.dpop = policy
+    auth0_settings(DPOP=True)
+    assert exchange_token("old-ada", OLD, audience=tenant.api.identifier).token_type == kind
+
+
 def test_a_token_set_stores_nothing(tenant: Tenant) -> None:
     tokens = exchange_token("old-ada", OLD, audience=tenant.api.identifier, scope="read:appointments")
     assert tokens.scope == {"read:appointments"}
