@@ -65,8 +65,9 @@ def exchange_token(
     """Return the token set that the tenant gives for another system's token. An ID token in it has been validated.
 
     ``asked``: ``audience``, ``scope``, ``organization``, ``actor_token``, ``actor_token_type`` and ``extra``, as in
-    ``Exchange``. ``visitor_address``: whose rejected tokens Auth0 counts, as far as it can't be forged; without it, ten of
-    them block this server's. Nothing is stored.
+    ``Exchange``. The organization is checked, unless no ID token came and the access token is no JWT.
+    ``visitor_address``: whose rejected tokens Auth0 counts, as far as it can't be forged; without it, ten of them block
+    this server's. Nothing is stored.
 
     Raises OAuthError, TokenValidationError, TransportError, or Auth0Error for what can't be exchanged. A tenant that wants
     a second factor refuses (``mfa_required``): no login begins, for the visitor need not be the token's subject.

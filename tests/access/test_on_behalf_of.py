@@ -261,6 +261,18 @@ class TestRefusals:
         assert (answer.status_code, answer.json()["error"]) == (400, "audience_not_granted")
         assert kept() == {}
 
+    @pytest.mark.parametrize("others", ["org_other", None])
+    def test_a_token_that_is_not_of_the_caller_s_organization_is_not_handed_out(
+        self, client: Client, tenant: Tenant, others: str | None
+    ) -> None:
+        acme = tenant.add_organization("Acme")
+        mine = [tenant.make_access_token(organization=acme.id, scope=scope) for scope in ("openid", "profile")]
+        assert claims_in(client.get("/token/", **as_caller(mine[0])))["org_id"] == acme.id
+        tenant.token_hook = lambda kind, claims, header: (
+            claims.update(org_id=others) if others else claims.pop("org_id")
+        )
+        assert client.get("/token/", **as_caller(mine[1])).json()["error"] == "audience_not_granted"
+
     @pytest.mark.parametrize("path", ["/token-unprotected/", "/token-of-a-login/"])
     def test_T42_without_a_caller_there_is_no_token(self, client: Client, tenant: Tenant, path: str) -> None:
         """A header that no one has judged stands for no one."""

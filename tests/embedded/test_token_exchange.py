@@ -178,6 +178,17 @@ def test_a_token_set_stores_nothing(tenant: Tenant) -> None:
     assert asked(tenant).form["audience"] == [tenant.api.identifier]
 
 
+@pytest.mark.parametrize("others", ["org_other", None])
+def test_the_organization_of_a_token_set_is_checked_without_an_id_token(tenant: Tenant, others: str | None) -> None:
+    acme = tenant.add_organization("Acme")
+    tenant.user.orgs.append(acme.id)
+    wanted = {"audience": tenant.api.identifier, "scope": "read:appointments"}
+    assert exchange_token("old-ada", OLD, organization=acme.id, **wanted).id_token is None
+    tenant.token_hook = lambda kind, claims, header: claims.update(org_id=others) if others else claims.pop("org_id")
+    assert refused(lambda: exchange_token("old-ada", OLD, organization=acme.id, **wanted)).code == "token_org_id"
+    assert exchange_token("old-ada", OLD, organization=acme.id, scope="read:appointments").access_token, "opaque"
+
+
 def test_what_goes_beside_it_reaches_the_tenant_and_replaces_nothing(tenant: Tenant) -> None:
     extra = {"device": "kiosk", "grant_type": "password", "subject_token": "x", "organization": "org_x"}
     exchange_token("old-ada", OLD, extra={**extra, "client_id": "another"})
