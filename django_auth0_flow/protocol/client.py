@@ -258,9 +258,8 @@ class Client:
         bound: APIs differ. Raises MfaRequired, InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
         """
         form, key = {**(self._tenant.resource if is_login else {}), **form}, self._tenant.new_dpop_key()
-        tokens, answer = self._tenant.request_tokens(
-            form, scope=scope, dpop_key=key, is_login=is_login, headers=headers
-        )
+        ask = self._tenant.request_tokens
+        tokens, answer = ask(form, scope=scope, dpop_key=key, is_login=is_login, headers=headers)
         return tokens, self._claims_of(tokens, nonce=None) if is_login or tokens.id_token else {}, answer
 
     def post_json(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -254,10 +253,9 @@ def test_no_token_is_in_the_report_of_an_error(
         return tenant.clock.now()
 
     auth0_settings(CLOCK=broken_clock)
-    try:
+    with pytest.raises(ZeroDivisionError) as caught:
         ask(request_here)
-    except ZeroDivisionError:
-        reporter = ExceptionReporter(None, *sys.exc_info())
+    reporter = ExceptionReporter(None, caught.type, caught.value, caught.tb)
     report = reporter.get_traceback_html() + reporter.get_traceback_text()
     assert "broken_clock" in report
     assert [secret for secret in SECRETS if secret in report] == []
