@@ -80,7 +80,7 @@ def mfa_required(
     """
     name = error.configuration
     if next_url is None:
-        wanted = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
+        wanted = error.next_url or request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
         next_url = site_urls.safe_next(request, wanted)
     start_url = start_url or site_urls.safe_next(request, request.path)
     waiting = mfa_logins.begin_mfa(request, error, next_url=next_url, start_url=start_url)

@@ -17,7 +17,7 @@ from django_auth0_flow.login.finish import finish_login
 from django_auth0_flow.login.transactions import BY_SITE
 from django_auth0_flow.protocol.claim_checks import check_age, check_strength
 from django_auth0_flow.protocol.embedded_grants import FORWARDED_FOR
-from django_auth0_flow.protocol.errors import MfaRequired, OAuthError
+from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, OAuthError
 from django_auth0_flow.protocol.token_exchange import Exchange, exchange
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 
@@ -42,7 +42,10 @@ def log_in_with_token(
     ``organization``: default that of ``ORGANIZATION``. What ``AUTHORIZATION_PARAMS`` demands of every login holds here.
 
     The caller sees to it that the token came from this visitor and not from a page of somebody else's: a cookie of the old
-    system, or a form with a CSRF token. Raises Auth0Error; MfaRequired may leave the view, the middleware answers it.
+    system, or a form with a CSRF token. Raises Auth0Error; MfaRequired may leave the view, the middleware answers it. Where
+    an organization, ``max_age`` or ``acr_values`` is demanded, a second factor is asked for on the tenant's page only: then
+    it is ``stronger_login_needed``, which a login by redirect solves.
+    With ``RELEASE_CONNECTIONS`` the database connection goes back while the tenant is asked: read no cursor meanwhile.
     """
     conf = get_settings(configuration)
     wanted = organization or organization_for(request, conf) or conf.authorization_params.get("organization", "")
@@ -57,13 +60,12 @@ def log_in_with_token(
         extra=extra or {},
     )
     address, began_at = visitor_address(request, conf.trusted_proxy_count), conf.clock()
+    headers = {FORWARDED_FOR: address} if address else {}
     give_back_connection(configuration)
     try:
-        headers = {FORWARDED_FOR: address} if address else {}
         tokens, claims = exchange(get_client(configuration), asked, is_login=True, headers=headers)
     except MfaRequired as error:
-        error.configuration = configuration
-        raise
+        raise _second_factor_of(error, conf, wanted, next_url) from None
     except OAuthError as error:
         note_setup_mistake(error)
         raise
@@ -75,9 +77,21 @@ def log_in_with_token(
 @sensitive_variables()
 async def alog_in_with_token(request: HttpRequest, subject_token: str, subject_token_type: str, **options: Any) -> str:
     """As ``log_in_with_token``, in the thread of Django's database connections."""
-    # As arguments of sync_to_async they would be variables of its frames, which an error report shows.
-    work = sensitive_variables()(lambda: log_in_with_token(request, subject_token, subject_token_type, **options))
-    return await sync_to_async(work)()
+
+    @sensitive_variables()
+    def in_thread() -> str:  # without arguments: a report of an error shows those of asgiref's functions
+        return log_in_with_token(request, subject_token, subject_token_type, **options)
+
+    return await sync_to_async(in_thread)()
+
+
+def _second_factor_of(error: MfaRequired, conf: Auth0Settings, organization: str, next_url: str) -> Auth0Error:
+    """Return what to raise: the error for the site's own page, whose logins can't show what is demanded, or another."""
+    if organization or acr_values_demanded(conf) or max_age_demanded(conf) is not None:
+        text = "What is demanded of this login can't be shown after a second factor on the site's page."
+        return Auth0Error(text, code="stronger_login_needed")
+    error.configuration, error.next_url = conf.name, next_url
+    return error
 
 
 def _check_demands(conf: Auth0Settings, claims: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django_auth0_flow.protocol.base64url import base64url_encode
+from django_auth0_flow.protocol.base64url import base64url_decode, base64url_encode
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
-from django_auth0_flow.protocol.strict_json import is_storable_text
+from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_object
 
 #: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
@@ -105,6 +105,23 @@ def check_organization(claims: Mapping[str, Any], organization: str) -> None:
         found = found.lower() if isinstance(found, str) else found
     if found != expected:
         raise TokenValidationError(claim, "it is not the organization asked for", expected=organization)
+
+
+def is_of_another(organization: str, token: str) -> bool:
+    """Tell whether an access token is not for the organization asked for; one that is no JWT says nothing.
+
+    Auth0 takes a name only if the tenant allows names, and its tokens have ``org_name`` then.
+    """
+    if not organization:
+        return False
+    try:
+        claims: dict[str, Any] = parse_json_object(base64url_decode(token.split(".")[1]))
+    except (ValueError, IndexError):
+        return False
+    if organization.startswith("org_"):
+        return claims.get("org_id") != organization
+    name = claims.get("org_name")
+    return not isinstance(name, str) or name.lower() != organization.lower()
 
 
 def check_strength(claims: Mapping[str, Any], acr_values: Collection[str]) -> None:

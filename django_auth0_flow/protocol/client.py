@@ -254,11 +254,12 @@ class Client:
         """Log in by a grant without redirect; return token set, validated ID token claims and the whole answer.
 
         ``form`` holds ``grant_type`` and what belongs to it; no nonce was sent, so none is looked for. Without ``is_login``
-        the form alone names an API, and an answer without an ID token has no claims. Raises MfaRequired, InvalidGrant,
-        TokenRequestError, TokenValidationError or TransportError.
+        the form alone names an API, an answer without an ID token has no claims, and with DPoP the access token need not be
+        bound: APIs differ. Raises MfaRequired, InvalidGrant, TokenRequestError, TokenValidationError or TransportError.
         """
         form, key = {**(self._tenant.resource if is_login else {}), **form}, self._tenant.new_dpop_key()
-        tokens, answer = self._tenant.request_tokens(form, scope=scope, dpop_key=key, is_login=True, headers=headers)
+        ask = self._tenant.request_tokens
+        tokens, answer = ask(form, scope=scope, dpop_key=key, is_login=is_login, headers=headers)
         return tokens, self._claims_of(tokens, nonce=None) if is_login or tokens.id_token else {}, answer
 
     def post_json(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from django_auth0_flow.protocol.base64url import base64url_decode
+from django_auth0_flow.protocol.claim_checks import is_of_another
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import MachineTokenRefused, OAuthError, unusable_answer
-from django_auth0_flow.protocol.strict_json import parse_json_object
 from django_auth0_flow.protocol.tokens import TokenSet
 
 
@@ -29,23 +27,6 @@ def request_machine_token(client: Client, parameters: Mapping[str, str], *, dpop
     except OAuthError as error:
         # Whatever the word, this is about no user and no login: mfa_required or invalid_grant must not be taken for that.
         raise MachineTokenRefused(error.error, error.error_description, status=error.status) from error
-    if _is_of_another(parameters.get("organization", ""), tokens.access_token or ""):
+    if is_of_another(parameters.get("organization", ""), tokens.access_token or ""):
         raise unusable_answer("The token is for another organization, or for none.", code="organization_mismatch")
     return replace(tokens, refresh_token=None, id_token=None)
-
-
-def _is_of_another(organization: str, token: str) -> bool:
-    """Tell whether ``token`` is not for the organization asked for; one that can't be read says nothing.
-
-    Auth0 takes a name only if the tenant allows names, and its tokens have ``org_name`` then.
-    """
-    if not organization:
-        return False
-    try:
-        claims: dict[str, Any] = parse_json_object(base64url_decode(token.split(".")[1]))
-    except (ValueError, IndexError):
-        return False
-    if organization.startswith("org_"):
-        return claims.get("org_id") != organization
-    name = claims.get("org_name")
-    return not isinstance(name, str) or name.lower() != organization.lower()

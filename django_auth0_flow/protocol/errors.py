@@ -132,10 +132,11 @@ class MfaRequired(OAuthError):
     """``mfa_required``: a step, not a failure. ``mfa_token`` lives 10 minutes and never leaves the server.
 
     ``requirements`` is the ``mfa_requirements`` object as sent, or an empty mapping. ``configuration`` names the
-    configuration of the login, for the answer to an error that left a view.
+    configuration of the login, and ``next_url`` where it ends, for the answer to an error that left a view.
     """
 
     configuration = "default"
+    next_url = ""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django_auth0_flow.protocol.claim_checks import check_organization
+from django_auth0_flow.protocol.claim_checks import check_organization, is_of_another
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import Auth0Error, TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -81,11 +81,16 @@ def exchange(
 ) -> tuple[TokenSet, dict[str, Any]]:
     """Return the token set and the validated claims of its ID token, which a login must have; else {} without one.
 
-    No nonce was sent, so none is looked for. Raises as ``Client.grant``.
+    No nonce was sent, so none is looked for. An organization asked for is checked by the ID token, else by the access
+    token; if that is no JWT, by nothing. Raises as ``Client.grant``.
     """
     tokens, claims, _ = client.grant(asked.form(), scope=asked.scope, headers=headers, is_login=is_login)
     if asked.organization and claims:
         check_organization(claims, asked.organization)
+    elif is_of_another(asked.organization, tokens.access_token or ""):
+        raise TokenValidationError(
+            "org_id", "the token is for another organization than the one asked for, or for none"
+        )
     return tokens, claims
 
 
@@ -94,8 +99,8 @@ def exchange_on_behalf_of(
 ) -> TokenSet:
     """Return an access token for ``audience`` in the name of the ``caller`` that ``access_token`` has these claims of.
 
-    It must be a JWT for that audience and that subject, and of no organization but the caller's: nothing else is handed
-    out as such. Raises as ``Client.grant``.
+    It must be a JWT for that audience and that subject, and of the caller's organization or, as the caller, of none:
+    nothing else is handed out as such. Raises as ``Client.grant``.
     """
     form = {
         "grant_type": TOKEN_EXCHANGE,
@@ -109,8 +114,8 @@ def exchange_on_behalf_of(
     claims = client.validate_access_token(tokens.access_token or "", audience)
     if claims["sub"] != caller["sub"]:
         raise TokenValidationError("sub", "the token is another user's")
-    if claims.get("org_id", caller.get("org_id")) != caller.get("org_id"):
-        raise TokenValidationError("org_id", "the token is for another organization than the caller's")
+    if claims.get("org_id") != caller.get("org_id"):
+        raise TokenValidationError("org_id", "the token is not for the caller's organization")
     expires_at = min(tokens.expires_at or 0.0, float(claims["exp"]))
     return replace(tokens, expires_at=expires_at, refresh_token=None, id_token=None)
 

@@ -178,6 +178,16 @@ def test_a_sealed_value_of_another_version_is_no_token(client: Client, tenant: T
     assert claims_in(client.get("/token/", **as_caller(token)))["aud"] == BILLING
 
 
+def test_with_dpop_an_api_that_binds_no_tokens_gets_a_bearer_token(
+    tenant: Tenant, auth0_settings: Callable[..., Any]
+) -> None:
+    token = tenant.make_access_token()
+    auth0_settings(DPOP=True)
+    tenant.apis[BILLING].dpop = "none"
+    claims = get_client().validate_access_token(token, tenant.api.identifier)
+    assert CallersTokens("default", token, claims, BILLING).access_token().token_type == "Bearer"
+
+
 def test_an_expired_token_is_exchanged_anew(client: Client, tenant: Tenant) -> None:
     token = tenant.make_access_token()
     first = token_of(client.get("/token/", **as_caller(token)))
@@ -251,6 +261,18 @@ class TestRefusals:
         assert (answer.status_code, answer.json()["error"]) == (400, "audience_not_granted")
         assert kept() == {}
 
+    @pytest.mark.parametrize("others", ["org_other", None])
+    def test_a_token_that_is_not_of_the_caller_s_organization_is_not_handed_out(
+        self, client: Client, tenant: Tenant, others: str | None
+    ) -> None:
+        acme = tenant.add_organization("Acme")
+        mine = [tenant.make_access_token(organization=acme.id, scope=scope) for scope in ("openid", "profile")]
+        assert claims_in(client.get("/token/", **as_caller(mine[0])))["org_id"] == acme.id
+        tenant.token_hook = lambda kind, claims, header: (
+            claims.update(org_id=others) if others else claims.pop("org_id")
+        )
+        assert client.get("/token/", **as_caller(mine[1])).json()["error"] == "audience_not_granted"
+
     @pytest.mark.parametrize("path", ["/token-unprotected/", "/token-of-a-login/"])
     def test_T42_without_a_caller_there_is_no_token(self, client: Client, tenant: Tenant, path: str) -> None:
         """A header that no one has judged stands for no one."""
@@ -267,6 +289,58 @@ class TestRefusals:
         with pytest.raises(ImproperlyConfigured):
             client.get("/token/?by=partners", **as_caller(tenant.make_access_token()))
         assert exchanges(tenant) == 0
+
+    def test_a_refusal_is_remembered_for_its_caller_and_a_while(self, client: Client, tenant: Tenant) -> None:
+        token, other = tenant.make_access_token(), tenant.make_access_token(grace_of(tenant))
+        tenant.fault("refuse", error="access_denied", status=403, times=1)
+        for _ in range(3):
+            assert client.get("/token/", **as_caller(token)).json()["error"] == "on_behalf_of_refused"
+        assert exchanges(tenant) == 1
+        assert client.get("/token/", **as_caller(other)).status_code == 200
+        assert client.get("/token/", {"audience": LEDGER}, **as_caller(token)).status_code == 200
+        assert exchanges(tenant) == 3
+        tenant.clock.advance(31)
+        assert client.get("/token/", **as_caller(token)).status_code == 200
+
+    def test_so_is_a_token_that_is_not_as_asked_for(self, client: Client, tenant: Tenant) -> None:
+        token = tenant.make_access_token()
+        tenant.token_hook = lambda kind, claims, header: claims.update(aud=LEDGER)
+        for _ in range(2):
+            assert client.get("/token/", **as_caller(token)).json()["error"] == "audience_not_granted"
+        assert exchanges(tenant) == 1
+
+    @pytest.mark.parametrize(("said", "seconds"), [(7, 7), (9999, 120), (None, 1)])
+    def test_the_rate_limit_is_remembered_for_all_callers(
+        self, client: Client, tenant: Tenant, said: int | None, seconds: int
+    ) -> None:
+        tokens = [tenant.make_access_token(), tenant.make_access_token(grace_of(tenant))]
+        tenant.fault("rate-limit", times=None, retry_after=said)
+        answers = [client.get("/token/", **as_caller(token, Accept="application/json")) for token in tokens * 2]
+        assert [answer.json()["code"] for answer in answers] == ["rate_limited"] * 4
+        assert int(answers[-1]["Retry-After"]) == seconds
+        assert exchanges(tenant) == 1
+        tenant.clear_faults()
+        tenant.clock.advance(seconds + 1)
+        assert client.get("/token/", **as_caller(tokens[1])).status_code == 200
+
+    def test_a_kept_token_serves_while_the_rate_is_limited(self, client: Client, tenant: Tenant) -> None:
+        token = tenant.make_access_token()
+        first = token_of(client.get("/token/", **as_caller(token)))
+        tenant.clock.advance(3600 - 30)
+        tenant.fault("rate-limit", times=None)
+        assert [token_of(client.get("/token/", **as_caller(token))) for _ in range(3)] == [first] * 3
+        assert exchanges(tenant) == 2
+
+    @pytest.mark.parametrize("junk", ["junk", "on_behalf_of_refused", "on_behalf_of_refused x", "x 1e300", 7, [1], b""])
+    def test_what_someone_else_puts_into_the_cache_is_no_refusal(
+        self, client: Client, tenant: Tenant, junk: Any
+    ) -> None:
+        token = tenant.make_access_token()
+        claims = get_client().validate_access_token(token, tenant.api.identifier)
+        source = CallersTokens("default", token, claims, BILLING)
+        for key in (source._refusal_key, source._limit_key):
+            cache.set(key, junk)
+        assert client.get("/token/", **as_caller(token)).status_code == 200
 
     def test_no_answer_is_no_refusal(self, tenant: Tenant) -> None:
         token = tenant.make_access_token()

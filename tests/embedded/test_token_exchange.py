@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -11,20 +13,23 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
+from django.views.debug import ExceptionReporter
 
+from django_auth0_flow.embedded import waiting
 from django_auth0_flow.embedded.token_exchange import alog_in_with_token, log_in_with_token
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     LoginRequired,
-    MfaRequired,
     OAuthError,
+    TokenRequestError,
     TokenValidationError,
     TransportError,
 )
 from django_auth0_flow.protocol.token_exchange import TOKEN_EXCHANGE
 from django_auth0_flow.testing.tenant import LoggedRequest, Tenant
 from django_auth0_flow.testing.tenant.model import Authenticator
+from django_auth0_flow.tokens import connection_pool
 from django_auth0_flow.tokens.exchange import aexchange_token, exchange_token
 from tests.walk import FETCH, NAVIGATE, walk
 
@@ -154,6 +159,15 @@ def test_an_actor_token_goes_with_its_type(half: dict[str, str]) -> None:
     assert refused(lambda: exchange_token("old-ada", OLD, **half)).code == "actor_token_incomplete"
 
 
+@pytest.mark.parametrize(("policy", "kind"), [("none", "Bearer"), ("allowed", "DPoP")])
+def test_with_dpop_a_token_set_is_bound_where_the_api_binds(
+    tenant: Tenant, auth0_settings: Configure, policy: Any, kind: str
+) -> None:
+    tenant.api.dpop = policy
+    auth0_settings(DPOP=True)
+    assert exchange_token("old-ada", OLD, audience=tenant.api.identifier).token_type == kind
+
+
 def test_a_token_set_stores_nothing(tenant: Tenant) -> None:
     tokens = exchange_token("old-ada", OLD, audience=tenant.api.identifier, scope="read:appointments")
     assert tokens.scope == {"read:appointments"}
@@ -161,6 +175,17 @@ def test_a_token_set_stores_nothing(tenant: Tenant) -> None:
     assert "old-ada" not in repr(tokens)
     assert not LoginSession.objects.exists()
     assert asked(tenant).form["audience"] == [tenant.api.identifier]
+
+
+@pytest.mark.parametrize("others", ["org_other", None])
+def test_the_organization_of_a_token_set_is_checked_without_an_id_token(tenant: Tenant, others: str | None) -> None:
+    acme = tenant.add_organization("Acme")
+    tenant.user.orgs.append(acme.id)
+    wanted = {"audience": tenant.api.identifier, "scope": "read:appointments"}
+    assert exchange_token("old-ada", OLD, organization=acme.id, **wanted).id_token is None
+    tenant.token_hook = lambda kind, claims, header: claims.update(org_id=others) if others else claims.pop("org_id")
+    assert refused(lambda: exchange_token("old-ada", OLD, organization=acme.id, **wanted)).code == "token_org_id"
+    assert exchange_token("old-ada", OLD, organization=acme.id, scope="read:appointments").access_token, "opaque"
 
 
 def test_what_goes_beside_it_reaches_the_tenant_and_replaces_nothing(tenant: Tenant) -> None:
@@ -172,9 +197,68 @@ def test_what_goes_beside_it_reaches_the_tenant_and_replaces_nothing(tenant: Ten
     assert "organization" not in form
 
 
+def test_only_a_login_gives_the_database_connection_back(
+    request_here: HttpRequest, auth0_settings: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view may be reading a cursor while it asks for a token set; a login is documented not to allow that."""
+    closed: list[bool] = []
+    pooled = SimpleNamespace(
+        settings_dict={"OPTIONS": {"pool": True}},
+        autocommit=True,
+        in_atomic_block=False,
+        close=lambda: closed.append(True),
+    )
+    auth0_settings(RELEASE_CONNECTIONS=True)
+    monkeypatch.setattr(connection_pool, "connections", {"default": pooled})
+    exchange_token("old-ada", OLD)
+    assert closed == []
+    log_in_with_token(request_here, "old-ada", OLD)
+    assert closed == [True]
+
+
 def test_async_twins(request_here: HttpRequest, tenant: Tenant) -> None:
     assert async_to_sync(aexchange_token)("old-ada", OLD).access_token
     assert async_to_sync(alog_in_with_token)(request_here, "old-ada", OLD, next_url="/bare/") == "/bare/"
+
+
+#: Global, for a report of an error shows what is local to this file's functions.
+SECRETS = ["old-" + name for name in ("ada", "actor", "extra")]
+BESIDE: dict[str, Any] = {"actor_token": SECRETS[1], "actor_token_type": OLD, "extra": {"x": SECRETS[2]}}
+
+
+async def exchange_in_async_code(request: HttpRequest) -> object:
+    return await aexchange_token(SECRETS[0], OLD, **BESIDE)
+
+
+async def log_in_in_async_code(request: HttpRequest) -> object:
+    return await alog_in_with_token(request, SECRETS[0], OLD, **BESIDE)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda request: exchange_token(SECRETS[0], OLD, **BESIDE),
+        lambda request: log_in_with_token(request, SECRETS[0], OLD, **BESIDE),
+        async_to_sync(exchange_in_async_code),
+        async_to_sync(log_in_in_async_code),
+    ],
+    ids=["exchange", "login", "async-exchange", "async-login"],
+)
+def test_no_token_is_in_the_report_of_an_error(
+    request_here: HttpRequest, tenant: Tenant, auth0_settings: Configure, ask: Callable[[HttpRequest], object]
+) -> None:
+    def broken_clock() -> float:
+        if tenant.count("/oauth/token"):
+            raise ZeroDivisionError
+        return tenant.clock.now()
+
+    auth0_settings(CLOCK=broken_clock)
+    with pytest.raises(ZeroDivisionError) as caught:
+        ask(request_here)
+    reporter = ExceptionReporter(None, caught.type, caught.value, caught.tb)
+    report = reporter.get_traceback_html() + reporter.get_traceback_text()
+    assert "broken_clock" in report
+    assert [secret for secret in SECRETS if secret in report] == []
 
 
 class TestDemands:
@@ -206,6 +290,16 @@ class TestDemands:
         assert refused(lambda: log_in_with_token(request_here, "old-ada", OLD)).code == code
         assert not LoginSession.objects.exists()
 
+    @pytest.mark.parametrize(
+        "demand", [{"organization": "org_x"}, {"acr_values": "urn:mfa"}, {"max_age": "300"}, {"max_age": "0"}]
+    )
+    def test_none_is_forgotten_over_a_second_factor(
+        self, request_here: HttpRequest, tenant: Tenant, auth0_settings: Configure, demand: dict[str, str]
+    ) -> None:
+        auth0_settings(AUTHORIZATION_PARAMS=demand)
+        tenant.fault("mfa-required")
+        assert refused(lambda: log_in_with_token(request_here, "old-ada", OLD)).code == "stronger_login_needed"
+
     def test_T41_a_login_past_its_ceiling_is_refused(self, request_here: HttpRequest, tenant: Tenant) -> None:
         tenant.user.claims["session_expiry"] = int(tenant.clock.now())
         error = refused(lambda: log_in_with_token(request_here, "old-ada", OLD))
@@ -213,14 +307,16 @@ class TestDemands:
         assert error.code == "session_expired"
 
 
-def test_a_second_factor_goes_on_at_the_page_for_it(client: Client, tenant: Tenant) -> None:
+@pytest.mark.parametrize(("address", "end"), [("/from-the-old-site/?next=/bare/", "/bare/"), ("/to-a-page/", "/page/")])
+def test_a_second_factor_goes_on_at_the_page_for_it(client: Client, tenant: Tenant, address: str, end: str) -> None:
     tenant.application.grant_types.add("mfa")
     tenant.user.mfa_required = True
     tenant.user.authenticators.append(Authenticator("otp", secret="JBSWY3DPEHPK3PXP"))
     client.cookies["old_session"] = "old-ada"
-    answer = client.get("/from-the-old-site/?next=/bare/", headers=NAVIGATE)
+    answer = client.get(address, headers=NAVIGATE)
     assert answer.status_code == 302
     assert answer["Location"].startswith("/auth0/mfa/")
+    assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [end]
 
 
 def test_trouble_at_the_tenant_is_a_transport_error(request_here: HttpRequest, tenant: Tenant) -> None:
@@ -241,7 +337,18 @@ def test_the_visitor_s_address_goes_along(client: Client, tenant: Tenant) -> Non
     assert asked(tenant).headers["auth0-forwarded-for"] == "203.0.113.7"
 
 
+def test_so_does_an_address_that_a_view_names(tenant: Tenant) -> None:
+    exchange_token("old-ada", OLD, visitor_address="203.0.113.7")
+    assert asked(tenant).headers["auth0-forwarded-for"] == "203.0.113.7"
+    exchange_token("old-ada", OLD)
+    assert "auth0-forwarded-for" not in asked(tenant).headers
+
+
 @pytest.mark.parametrize("headers", [FETCH, NAVIGATE])
-def test_mfa_can_not_be_lost_in_a_token_set(tenant: Tenant, headers: dict[str, str]) -> None:
+def test_mfa_can_not_be_lost_in_a_token_set(client: Client, tenant: Tenant, headers: dict[str, str]) -> None:
+    """The visitor need not be the token's subject: a refusal, and no login of that subject begins in their session."""
     tenant.user.mfa_required = True
-    assert isinstance(refused(lambda: exchange_token("old-ada", OLD)), MfaRequired)
+    error = refused(lambda: client.get("/for-a-token/?token=old-ada", headers=headers))
+    assert isinstance(error, TokenRequestError)
+    assert (error.code, error.status) == ("mfa_required", 403)
+    assert waiting.SESSION_KEY not in client.session
