@@ -138,6 +138,22 @@ def test_each_word_for_it_is_the_same_here(tenant: Tenant, error: str, status: i
     assert (answer.status_code, answer.context["code"]) == (400, "sign_up_refused")
 
 
+@pytest.mark.parametrize("username", ["realmadrid10", "dpop", "passwordstrength", "passwordnouserinfo", "unknown client"])
+@pytest.mark.parametrize("error", ["user_exists", "username_exists", "invalid_signup"])
+def test_what_the_visitor_is_called_decides_nothing(
+    tenant: Tenant, accounts: Any, caplog: pytest.LogCaptureFixture, username: str, error: str
+) -> None:
+    """The tenant's text quotes it."""
+    accounts(SIGN_UP_FIELDS=["username"])
+    text = f"The user already exists (username: {username})."
+    body = {"name": "BadRequestError", "code": error, "description": text, "statusCode": 400}
+    tenant.fault("json", endpoint="signup", value=body, status=400)
+    visitor = Visitor()
+    visitor.open(SIGN_UP)
+    assert visitor.submit("username", username=username, password="Correct-horse-1").context["code"] == "sign_up_refused"
+    assert "setup_mistake" not in caplog.text
+
+
 def test_who_has_an_account_and_types_its_password_is_logged_in(tenant: Tenant) -> None:
     tenant.user.password = ADA["password"]
     visitor = Visitor()
