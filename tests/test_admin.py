@@ -19,6 +19,7 @@ from django_auth0_flow.admin import log_out_everywhere
 from django_auth0_flow.logout import sessions
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.fetch import revoke
 from tests import stubborn_sessions
 from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, walk
 
@@ -294,11 +295,11 @@ class TestEnding:
         self, staff: Client, ada: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, action: str
     ) -> None:
         """It was deleted with the identity, and the Django session lived on."""
-        late, original = Client(), sessions.revoke
+        late = Client()
 
         def revoke_slowly(*arguments: Any, **options: Any) -> Any:
             walk(late, tenant)
-            return original(*arguments, **options)
+            return revoke(*arguments, **options)
 
         monkeypatch.setattr(sessions, "revoke", revoke_slowly)
         key = row_of(ada).identity_id

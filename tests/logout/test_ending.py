@@ -78,7 +78,7 @@ def move(client: Client) -> None:
     """Change the key of the client's session, as another request of the same browser may do."""
     session = client.session
     session.cycle_key()
-    client.cookies["sessionid"] = session.session_key
+    client.cookies["sessionid"] = str(session.session_key)
     LoginSession.objects.get().follow_session(session.session_key)
 
 
