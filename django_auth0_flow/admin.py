@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model, logout
+from django.db import router, transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.conf import readable_settings
 from django_auth0_flow.logout.own_logins import moment
-from django_auth0_flow.logout.sessions import Ended, end_rows
+from django_auth0_flow.logout.sessions import Ended, end_here, revoke_all
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.storage.db_types import OpaqueField
 
@@ -87,7 +88,7 @@ class _ReadOnlyAdmin(_ModelAdmin):
     def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """End the login sessions of the selected rows and say what happened."""
         self.log_end(request, queryset)
-        self._end(request, queryset)
+        _end_and_tell(self, request, self.login_sessions(queryset))
 
     @admin.action(permissions=["delete"], description=_("Log out everywhere"))
     def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -102,12 +103,8 @@ class _ReadOnlyAdmin(_ModelAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """End the rows' login sessions, then delete the rows. If a login session could not be ended, all of them stay."""
-        keys = list(queryset.values_list("pk", flat=True))
-        if not self._end(request, queryset).left:
-            self.model._default_manager.filter(pk__in=keys).delete()
-
-    def _end(self, request: HttpRequest, queryset: QuerySet[Any]) -> Ended:
-        return _end_and_tell(self, request, self.login_sessions(queryset).select_related("identity"))
+        rows = self.model._default_manager.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        _end_and_tell(self, request, self.login_sessions(rows), delete=rows)
 
 
 @admin.action(permissions=["change"], description=_("Log out everywhere"))
@@ -116,21 +113,35 @@ def log_out_everywhere(model_admin: _ModelAdmin, request: HttpRequest, queryset:
     users = list(queryset)
     for user in users:
         model_admin.log_change(request, user, gettext("Ended the logins."))
-    _end_and_tell(
-        model_admin, request, LoginSession.objects.filter(identity__user__in=users).select_related("identity")
-    )
+    _end_and_tell(model_admin, request, LoginSession.objects.filter(identity__user__in=users))
 
 
-def _end_and_tell(model_admin: _ModelAdmin, request: HttpRequest, login_sessions: QuerySet[LoginSession]) -> Ended:
-    rows = list(login_sessions)
+def _end_and_tell(
+    model_admin: _ModelAdmin,
+    request: HttpRequest,
+    login_sessions: QuerySet[LoginSession],
+    *,
+    delete: QuerySet[Any] | None = None,
+) -> None:
+    """End the login sessions, delete what is to be deleted if none is left, revoke the refresh tokens and tell it all.
+
+    ``delete`` is locked before the login sessions are read: a login that is stored meanwhile would go with its identity,
+    while its Django session lived on. The tenant, which may take its time, is asked after that.
+    """
     own_digest = LoginSession.digest_of(request.session.session_key)
-    own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
-    ended = end_rows(rows, reason="admin", seconds=REVOCATION_SECONDS)
+    with nullcontext() if delete is None else transaction.atomic(using=router.db_for_write(LoginSession)):
+        if delete is not None:
+            list(delete.select_for_update().values_list("pk"))
+        rows = list(login_sessions.select_related("identity"))
+        own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
+        ended, left = end_here(rows, reason="admin")
+        if delete is not None and not left:
+            delete.delete()
     if own:
         logout(request)  # or Django would save a session that is gone
-    for level, text in outcome(ended):
+    revoked, unrevoked = revoke_all(ended, REVOCATION_SECONDS)
+    for level, text in outcome(Ended(len(ended), left, revoked, unrevoked)):
         model_admin.message_user(request, text, level)
-    return ended
 
 
 def outcome(ended: Ended) -> Iterator[tuple[int, str]]:

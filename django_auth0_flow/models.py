@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _HOUR = 3600
 
+#: So often an end follows a Django session whose key changes at that very moment.
+_ROUNDS = 3
+
 
 def hour_of(epoch: float) -> float:
     """Return when the hour of this moment began: the last use of a login is kept no finer."""
@@ -169,26 +172,31 @@ class LoginSession(LeasedRow):
     def end(self, reason: str, *, session: bool = False, only_if: Q | None = None) -> bool:
         """Delete the row, log that and send ``login_session_ended``; False if the row is gone, or stays.
 
-        ``session``: delete Django's session too, and first, so that a crash in between leaves no one logged in. If its key
-        has changed meanwhile, the session with the new key is deleted. If that fails the row stays, so that ending it again
-        finds it. The session of the request itself is for ``logout(request)`` to end. ``only_if``: a condition on the row,
-        for use without ``session``. Refresh tokens: see ``tokens.fetch.revoke``.
+        ``session``: delete Django's session too, and first, so that a crash in between leaves no one logged in. If that
+        fails, or its key can't be read here, the row stays, so that ending it again finds it. The session of the request
+        itself is for ``logout(request)`` to end. If the key has changed since this copy was read, the session with the new
+        key is deleted in any case: without the row it could not be ended any more. ``only_if``: a condition on the row,
+        which stays when it does not hold. Refresh tokens: see ``tokens.fetch.revoke``.
         """
-        rows = type(self).objects.filter(pk=self.pk)
-        if not session and not rows.filter(only_if or Q()).delete()[0]:
-            return False
-        while session:
-            if not try_to_delete_session(self.session_key, self.pk):
+        rows = type(self).objects.filter(only_if or Q(), pk=self.pk)
+        for _round in range(_ROUNDS):
+            if session and not self._end_session():
                 return False
             if rows.filter(session_digest=self.session_digest).delete()[0]:
-                break
+                logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
+                send(login_session_ended, type(self), login_session=self, reason=reason)
+                return True
             try:
                 self.refresh_from_db(from_queryset=rows)
             except type(self).DoesNotExist:
                 return False
-        logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
-        send(login_session_ended, type(self), login_session=self, reason=reason)
-        return True
+            session = True
+        return False
+
+    def _end_session(self) -> bool:
+        """End the Django session; False if the engine fails, or the keys that sealed its key are not here."""
+        key = self.session_key
+        return bool(key or not self.session_digest) and try_to_delete_session(key, self.pk)
 
 
 class MachineTokenQuerySet(UpToDateQuerySet["MachineToken"]):

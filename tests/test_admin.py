@@ -16,8 +16,10 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from django_auth0_flow.admin import log_out_everywhere
+from django_auth0_flow.logout import sessions
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.tokens.fetch import revoke
 from tests import stubborn_sessions
 from tests.walk import NAVIGATE, code_shown, come_back, is_logged_in, walk
 
@@ -287,6 +289,27 @@ class TestEnding:
         assert users.objects.filter(email="ada@example.com").exists()
         assert not is_logged_in(ada)
         assert tenant.count("/oauth/revoke") == 1
+
+    @pytest.mark.parametrize("action", ["delete_selected", ""])
+    def test_who_logs_in_while_the_tenant_revokes_has_a_login_session(
+        self, staff: Client, ada: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, action: str
+    ) -> None:
+        """It was deleted with the identity, and the Django session lived on."""
+        late = Client()
+
+        def revoke_slowly(*arguments: Any, **options: Any) -> Any:
+            walk(late, tenant)
+            return revoke(*arguments, **options)
+
+        monkeypatch.setattr(sessions, "revoke", revoke_slowly)
+        key = row_of(ada).identity_id
+        if action:
+            end(staff, PEOPLE, key, action=action, post="yes")
+        else:
+            staff.post(f"{PEOPLE}{key}/delete/", {"post": "yes"})
+        assert not is_logged_in(ada)
+        assert LoginSession.objects.get() == row_of(late)
+        assert not Identity.objects.filter(pk=key).exists()
 
     @pytest.mark.parametrize("fault", ["drop", "status"])
     def test_a_tenant_that_is_down_is_said(

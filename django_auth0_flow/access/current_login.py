@@ -218,7 +218,8 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
     code = (source.ended if source is not None else "") or "login_session_ended"
     setattr(request, _ENDED, code)
     if source is not None and source.refused:
-        source.row.end(code)  # has ended already, unless the view's transaction was rolled back
+        # Has ended already, unless the view's transaction was rolled back, or its session could not be deleted.
+        source.row.end(code, session=True)
     elif source is not None and code == SESSION_EXPIRED:
         _end_at_ceiling(source.row)
     elif request.session.session_key and not request.session.exists(request.session.session_key):
@@ -231,6 +232,6 @@ def _end(request: HttpRequest, facts: Mapping[str, Any], source: StoredTokenSour
 
 def _end_at_ceiling(row: LoginSession) -> None:
     """End a login that has reached its ceiling; its refresh token would outlive it, so it is revoked, best effort."""
-    if row.end(SESSION_EXPIRED):
+    if row.end(SESSION_EXPIRED, session=True):
         with suppress(UnsealError):
             revoke(row.configuration, row.grant.tokens.refresh_token)

@@ -1,7 +1,8 @@
-"""Django's default cache, for two uses.
+"""Django's default cache, for three uses.
 
 It shares the tenant's documents between processes: when it is down they are fetched again, and logins go on. It remembers
-what may be used once: when it is down all of that is refused.
+what may be used once: when it is down all of that is refused. And it remembers what was sent a moment ago: when it is down
+it is sent again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,21 @@ class ForgivingCache:
         """Store for ``timeout`` seconds, if the cache can be reached."""
         try:
             cache.set(key, value, timeout)
+        except Exception as error:  # noqa: BLE001  # as above
+            logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
+
+    def add(self, key: str, timeout: float) -> bool:
+        """Store ``key`` for ``timeout`` seconds; False if it is stored already. True if the cache can't be reached."""
+        try:
+            return bool(cache.add(key, 1, timeout))
+        except Exception as error:  # noqa: BLE001  # as above
+            logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
+            return True
+
+    def delete(self, key: str) -> None:
+        """Forget ``key``, if the cache can be reached."""
+        try:
+            cache.delete(key)
         except Exception as error:  # noqa: BLE001  # as above
             logger.warning("shared_cache_unavailable error=%s", type(error).__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
+from django_auth0_flow.protocol.errors import ACCOUNT_EXISTS, Auth0Error, OAuthError
 
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
@@ -35,7 +35,7 @@ _BY_ERROR = {
 
 def find_setup_mistake(error: Auth0Error) -> Mistake | None:
     """Return the mistake in the set-up that ``error`` tells of, or None if it is the visitor's or a passing failure."""
-    if not isinstance(error, OAuthError):
+    if not isinstance(error, OAuthError) or error.error in ACCOUNT_EXISTS:
         return None
     # The catalogue is large and few logins need it.
     from django_auth0_flow.doctor.catalogue import MISTAKES

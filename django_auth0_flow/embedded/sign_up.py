@@ -8,15 +8,20 @@ from collections.abc import Mapping
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_client, get_settings
+from django_auth0_flow.conf.shared_cache import ForgivingCache
 from django_auth0_flow.embedded.error_codes import reveals_nothing
 from django_auth0_flow.embedded.sending import wait_for_message
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.protocol.database_connections import DatabaseConnection
 from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.storage.db_types import exact_key
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 
 logger = logging.getLogger(__name__)
+
+#: An address is sent no other message within these seconds, by one configuration.
+RESET_SECONDS = 60
 
 
 def sign_up(request: HttpRequest, *, configuration: str, password: str, profile: Mapping[str, str]) -> None:
@@ -32,15 +37,21 @@ def sign_up(request: HttpRequest, *, configuration: str, password: str, profile:
 def begin_reset(request: HttpRequest, *, configuration: str, email: str, next_url: str = "") -> WaitingLogin:
     """Have a message sent that leads to a new password; return what waits for it.
 
-    The answer does not tell whether the address has an account: a refusal that may be about it looks like success. Raises
-    OAuthError (the set-up) or TransportError.
+    An address gets one message a minute, whichever browsers ask: the tenant counts them all as this server's. The answer
+    does not tell whether the address has an account: a refusal that may be about it looks like success. Raises OAuthError
+    (the set-up) or TransportError.
     """
+    sent, key = ForgivingCache(), f"auth0_flow:reset:{exact_key(configuration, email.casefold())}"
 
     def send(waiting: WaitingLogin) -> None:
+        if not sent.add(key, RESET_SECONDS):
+            logger.info("password_reset_not_sent code=sent_lately configuration=%s", configuration)
+            return
         try:
             _connection(configuration, request).send_reset(email)
         except Auth0Error as error:
             if not reveals_nothing(error):
+                sent.delete(key)
                 raise
             logger.warning("password_reset_not_sent code=%s configuration=%s", error.code, configuration)
         else:

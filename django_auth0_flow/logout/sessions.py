@@ -68,17 +68,23 @@ def end_logins(user: Any, *, keep: LoginSession | None = None, reason: str = "en
 
 def end_rows(rows: Iterable[LoginSession], *, reason: str, seconds: float = REVOCATION_SECONDS) -> Ended:
     """End these login sessions, as ``end_sessions`` does. ``seconds`` in all for revoking their refresh tokens."""
+    ended, left = end_here(rows, reason=reason)
+    revoked, unrevoked = revoke_all(ended, seconds)
+    return Ended(len(ended), left, revoked, unrevoked)
+
+
+def end_here(rows: Iterable[LoginSession], *, reason: str) -> tuple[list[LoginSession], int]:
+    """End these login sessions on this site; return those that ended, for ``revoke_all``, and how many are left."""
     ended, left = [], 0
     for row in rows:
         if row.end(reason, session=True):
             ended.append(row)
         else:
             left += LoginSession.objects.filter(pk=row.pk).exists()
-    revoked, unrevoked = _revoke(ended, seconds)
-    return Ended(len(ended), left, revoked, unrevoked)
+    return ended, left
 
 
-def _revoke(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
+def revoke_all(rows: Iterable[LoginSession], seconds: float) -> tuple[int, int]:
     """Revoke the refresh tokens of login sessions that are gone, as far as the time allows; count what happened.
 
     A tenant that could not be reached is not asked again.

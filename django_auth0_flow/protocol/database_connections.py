@@ -11,7 +11,7 @@ from typing import Any
 
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.embedded_grants import FORWARDED_FOR
-from django_auth0_flow.protocol.errors import PasswordRefused, TokenRequestError
+from django_auth0_flow.protocol.errors import ACCOUNT_EXISTS, PasswordRefused, TokenRequestError
 from django_auth0_flow.protocol.http import HttpAnswer, parse_oauth_answer
 
 #: Auth0's word, or text, where a connection takes no sign-ups.
@@ -64,12 +64,15 @@ class DatabaseConnection:
 
 def _judged(error: TokenRequestError, body: Mapping[str, Any]) -> TokenRequestError:
     """Return what the refusal of a sign-up means."""
-    said = f"{error.error} {body.get('name')} {error.error_description}".lower()
+    if error.error in ACCOUNT_EXISTS:
+        return error
+    name = str(body.get("name"))
+    said = f"{error.error} {name} {error.error_description}".lower()
     if SIGN_UP_DISABLED.removeprefix("public ") in said:
         return TokenRequestError(SIGN_UP_DISABLED, status=error.status)
-    found = next((code for parts, code in _REFUSED_PASSWORDS if any(part in said for part in parts)), "")
-    if not found and error.error != "invalid_password":
+    if error.error != "invalid_password" and not name.startswith("Password"):
         return error
+    found = next((code for parts, code in _REFUSED_PASSWORDS if any(part in said for part in parts)), "")
     policy = body.get("policy")
     if not isinstance(policy, str) or not policy.strip():
         policy = "\n".join(_rules(body.get("description")))

@@ -24,6 +24,10 @@ KNOWN_OAUTH_ERRORS = frozenset(
 )
 
 
+#: Words that refuse a sign-up for the account that is there already; their texts quote what the visitor has typed.
+#: Auth0: Authentication API, Signup.
+ACCOUNT_EXISTS = frozenset(["invalid_signup", "user_exists", "username_exists"])
+
 #: Codes of a TransportError that say: an answer came, and it can't be used.
 UNUSABLE_ANSWERS = frozenset(
     """

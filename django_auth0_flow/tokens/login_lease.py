@@ -24,7 +24,6 @@ from django_auth0_flow.protocol.errors import (
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import send, tokens_refreshed
-from django_auth0_flow.storage.django_sessions import try_to_delete_session
 from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.lease import Lease
 from django_auth0_flow.tokens.stored import Wanted, is_usable, now_for, settings_of, tokens_of
@@ -140,15 +139,23 @@ class LoginLease(Lease[LoginSession]):
             raise
 
     def _rotated_or_ended(self, row: LoginSession, lease: str, reason: str) -> Procedure[LoginSession]:
-        """The tenant refused the refresh token: use what another worker stored, or end the login session."""
-        # By its version: tokens that came meanwhile stay.
-        if not (yield Database(partial(row.end, reason, only_if=Q(version=row.version)))):
-            found: LoginSession = yield Database(self.load)
-            yield Database(partial(found.release, lease))
-            return found
-        # Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants.
-        yield Database(partial(try_to_delete_session, row.session_key, row.pk))
-        raise LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
+        """The tenant refused the refresh token: use what another worker stored, or end the login session.
+
+        Django's session ends with it, wherever this was learned: login_required and the like know nothing of grants. If it
+        can't be ended now the row stays, and the next refresh ends both.
+        """
+        refusal = LoginRequired("The tenant no longer accepts this login's refresh token.", code=reason)
+        found: LoginSession = yield Database(self.load)
+        if found.version == row.version:
+            # By its version: tokens that come meanwhile stay.
+            if (yield Database(partial(found.end, reason, session=True, only_if=Q(version=row.version)))):
+                raise refusal
+            found = yield Database(self.load)
+        is_left = found.version == row.version
+        yield Database(partial(found.release, lease, failure=reason if is_left else ""))
+        if is_left:
+            raise refusal
+        return found
 
     def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
         """A transient failure: there is no other try for a moment, the token is used as long as it lives.

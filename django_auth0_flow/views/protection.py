@@ -43,7 +43,8 @@ def check_login(
         logger.error("configurations_exclude_each_other %s %s", ",".join(login.named), ",".join(configurations))
         return error_responses.forbidden(request, "configurations", next_url=rendering.return_url(request))
     requirement = requirement.for_request(request)
-    own_organization = bool(requirement.organization)
+    # Only one that is named goes before ORGANIZATION.
+    own_organization = isinstance(requirement.organization, str) and bool(requirement.organization)
     # What this view leaves open, an outer decorator or the request decides.
     request.auth0 = login = login.for_view(configurations, any_organization=own_organization)  # type: ignore[attr-defined]
     if login.is_logged_in:

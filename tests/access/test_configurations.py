@@ -403,6 +403,13 @@ class TestOrganization:
         assert status(person, "/organized/") == 200
         assert status(person, "/bare/") == 401
 
+    def test_X26_a_view_that_takes_any_organization_takes_only_the_one_of_the_settings(
+        self, person: Visitor, both: dict[str, Any], settings: Any
+    ) -> None:
+        assert person.visit("/organized-anyhow/").status_code == 200
+        settings.AUTH0 = {**both, "default": {**both["default"], "ORGANIZATION": "org_other00000000000"}}
+        assert status(person, "/organized-anyhow/") == 401
+
     def test_a_callable_may_look_at_the_login(self, person: Visitor, both: dict[str, Any], settings: Any) -> None:
         def same(request: Any) -> str:
             assert request.auth0.is_logged_in

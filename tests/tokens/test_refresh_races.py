@@ -14,6 +14,7 @@ import jwt
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.signals import user_logged_out
+from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
@@ -26,6 +27,7 @@ from django_auth0_flow.protocol.grant import Target
 from django_auth0_flow.signals import tokens_refreshed
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.tokens.source import StoredTokenSource
+from tests import stubborn_sessions
 from tests.sample_views import Request
 from tests.urls import urlpatterns as site_urls
 from tests.walk import LOGOUT, is_logged_in
@@ -379,6 +381,49 @@ class TestEndings:
         assert (answer.status_code, answer["Location"]) == (302, "/auth0/login/?next=%2Funmarked-token%2F")
         assert not LoginSession.objects.exists()
         assert client.get("/").content == b"home of nobody"
+
+    def test_R4_a_refusal_ends_the_session_under_the_key_it_has_by_now(
+        self, logged_in_client: Client, tenant: Tenant
+    ) -> None:
+        """Another request of this browser changes the key while the tenant is asked."""
+        tenant.clock.advance(DAY)
+        original = get_client().refresh
+
+        def overtaken(*arguments: Any, **keywords: Any) -> Any:
+            session = logged_in_client.session
+            session.cycle_key()
+            LoginSession.objects.get().follow_session(session.session_key)
+            return original(*arguments, **keywords)
+
+        get_client().refresh = overtaken  # type: ignore[method-assign]
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        with pytest.raises(LoginRequired):
+            StoredTokenSource(LoginSession.objects.get().pk).access_token()
+        assert not LoginSession.objects.exists()
+        assert not Session.objects.exists()
+
+    @pytest.mark.parametrize("in_request", [False, True])
+    def test_R4_a_session_that_can_t_be_deleted_keeps_its_row_until_it_can(
+        self, logged_in_client: Client, tenant: Tenant, settings: Any, monkeypatch: pytest.MonkeyPatch, in_request: bool
+    ) -> None:
+        settings.SESSION_ENGINE = "tests.stubborn_sessions"
+        monkeypatch.setattr(stubborn_sessions, "spared", logged_in_client.session.session_key)
+        tenant.clock.advance(DAY)
+        tenant.revoke_refresh_tokens(tenant.user.sub)
+        if in_request:
+            browser = Client(raise_request_exception=False)  # a new one: its middleware uses that engine too
+            browser.cookies.update(logged_in_client.cookies)
+            assert browser.get("/unmarked-token/").status_code == 500  # Django's own logout fails
+        else:
+            with pytest.raises(LoginRequired) as caught:
+                StoredTokenSource(LoginSession.objects.get().pk).access_token()
+            assert caught.value.code == "invalid_grant"
+        row = LoginSession.objects.get()
+        assert (row.lease, row.refresh_failure) == ("", "invalid_grant")
+        stubborn_sessions.spared = None
+        assert logged_in_client.get("/unmarked-token/").status_code == 302
+        assert not LoginSession.objects.exists()
+        assert not is_logged_in(logged_in_client)
 
     def test_R4_bad_words_about_something_else_block_nobody(self, logged_in_client: Client, tenant: Tenant) -> None:
         tenant.clock.advance(DAY)

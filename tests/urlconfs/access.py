@@ -175,6 +175,7 @@ urlpatterns = [
     path("bare-dispatch/", Dispatched.as_view()),
     path("scoped-async-dispatch/", unlocked(AsyncDispatched.as_view())),
     path("api-async-dispatch/", unlocked(AsyncApi.as_view())),
+    path("organized-anyhow/", auth0_login_required(organization=True)(nothing)),
     path("organized/", auth0_login_required(organization=ACME)(nothing)),
     path("scoped/", auth0_login_required(scopes="read:things")(nothing)),
     path(
