@@ -144,7 +144,7 @@ def test_a_login_session_holds_nothing_in_clear_but_its_expiry(client: Client, t
     for value in (grant.tokens.access_token, grant.tokens.refresh_token, grant.tokens.id_token, "ada@example.com"):
         assert value
         assert value not in clear
-    assert "eyJ" not in row.sealed
+    assert str(grant.tokens.id_token).partition(".")[0] not in row.sealed
     assert row.access_token_expires_at == grant.tokens.expires_at
 
 

@@ -59,7 +59,7 @@ def build_plan(conf: Auth0Settings, found: Iterable[Found]) -> Plan:
     single = {}
     for subject, users in claims.items():
         if len(users) > 1:
-            names = ", ".join(sorted(str(user) for user in users))
+            names = ", ".join(map(str, sorted(users)))
             plan.conflicts.append(
                 Conflict(next(iter(users.values())), subject, f"it stands for several users: {names}")
             )
