@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, get_type_hints
 
 from django.utils.module_loading import import_string
 
+from django_auth0_flow.conf.lease_times import LEASE_MARGIN, WAIT_MARGIN, default_wait, lease_seconds
 from django_auth0_flow.conf.setting_types import (
     Certificate,
     Clock,
@@ -32,9 +32,6 @@ from django_auth0_flow.protocol.authorization import default_response_mode, kind
 from django_auth0_flow.protocol.passwordless_channels import CHANNELS
 
 DEFAULT = "default"
-
-#: Seconds that a refresh lease lasts beyond the exchange with the tenant, and that others wait beyond the lease.
-LEASE_MARGIN, WAIT_MARGIN = 2, 3
 
 
 def setting(default: Any, meaning: str, *, shown: str = "", secret: bool = False) -> Any:
@@ -188,7 +185,7 @@ class Auth0Settings:
     @property
     def refresh_lease(self) -> float:
         """Seconds for which a worker holds the right to refresh: for the exchange with the tenant, and for the database."""
-        return self.http_timeout + LEASE_MARGIN
+        return lease_seconds(self.http_timeout)
 
     @property
     def has_embedded_logins(self) -> bool:
@@ -240,7 +237,7 @@ def build_settings(mapping: Mapping[Any, Any], name: str = DEFAULT) -> Auth0Sett
         "issuer": conf.issuer or (f"https://{conf.domain.lower()}/" if conf.domain else ""),
     }
     if "REFRESH_WAIT" not in values and 0 < conf.http_timeout <= 15:
-        implied["refresh_wait"] = math.ceil(conf.refresh_lease) + WAIT_MARGIN
+        implied["refresh_wait"] = default_wait(conf.http_timeout)
     if "RESPONSE_MODE" not in values:
         implied["response_mode"] = default_response_mode(conf.response_kinds)
     if "CLIENT_AUTH" not in values and conf.client_assertion_keys:
