@@ -67,8 +67,7 @@ class Auth0Settings:
     client_secret: Text = setting("", "needed unless `CLIENT_AUTH` goes without", secret=True)
     client_auth: Text = setting(
         "client_secret_post",
-        "`client_secret_basic`, `none`, `private_key_jwt` (implied by `CLIENT_ASSERTION_KEYS`), `tls_client_auth` (by "
-        "`CLIENT_CERTIFICATE` without a secret), `self_signed_tls_client_auth`",
+        "how the application proves itself at the token endpoint: see [client authentication](#client-authentication)",
     )
     audience: Text = setting("", "the API's Identifier; without it the access token is opaque, for `/userinfo` only")
     scope: Text = setting("openid profile email", "add `offline_access` for refresh tokens, and the API's permissions")
