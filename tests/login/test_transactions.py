@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow.login import transactions
 from django_auth0_flow.login.transactions import Transaction
-from django_auth0_flow.storage import session_store
+from django_auth0_flow.storage import django_session_writes
 from django_auth0_flow.storage.django_session_writes import change_session
 
 pytestmark = pytest.mark.django_db
@@ -104,10 +104,10 @@ def test_what_another_version_stored_is_no_login() -> None:
     session.save()
     request = RequestFactory().get("/")
     request.session = session
-    assert session_store.change_session(session, NAME, dict) == {"a": {"unknown": 1}}
+    assert django_session_writes.change_session(session, NAME, dict) == {"a": {"unknown": 1}}
     session[NAME] = ["no", "dict"]
     session.save()
-    assert session_store.change_session(session, NAME, dict) == {}
+    assert django_session_writes.change_session(session, NAME, dict) == {}
     assert transactions.take(request, "made-up") is None
 
 
