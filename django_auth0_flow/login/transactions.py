@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -133,7 +133,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
             too_old = stored[key].get("started_at", 0) + TRANSACTION_AGE < transaction.started_at
             if too_old or len(stored) >= MAX_UNDER_WAY:
                 del stored[key]
-        stored[_key(state)] = asdict(transaction)
+        stored[_key(state)] = dict(vars(transaction))
 
     change_stored(request, SESSION_KEY, add)
     renew(request)
@@ -160,7 +160,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
     """Store a posted response with its transaction, sealed; a GET picks it up. False if there is no transaction."""
     key = _key(response.state)
-    sealed = seal(json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
+    sealed = seal(json.dumps(vars(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
 
     def change(stored: dict[str, Any]) -> bool:
         stored[key]["posted"] = sealed
