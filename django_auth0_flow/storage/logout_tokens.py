@@ -52,9 +52,9 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
             self.model.ended_key_for(client_id, issuer, subject=claims["sub"]): authenticated_at,
             self.model.ended_key_for(client_id, issuer, sid=claims.get("sid")): -math.inf,
         }
-        rows = self.using(router.db_for_write(self.model)).filter(ended_key__in=[key for key in since if key])
-        if began_at is not None:
-            rows = rows.filter(received_at__gte=began_at)
+        under_way = {} if began_at is None else {"received_at__gte": began_at}
+        alias = router.db_for_write(self.model)
+        rows = self.using(alias).filter(ended_key__in=[key for key in since if key], **under_way)
         # Compared here: there is hardly ever a row, and Django takes longer to write this condition than to ask.
         return any(issued_at >= since[key] for key, issued_at in rows.values_list("ended_key", "issued_at"))
 
