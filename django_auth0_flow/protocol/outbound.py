@@ -142,12 +142,12 @@ class ApiSession(requests.Session):
 
     def merge_environment_settings(
         self,
-        url: str,
+        url: Any,
         proxies: MutableMapping[str, str] | None,
         stream: bool | None,
         verify: bool | str | None,
         cert: Any,
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Do as requests does, which goes through the whole environment twice to find the proxies of one call."""
         if self.trust_env:
             if proxies is not None:
@@ -157,7 +157,8 @@ class ApiSession(requests.Session):
             if verify is True or verify is None:
                 verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or verify
         asked = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
-        return {name: merge_setting(value, getattr(self, name)) for name, value in asked.items()}
+        merge: Any = merge_setting  # its stubs leave it bare
+        return {name: merge(value, getattr(self, name)) for name, value in asked.items()}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
