@@ -20,6 +20,7 @@ from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import AuthorizationResponse, parse_authorization_response
 from django_auth0_flow.protocol.errors import Auth0Error, CallbackError
+from django_auth0_flow.views import connect
 from django_auth0_flow.views.base import Auth0View
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class CallbackView(Auth0View):
             url = completion.complete(request, response, transaction)
         except Auth0Error as error:
             next_url = site_urls.safe_next(request, transaction.next_url)
+            if transaction.purpose == transactions.CONNECT:
+                return connect.refused(request, error, transaction)
             again = rendering.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
             return self.failure(request, error, next_url=next_url, retry_url=again)
         return rendering.finish_answer(HttpResponseRedirect(url))
@@ -134,6 +137,9 @@ class CallbackView(Auth0View):
         """Answer a state of ours that this browser's session does not know: used already, or lost."""
         next_url = site_urls.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
+            return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
+        if sealed.is_connect:
+            # Used already, or the login that it belonged to is gone: nothing is connected, and no one logged in.
             return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
         if sealed.is_silent:
             # The browser keeps no session: send it where it wanted to go, and don't try again.
