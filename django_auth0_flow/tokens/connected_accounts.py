@@ -7,6 +7,7 @@ import secrets
 import time
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
@@ -97,7 +98,7 @@ def _drop(row: LoginSession) -> bool:
     try:
         if row.grant.without_connection_tokens() == row.grant:
             return True
-    except UnsealError:
+    except (UnsealError, ImproperlyConfigured):  # the keys or the configuration are gone: no token comes from this row
         return True
     lease = secrets.token_hex(16)
     if not row.claim(lease, get_settings(row.configuration).refresh_lease):

@@ -56,12 +56,16 @@ class CallbackView(Auth0View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Accept POST only if the configuration's answers come by POST."""
         super().setup(request, *args, **kwargs)
-        takes_post = get_settings(self.configuration).response_mode != "query"
+        conf = get_settings(self.configuration)
+        self.by_fragment = conf.response_mode == "fragment"
+        # One guide of Auth0's has connect_code in a fragment, its SDKs have it in the query.
+        self.may_connect = bool(conf.connected_accounts)
+        takes_post = conf.response_mode != "query" or self.may_connect
         self.http_method_names = ["get", "post", "options"] if takes_post else ["get", "options"]
 
     @sensitive_variables()
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if get_settings(self.configuration).response_mode == "fragment" and not request.GET:
+        if (self.by_fragment or self.may_connect) and not request.GET:
             answer: HttpResponse = csrf_protect(_fragment_page)(request)
             return answer
         try:
@@ -82,7 +86,7 @@ class CallbackView(Auth0View):
 
     @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if get_settings(self.configuration).response_mode == "fragment":
+        if self.by_fragment or (self.may_connect and "response" in request.POST):
             answer: HttpResponse = csrf_protect(self._post_from_fragment)(request)
             return answer
         try:
@@ -101,6 +105,8 @@ class CallbackView(Auth0View):
         try:
             fields = parse_qs(request.POST.get("response", ""), keep_blank_values=True, max_num_fields=50)
             response, sealed = self._read(fields)
+            if not self.by_fragment and not sealed.is_connect:
+                raise ValueError("a login's answer does not come in a fragment here")
         except ValueError:
             return self.failure(request, CallbackError(code="malformed_request"), counted=False)
         except CallbackError as error:

@@ -125,6 +125,23 @@ class TestThereAndBack:
         assert connect(ada, tenant, "github")["Location"] == "/calendar/"
         assert tenant.user.connected_accounts.popitem()[1].scopes == ["repo"]
 
+    @pytest.mark.parametrize("mode", ["query", "form_post"])
+    def test_a_code_in_a_fragment_is_taken_too(self, tenant: Tenant, configure: Callable[..., Any], mode: str) -> None:
+        configure(RESPONSE_MODE=mode)
+        tenant.connected_accounts.code_in_fragment = True
+        visitor = Visitor(tenant, site="https://testserver")
+        visitor.visit("/calendar/")
+        visitor.follow(visitor.submit("connection", follow=False))
+        assert visitor.text == tenant.user.linked_connections[GOOGLE]
+
+    def test_F44_but_no_login_comes_in_one(self, tenant: Tenant) -> None:
+        visitor = Visitor(tenant, site=SITE)
+        answer = visitor.at_tenant(visitor.start(LOGIN))
+        visitor.get(f"{SITE}{CALLBACK}")
+        visitor.submit(follow=False, response=urlsplit(answer.url).query)
+        assert (visitor.page.status_code, visitor.page.context["code"]) == (400, "malformed_request")
+        assert not is_logged_in(visitor.client)
+
     @pytest.mark.parametrize("status", [200, 201])
     def test_any_good_status_is_one(self, ada: Client, tenant: Tenant, status: int) -> None:
         tenant.connected_accounts.success = status
@@ -455,6 +472,21 @@ class TestAccountPage:
         page = ada.get(ACCOUNT)
         assert page.status_code == 200
         assert page.context["accounts_unknown"]
+
+    @pytest.mark.parametrize(
+        "value",
+        [{}, [], {"accounts": {}}, {"accounts": [None]}, {"accounts": [{"id": "cac_1"}]}, {"accounts": [{"id": 1}]}],
+        ids=str,
+    )
+    def test_so_does_an_answer_that_can_t_be_used(self, ada: Client, tenant: Tenant, value: object) -> None:
+        tenant.fault("json", endpoint="accounts", value=value)
+        assert ada.get(ACCOUNT).context["accounts_unknown"]
+
+    def test_a_list_without_end_is_not_read_for_ever(self, ada: Client, tenant: Tenant) -> None:
+        page = {"accounts": [{"id": "cac_1", "connection": GOOGLE}], "next": "more"}
+        tenant.fault("json", times=None, endpoint="accounts", value=page)
+        ada.get(ACCOUNT)
+        assert len(calls(tenant, "/me/v1/connected-accounts/accounts")) == 10
 
     def test_all_pages_of_the_list_are_read(self, ada: Client, tenant: Tenant) -> None:
         from django_auth0_flow.testing.tenant.model import ConnectedAccount
