@@ -64,7 +64,7 @@ class EnvFile:
         for name, value in self.changes(variables).items():
             line = f"{name}={_quoted(name, value)}"
             if self.has(name):
-                text = _line_of(name).sub(lambda _, line=line: line, text)
+                text = _line_of(name).sub(line.replace("\\", r"\\"), text)
             else:
                 text += newline * bool(text and not text.endswith("\n")) + line + newline
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")

@@ -50,7 +50,8 @@ def as_it_will_be(name: str, configuration: Mapping[str, Any]) -> Iterator[Missi
         urls = "auth0_flow.E024" in found
         if urls:
             ours = path("auth0/", include("django_auth0_flow.urls"))
-            set_urlconf((ours, path("", include(settings.ROOT_URLCONF))))
+            patterns: Any = (ours, path("", include(settings.ROOT_URLCONF)))
+            set_urlconf(patterns)
             found = _check_ids()
         lines = [] if _is_app_named() else [f'INSTALLED_APPS += ["{_APP}"]']
         lines += [line for id_, line in _CURES.items() if id_ in found]
