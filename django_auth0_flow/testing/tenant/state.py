@@ -17,6 +17,7 @@ from .log import RequestLog
 from .model import DAY, DEFAULT_CONNECTION, Api, Application, Invitation, Organization, PasswordPolicy, TokenHook, User
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
+from .refusals import RefusalLog
 
 
 class TenantState:
@@ -33,6 +34,7 @@ class TenantState:
         self.faults = FaultBox()
         self.limits = RateLimits()
         self.log = RequestLog()
+        self.refusals = RefusalLog()
         self.port = 0
 
         self.applications: dict[str, Application] = {}
