@@ -59,7 +59,7 @@ class EnvFile:
 
     def write(self, variables: Mapping[str, str]) -> None:
         """Put the variables in place, mode 0600, all or none. Raises Refused."""
-        text = self._text
+        text = self._text = self._read()  # it may have changed while a person read
         newline = "\r\n" if "\r\n" in text else "\n"
         for name, value in self.changes(variables).items():
             line = f"{name}={_quoted(name, value)}"

@@ -60,7 +60,8 @@ def build_app(state: TenantState) -> Flask:
     def note(status: int, error: str, description: str) -> None:
         body = request.get_json(silent=True)
         sent = {**(body if isinstance(body, dict) else {}), **request.values}
-        client_id = str(sent.get("client_id") or (request.authorization or {}).get("username") or "")
+        by_header = request.authorization.username if request.authorization else None
+        client_id = str(sent.get("client_id") or by_header or "")
         callback = str(sent.get("redirect_uri", ""))
         state.refusals.add(state.clock.now(), request.path, client_id, status, error, description, callback)
 

@@ -181,7 +181,7 @@ def test_every_fault_on_offer_needs_no_more_than_the_form_has(tenant: Tenant, rp
         ("add_fault", {"name": "status", "endpoint": "token", "times": "-1"}, 400),
     ],
 )
-def test_what_no_button_says_is_refused(tenant: Tenant, button: str, fields: dict[str, str], status: int) -> None:
+def test_what_no_button_says_is_refused(tenant: Tenant, button: str, fields: dict[str, Any], status: int) -> None:
     assert press(tenant, button, **fields).status_code == status
     assert tenant.faults.pending() == []
     assert page(tenant).status_code == 200
