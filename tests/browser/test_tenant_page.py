@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -12,7 +12,7 @@ from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.records import Message
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ConsoleMessage
 
 
 @pytest.mark.slow
@@ -20,11 +20,15 @@ def test_the_tenants_page_at_each_size_and_in_both_colours(chromium: Browser, pi
     tenant.say_to(Message("ada@example.com", "passwordless_code", "482913"))
     unknown = {"client_id": tenant.application.client_id, "redirect_uri": f"http://localhost:8000/{'long' * 40}/"}
     requests.get(f"{tenant.issuer}authorize", params=unknown, timeout=60)
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        problems.append(message.text)
+
     for colours in ("light", "dark"):
         for width, height in ((1280, 800), (390, 844)):
             page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=colours)
-            problems: list[Any] = []
-            page.on("console", problems.append)
+            page.on("console", note)
             page.goto(f"{tenant.issuer}_tenant/")
             page.screenshot(path=pictures / f"tenant-{colours}-{width}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -35,5 +39,5 @@ def test_the_tenants_page_at_each_size_and_in_both_colours(chromium: Browser, pi
             assert tenant.user.blocked
             page.get_by_role("button", name="Unblock").click()
             assert not tenant.user.blocked
-            assert problems == []
             page.close()
+    assert problems == []
