@@ -31,8 +31,8 @@ class ApiRefusal(Exception):
     @property
     def texts(self) -> tuple[str, str]:
         """The error's word and text, whatever members this body has for them."""
-        error = self.body.get("error") or self.body.get("code", "")
-        found = (self.body.get(name) for name in ("error_description", "message", "description"))
+        error = self.body.get("error") or self.body.get("code") or self.body.get("title", "")
+        found = (self.body.get(name) for name in ("error_description", "message", "description", "detail"))
         return str(error), next((text for text in found if isinstance(text, str)), "")
 
 
