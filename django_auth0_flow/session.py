@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
@@ -23,10 +22,14 @@ from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
-from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.source import StoredTokenSource
 from django_auth0_flow.tokens.sync_async import acall
+
+if TYPE_CHECKING:
+    import requests
+
+    from django_auth0_flow.protocol.outbound import ApiSession
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

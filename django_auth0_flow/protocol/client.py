@@ -10,7 +10,6 @@ from django_auth0_flow.protocol.addresses import with_query
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
 from django_auth0_flow.protocol.claim_checks import check_same_login
 from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
-from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     SigningKeyNotFound,
@@ -21,6 +20,7 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.prover import asks_for_nonce
 from django_auth0_flow.protocol.signing_keys import KeyRing, sign_request
 from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp
 from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed

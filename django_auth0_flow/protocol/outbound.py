@@ -11,8 +11,8 @@ from requests.auth import AuthBase
 
 from django_auth0_flow.protocol.addresses import origin_of, token_origin
 from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
-from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
+from django_auth0_flow.protocol.prover import Prover, asks_for_nonce
 from django_auth0_flow.protocol.tokens import TokenSource
 
 
