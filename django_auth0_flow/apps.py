@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -33,7 +34,7 @@ class Auth0FlowConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks and the receiver of logins made by Django's own views; add ``LoginSession.api``.
 
-        If this process forks, ``preload`` comes first.
+        Before this process forks for the first time, it preloads.
         """
         from django.contrib.auth.signals import user_logged_in
 
@@ -48,7 +49,7 @@ class Auth0FlowConfig(AppConfig):
         register(checks.check_project, "auth0_flow")
         user_logged_in.connect(store.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")
         if hasattr(os, "register_at_fork"):  # Windows has no fork
-            os.register_at_fork(before=preload)
+            os.register_at_fork(before=cache(preload))
 
 
 def preload() -> None:

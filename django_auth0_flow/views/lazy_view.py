@@ -30,9 +30,10 @@ class LazyView:
         if name == "_view":  # not loaded yet
             object.__setattr__(self, "_view", import_string(self._dotted_path).as_view())
             return self._view
-        if name in self.__slots__:  # of a copy under construction
-            raise AttributeError(name)
         return getattr(self._view, name)
+
+    def __reduce__(self) -> tuple[type[LazyView], tuple[str]]:
+        return LazyView, (self._dotted_path,)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._view, name, value)
