@@ -56,7 +56,7 @@ def test_one_command_makes_table_plot_and_profiles(tmp_path: Path) -> None:
         "claims, scopes and organization against `request.user`, startproject's chain",
         "https, connections opened",
         "validation against `jwt.decode` with the same checks",
-        "CPU time until the first answer, against plain Django",
+        "a page for somebody logged in, CPU time until the answer, against plain Django",
         "django-auth0-flow",
     ):
         assert f"| {measure}" in text

@@ -223,4 +223,4 @@ def add_urls(peer: Peer, account: Account) -> None:
 
 
 def _home(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("home")
+    return HttpResponse(f"home of {request.user}")

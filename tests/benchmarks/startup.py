@@ -22,32 +22,38 @@ from tests.benchmarks.profiles import largest, shares
 
 GROUP = "Start-up"
 ROOT = Path(__file__).resolve().parents[2]
-_PRELOADED = f"{OURS} with all that a login needs"
+#: Modes of the sites' page, in words.
+PAGES = {"": "a page for anybody", "visitor": "a page for somebody logged in"}
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)")
+
+#: Site and mode.
+Kind = tuple[str, str]
+_PRELOADED: Kind = (OURS, "preload")
 
 
 class Processes:
-    """Starts sites; compiled modules are in the folder ``bytecode``, as those of an installation are in their own."""
+    """Starts sites. In ``folder`` are their databases, and compiled modules as an installation has them."""
 
-    def __init__(self, python: str, bytecode: str) -> None:
-        self._python = python
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": bytecode}
+    def __init__(self, python: str, folder: Path) -> None:
+        self._python, self._folder = python, folder
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder)}
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def start(self, kind: str) -> tuple[float, float]:
+    def start(self, kind: Kind) -> tuple[float, float]:
         """Return CPU milliseconds and resident MiB of one process."""
-        found: list[float] = json.loads(self._run(kind).stdout)
+        found: list[float] = json.loads(self.run(kind).stdout)
         return found[0], found[1]
 
-    def import_times(self, kind: str) -> dict[str, int]:
+    def import_times(self, kind: Kind) -> dict[str, int]:
         """Return the microseconds that each module took, without those it imports."""
-        told = self._run(kind, "-X", "importtime").stderr
+        told = self.run(kind, "-X", "importtime").stderr
         return {name: int(own) for own, name in _IMPORT.findall(told)}
 
-    def _run(self, kind: str, *options: str) -> subprocess.CompletedProcess[str]:
-        arguments = [OURS, "preload"] if kind == _PRELOADED else [kind]
+    def run(self, kind: Kind, *options: str) -> subprocess.CompletedProcess[str]:
+        name, mode = kind
+        site = [name, str(self._folder / f"{name}.sqlite3"), mode]
         return subprocess.run(
-            [self._python, *options, "-m", "tests.benchmarks.startup_site", *arguments],
+            [self._python, *options, "-m", "tests.benchmarks.startup_site", *site],
             env=self._environment,
             cwd=ROOT,
             capture_output=True,
@@ -66,37 +72,39 @@ def made_of(ours: dict[str, int], plain: dict[str, int]) -> list[tuple[str, str]
     return [(name, f"{share:.0%}") for name, share in largest(shares(found))]
 
 
-def rows(found: dict[str, list[tuple[float, float]]], parts: list[tuple[str, str]]) -> list[Row]:
+def rows(found: dict[Kind, list[tuple[float, float]]], parts: list[tuple[str, str]]) -> list[Row]:
     cpu = {kind: [spent for spent, _ in values] for kind, values in found.items()}
     memory = {kind: Spread.of([used for _, used in values]) for kind, values in found.items()}
-    plain = Spread.of(cpu[FLOOR])
-    until = "CPU time until the first answer, against plain Django"
-    loaded = [with_all - without for with_all, without in zip(cpu[_PRELOADED], cpu[OURS], strict=True)]
-    peers = [kind for kind in found if kind not in (FLOOR, OURS, _PRELOADED)]
-    table = [
-        Row(GROUP, until, ratios(cpu[OURS], cpu[FLOOR]), budget=1.5, detail=f"{plain.median:.0f} ms", profile=parts),
-        *(Row(GROUP, f"the same, {peer}", ratios(cpu[peer], cpu[FLOOR])) for peer in peers),
-        Row(
-            GROUP, "CPU time to load what a login needs, before the fork or at the first login", Spread.of(loaded), "ms"
-        ),
-        *(Row(GROUP, f"resident memory, {kind}", spread, "MiB") for kind, spread in memory.items() if kind != OURS),
-    ]
-    budget = min((memory[peer].median for peer in peers), default=None)
-    return [*table, Row(GROUP, f"resident memory, {OURS}", memory[OURS], "MiB", budget, "at most the leanest peer's")]
+    table = []
+    for mode, page in PAGES.items():
+        peers = [name for name, at in found if at == mode and name not in (FLOOR, OURS)]
+        floor, plain = cpu[FLOOR, mode], f"plain Django {Spread.of(cpu[FLOOR, mode]).median:.0f} ms"
+        until = f"{page}, CPU time until the answer, against plain Django"
+        table.append(Row(GROUP, until, ratios(cpu[OURS, mode], floor), budget=1.5, detail=plain, profile=parts))
+        table += [Row(GROUP, f"the same, {peer}", ratios(cpu[peer, mode], floor)) for peer in peers]
+        table += [Row(GROUP, f"{page}, resident memory, {name}", memory[name, mode], "MiB") for name in [FLOOR, *peers]]
+        leanest = min((memory[peer, mode].median for peer in peers), default=None)
+        resident = memory[OURS, mode]
+        table.append(Row(GROUP, f"{page}, resident memory, {OURS}", resident, "MiB", leanest, profile=parts))
+    loaded = [with_all - without for with_all, without in zip(cpu[_PRELOADED], cpu[OURS, ""], strict=True)]
+    table.append(Row(GROUP, "what a login needs, CPU time to load it", Spread.of(loaded), "ms"))
+    return [*table, Row(GROUP, "resident memory with all that a login needs", memory[_PRELOADED], "MiB")]
 
 
 def main(rounds: int, python: str = "") -> None:
     peers = [name for name, paths in LOGIN_PATHS.items() if paths.distribution] if python else []
-    kinds = [FLOOR, OURS, _PRELOADED, *peers]
-    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-    with tempfile.TemporaryDirectory(prefix="benchmark-bytecode-") as bytecode:
-        processes = Processes(python or sys.executable, bytecode)
+    kinds = [_PRELOADED, *((name, mode) for name in (FLOOR, OURS, *peers) for mode in PAGES)]
+    found: dict[Kind, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    with tempfile.TemporaryDirectory(prefix="benchmark-startup-") as folder:
+        processes = Processes(python or sys.executable, Path(folder))
+        for name in (FLOOR, OURS, *peers):
+            processes.run((name, "prepare"))
         for kind in kinds:
             processes.start(kind)  # compiles
         for _ in range(rounds):
             for kind in random.sample(kinds, len(kinds)):
                 found[kind].append(processes.start(kind))
-        parts = made_of(processes.import_times(OURS), processes.import_times(FLOOR))
+        parts = made_of(processes.import_times((OURS, "")), processes.import_times((FLOOR, "")))
     write_rows(rows(found, parts))
 
 
