@@ -40,7 +40,7 @@ CORE = set(
     passwordless_channels signing_keys strict_json tokens
     """.split()
 )
-VIEWS = {"lazy_view", "protection", "base", "logout"}  # the admin and the decorators need them
+VIEWS = {"lazy_view", "protection"}  # for the include and the decorators
 
 
 @pytest.fixture
