@@ -18,6 +18,7 @@ _NEEDED = (
     "views.account",
     "views.backchannel",
     "views.callback",
+    "views.connect",
     "views.login",
     "views.logout",
     "views.protection",

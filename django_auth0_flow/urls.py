@@ -13,6 +13,7 @@ urlpatterns = [
     page("logged-out/", "logout.LoggedOutView", "logged_out"),
     page("backchannel-logout/", "backchannel.BackchannelLogoutView", "backchannel_logout"),
     page("account/", "account.AccountView", "account"),
+    page("connect/", "connect.ConnectView", "connect"),
     page("passwordless/", "passwordless.PasswordlessView", "passwordless"),
     page("passwordless/code/", "passwordless.PasswordlessCodeView", "passwordless_code"),
     page("password/", "password.PasswordView", "password"),

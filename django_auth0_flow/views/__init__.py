@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from django_auth0_flow.views.backchannel import BackchannelLogoutView
     from django_auth0_flow.views.base import Auth0View
     from django_auth0_flow.views.callback import CallbackView
+    from django_auth0_flow.views.connect import ConnectView
     from django_auth0_flow.views.login import LoginView
     from django_auth0_flow.views.logout import LoggedOutView, LogoutView
     from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
@@ -25,6 +26,7 @@ _MODULES = {
     "BackchannelLogoutView": "backchannel",
     "Auth0View": "base",
     "CallbackView": "callback",
+    "ConnectView": "connect",
     "LoginView": "login",
     "LoggedOutView": "logout",
     "LogoutView": "logout",
@@ -44,6 +46,7 @@ __all__ = [
     "Auth0View",
     "BackchannelLogoutView",
     "CallbackView",
+    "ConnectView",
     "LoggedOutView",
     "LoginView",
     "LogoutView",
