@@ -15,8 +15,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
@@ -67,7 +65,7 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         text = "The tenant refuses this application a token of its own."
         return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, AccountsRefused):
-        note_setup_mistake(error)
+        _setup_mistake(error)
         return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
@@ -85,6 +83,8 @@ def mfa_required(
 
     ``start_url``: where this login began, if not at this address.
     """
+    from django_auth0_flow.embedded import mfa as mfa_logins
+
     name = error.configuration
     if next_url is None:
         wanted = error.next_url or request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
@@ -272,6 +272,8 @@ def _setup_mistake(error: Auth0Error) -> Mistake | None:
     """
     if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
         return None
+    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+
     mistake = note_setup_mistake(error)
     return mistake if django_settings.DEBUG else None
 

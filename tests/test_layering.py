@@ -46,10 +46,10 @@ CORE = (
     "token_endpoint validation protected_calls",
     "issuer",
     "cached_document",
-    "http grant authorization client_auth connection_pool",
+    "http grant authorization client_auth connection_pool prover",
     "tokens dpop signing_keys adapters",
     "claim_checks jws",
-    "errors strict_json base64url addresses passwordless_channels",
+    "errors strict_json base64url addresses passwordless_channels deadline",
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50
