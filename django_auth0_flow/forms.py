@@ -28,6 +28,8 @@ _EMAIL_ERROR = _("This does not look like an e-mail address.")
 
 _PHONE_ERROR = _("Please write the number with its country code, for example +81 90 1234 5678.")
 
+_PHONE_HINT = _("With the country code: for example +1 202 555 0143 or +44 7700 900123.")
+
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
@@ -102,8 +104,9 @@ class CodeForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, is_recovery: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_recovery: bool = False, focus: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = focus
         if is_recovery:
             self.fields["code"].label = _("Recovery code")
             self.fields["code"].widget.attrs.update({"autocomplete": "off", "inputmode": "text"})
@@ -214,9 +217,10 @@ class EnrolForm(forms.Form):
     kind = forms.ChoiceField()
     phone_number = forms.CharField(
         label=_("Telephone number"),
+        help_text=_PHONE_HINT,
         required=False,
         max_length=40,
-        widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel"}),
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "required": True, "autofocus": True}),
     )
 
     def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
@@ -233,6 +237,7 @@ class EnrolForm(forms.Form):
                 data["phone_number"] = clean_phone_number(number)
             except ValidationError as error:
                 self.add_error("phone_number", error)
+                self.fields["phone_number"].help_text = ""  # the error says it
         return data
 
 

@@ -13,6 +13,7 @@ from django_auth0_flow.views import (
     mfa,
     password,
     passwordless,
+    recovery_codes,
     sign_up,
 )
 
@@ -33,5 +34,5 @@ urlpatterns = [
     path("mfa/", mfa.MfaView.as_view(), name="mfa"),
     path("mfa/code/", mfa.MfaCodeView.as_view(), name="mfa_code"),
     path("mfa/enrol/", mfa.MfaEnrolView.as_view(), name="mfa_enrol"),
-    path("mfa/recovery-codes/", mfa.RecoveryCodesView.as_view(), name="mfa_recovery_codes"),
+    path("mfa/recovery-codes/", recovery_codes.RecoveryCodesView.as_view(), name="mfa_recovery_codes"),
 ]

@@ -8,9 +8,10 @@ from django_auth0_flow.views.base import Auth0View
 from django_auth0_flow.views.callback import CallbackView
 from django_auth0_flow.views.login import LoginView
 from django_auth0_flow.views.logout import LoggedOutView, LogoutView
-from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
+from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView
 from django_auth0_flow.views.password import PasswordView
 from django_auth0_flow.views.passwordless import PasswordlessCodeView, PasswordlessView
+from django_auth0_flow.views.recovery_codes import RecoveryCodesView
 from django_auth0_flow.views.sign_up import PasswordResetView, SignUpView
 
 __all__ = [

@@ -244,11 +244,85 @@ def test_the_first_factor_is_set_up_on_the_way(person: Person) -> None:
     assert person.title == "Set up a second step"
     person.look("mfa-enrol")
     person.click("Code from an authenticator app")
+    person.page.get_by_text("It can't be scanned?").click()
     secret = person.page.locator(".auth0-secret code").first.inner_text().replace(" ", "")
     person.look("mfa-enrol-app")
     person.type("Code", totp(secret, person.site.tenant.clock.now()))
     person.click("Continue")
     assert person.title == "Your recovery code"
     person.look("mfa-recovery-codes")
-    person.click("I have written it down")
+    person.click("I have kept it")
     assert (person.path, person.name) == ("/diary/8/", "Ada Lovelace")
+
+
+def test_recovery_codes_are_copied_printed_and_kept_as_a_file(anybody: Person) -> None:
+    ada = anybody.site.add_person(
+        "Ada Lovelace", mfa_required=True, authenticators=[Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQR")]
+    )
+    page = anybody.page
+    anybody.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    anybody.open("/embedded/password/?next=/diary/9/")
+    type_password(anybody, ada.email)
+    anybody.type("Recovery code", "ABCD EFGH JKLM NPQR")
+    anybody.click("Continue")
+    assert anybody.title == "Your recovery code"
+    code = ada.authenticators[0].secret
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copied", exact=True).wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == code
+    page.evaluate("window.print = () => { window.printed = true; }")
+    page.get_by_role("button", name="Print", exact=True).click()
+    assert page.evaluate("window.printed")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert download.value.path().read_text().split() == [
+        "Recovery",
+        "code",
+        "for",
+        f"localhost:{anybody.site.port}",
+        code,
+    ]
+    anybody.look("mfa-recovery-code-kept")
+    page.emulate_media(media="print")
+    assert not page.get_by_role("button", name="Print", exact=True).is_visible()
+    assert page.locator(".auth0-secret").is_visible()
+
+
+def test_without_script_recovery_codes_are_kept_as_a_file(visit: Callable[..., Person], site: Site) -> None:
+    person = visit(site, java_script_enabled=False)
+    ada = site.add_person(
+        "Ada Lovelace", mfa_required=True, authenticators=[Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQR")]
+    )
+    person.open("/embedded/password/?next=/diary/9/")
+    type_password(person, ada.email)
+    person.type("Recovery code", "ABCDEFGHJKLMNPQR")
+    person.click("Continue")
+    assert not person.page.get_by_role("button", name="Copy").is_visible()
+    assert not person.page.get_by_role("button", name="Print").is_visible()
+    with person.page.expect_download() as download:
+        person.page.get_by_role("link", name="Download", exact=True).click()
+    assert ada.authenticators[0].secret in download.value.path().read_text()
+
+
+def test_a_second_step_is_chosen_and_set_up_with_the_keyboard_only(anybody: Person) -> None:
+    ada = anybody.site.add_person("Ada Lovelace", mfa_required=True)
+    page, keys = anybody.page, anybody.page.keyboard
+    anybody.open("/embedded/password/?next=/diary/9/")
+    type_password(anybody, ada.email)
+    order = []
+    for _ in range(4):
+        keys.press("Tab")
+        order.append(page.evaluate("document.activeElement.value"))
+    assert order == ["otp", "push", "sms", "email"]
+    keys.press("Shift+Tab")
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert anybody.title == "Your telephone number"
+    keys.type("+81 90 1234 5678")
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert "+819012345678" in page.inner_text("main")
+    keys.type(str(anybody.site.tenant.last_message().code))
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert anybody.title == "Your recovery code"

@@ -28,7 +28,7 @@ from tests.programs import require, require_module
 PACKAGE = Path(django_auth0_flow.__file__).parent
 STYLES = (PACKAGE / "static/auth0/auth0.css").read_text(encoding="utf-8")
 STATICFILES = "django.contrib.staticfiles.storage"
-POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'"
+POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'"
 MARKUP = "\"'><script>alert(1)</script><b>"
 LANGUAGES = ["en", "ja"]
 
@@ -36,6 +36,7 @@ WAYS = ["email-code", "email-link", "sms"]
 LINKS = {"password_url": "/a/", "password_reset_url": "/b/"}
 ASKED = ["email", "phone_number", "given_name"]
 STEPS = ["otp", "sms", "voice"]
+PHONES = {"ways": ["sms", "voice"], "factors_url": "/a/"}
 NOON = datetime(2026, 6, 14, 12, tzinfo=UTC)
 IDENTITY = OwnIdentity("Google", "google-oauth2|1", "example.eu.auth0.com", NOON)
 
@@ -97,25 +98,88 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "reset": ("password_reset", {"form": PasswordResetForm, **LINKS}),
     "reset, wrong": ("password_reset", {"form": lambda: PasswordResetForm({"email": "a"}), **LINKS}),
     "reset, sent": ("password_reset", {"sent_to": "a@example.com", **LINKS}),
-    "second step": ("mfa", {"factors": [{"kind": "otp"}, {"kind": "sms", "name": "34"}]}),
+    "second step": (
+        "mfa",
+        {
+            "factors": [
+                {"kind": kind, "name": "34" if kind in ("sms", "voice", "email") else ""}
+                for kind in ("otp", "push", "sms", "voice", "email", "recovery-code")
+            ]
+        },
+    ),
+    "second step, over": ("mfa", {"is_over": True, "start_url": "/a/", "factors": [], **REFUSED}),
+    **{
+        f"second step, code by {kind}": (
+            "mfa_code",
+            {
+                "form": CodeForm,
+                "asks_for_code": kind != "push",
+                "kind": kind,
+                "name": "34",
+                "is_message": True,
+                "is_sent_again": True,
+                "factors_url": "/a/",
+            },
+        )
+        for kind in ("sms", "voice", "email", "push")
+    },
     "second step, code": (
         "mfa_code",
         {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/"},
+    ),
+    "second step, code refused": (
+        "mfa_code",
+        {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/", **REFUSED},
     ),
     "second step, QR code": (
         "mfa_code",
         {
             "form": CodeForm,
             "asks_for_code": True,
+            "is_enrolment": True,
             "secret": "JBSW Y3DP",
+            "barcode_uri": "/b/",
             "qr_code": QrCode(29, "M4 4h7v1h-7z"),
             "factors_url": "/a/",
         },
     ),
+    "second step, key": (
+        "mfa_code",
+        {
+            "form": CodeForm,
+            "asks_for_code": True,
+            "is_enrolment": True,
+            "is_only_way": True,
+            "secret": "JBSW Y3DP",
+            "factors_url": "/a/",
+        },
+    ),
     "second step, approval": ("mfa_code", {"factors_url": "/a/"}),
-    "set up": ("mfa_enrol", {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS}),
-    "set up, wrong": ("mfa_enrol", {"form": lambda: EnrolForm({"kind": "voice"}, kinds=STEPS), "kinds": STEPS}),
-    "recovery codes": ("mfa_recovery_codes", {"codes": ["1234"]}),
+    "set up": (
+        "mfa_enrol",
+        {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS, "choices": STEPS[:2], "recommended": "otp"},
+    ),
+    "set up, telephone": ("mfa_phone", {"form": lambda: EnrolForm(kinds=STEPS), **PHONES}),
+    "set up, telephone, wrong": ("mfa_phone", {"form": lambda: EnrolForm({"kind": "voice"}, kinds=STEPS), **PHONES}),
+    "set up, telephone, refused": ("mfa_phone", {"form": lambda: EnrolForm(kinds=STEPS), **PHONES, **REFUSED}),
+    "set up, message": (
+        "mfa_code",
+        {
+            "form": CodeForm,
+            "asks_for_code": True,
+            "kind": "sms",
+            "name": "34",
+            "is_enrolment": True,
+            "is_message": True,
+            "number_url": "/b/",
+            "factors_url": "/a/",
+        },
+    ),
+    "recovery code": ("mfa_recovery_codes", {"codes": ["12345678"], "grouped_codes": [("12345678", ["1234", "5678"])]}),
+    "recovery codes": (
+        "mfa_recovery_codes",
+        {"codes": ["1234", "5678"], "grouped_codes": [("1234", ["1234"]), ("5678", ["5678"])], "download_url": "/a/"},
+    ),
 }
 PAGES |= FORMS
 every_page = pytest.mark.parametrize("name", PAGES)
@@ -187,7 +251,10 @@ class TestEveryPage:
     @every_page
     def test_has_nothing_that_a_strict_policy_blocks(self, name: str) -> None:
         page = show(name)
-        assert not {"script", "style", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+        assert not {"style", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+        scripts = page.all("script")
+        assert all(script["src"].startswith("/static/auth0/") and "defer" in script for script in scripts)
+        assert "script" not in page.text
         names = {key for _, attributes in page.attributes for key in attributes}
         assert not [key for key in names if key == "style" or key.startswith("on")]
         assert not re.search(r"javascript:|//", page.html.replace("<!doctype html>", ""))
@@ -210,7 +277,8 @@ class TestEveryPage:
         text = dict(show(name, "ja").text)
         for tag in ("code", "strong"):  # what is the visitor's own
             text.pop(tag, None)
-        assert set(re.findall(r"[A-Za-z]{2,}", " ".join(text.values()))) <= {"SMS"}
+        names = {"SMS", "QR", "Google", "Microsoft", "Authenticator"}
+        assert set(re.findall(r"[A-Za-z]{2,}", " ".join(text.values()))) <= names
 
     @every_page
     def test_uses_only_classes_that_the_style_sheet_knows(self, name: str) -> None:
@@ -233,7 +301,8 @@ class TestEveryPage:
         outside = dict.fromkeys(["code", "words", "tenant_says", "retry_url", "next", "url"], MARKUP)
         for name in PAGES:
             page = show(name, **outside)
-            assert "script" not in page.tags
+            assert all(script["src"].startswith("/static/") for script in page.all("script"))
+            assert "script" not in page.text
             assert "b" not in page.tags
 
     def test_language_that_we_do_not_speak_is_marked_as_the_english_it_shows(self) -> None:
@@ -253,7 +322,12 @@ class TestEveryPage:
         assert [field["id"] for field in fields] == labels
         assert len(set(labels)) == len(labels)
         assert page.texts("label") == [text for text in page.texts("label") if text]
-        assert len([text for text in page.texts("button") if text]) == page.tags["button"]
+        named = [button for button in page.all("button") if "aria-labelledby" in button]
+        spans = [span.get("id") for span in page.all("span")]
+        assert all(button["aria-labelledby"] in spans for button in named)
+        assert all(name in spans for button in named for name in button["aria-describedby"].split())
+        words = [text for text in page.texts("button") if text]
+        assert len(words) + len(named) == page.tags["button"]
 
 
 class TestForms:
@@ -264,7 +338,7 @@ class TestForms:
         announced = [problem["id"] for problem in page.all("span") if problem.get("role") == "alert"]
         wrong = [field for field in page.all("input") if field.get("aria-invalid") == "true"]
         assert wrong
-        assert [field["aria-describedby"] for field in wrong] == announced
+        assert [field["aria-describedby"].split()[-1] for field in wrong] == announced
         assert any("autofocus" in field for field in wrong)
 
     @pytest.mark.parametrize("name", [name for name in FORMS if name.endswith("refused")])
@@ -274,7 +348,9 @@ class TestForms:
         assert words_for("wrong_code") in page.text["p"]
         assert page.text["code"] == "wrong_code"
 
-    @pytest.mark.parametrize("name", ["passwordless", "code", "password", "sign up", "reset", "second step, code"])
+    @pytest.mark.parametrize(
+        "name", ["passwordless", "code", "password", "sign up", "reset", "second step, code", "set up, telephone"]
+    )
     def test_the_first_field_has_the_focus(self, name: str) -> None:
         fields = [field for field in show(name).all("input") if field["type"] != "hidden"]
         assert ["autofocus" in field for field in fields] == [True, *[False] * (len(fields) - 1)]
