@@ -51,11 +51,29 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
     "login failed for good": ("login_failed", {"code": "login_loop", "retry_url": ""}),
     "no access token": ("login_failed", {"code": "no_access_token", "no_access_token": True}),
-    "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
+    "unavailable": (
+        "unavailable",
+        {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2", "retry_after": 5, "tries_itself": True},
+    ),
+    "unavailable for long": (
+        "unavailable",
+        {"code": "rate_limited", "retry_url": "/a/", "retry_after": 400, "retry_minutes": 7},
+    ),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
-    "unusable answer": ("unusable_answer", {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2"}),
+    "unusable answer": (
+        "unusable_answer",
+        {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2", "retry_after": 5, "tries_itself": True},
+    ),
     "already submitted": ("already_submitted", {"code": "already_submitted", "next_url": "/a/", "start_url": "/b/"}),
-    "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
+    "forbidden": (
+        "forbidden",
+        {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa", "account_matters": True},
+    ),
+    "forbidden, login helps": (
+        "forbidden",
+        {"code": "max_age", "retry_url": "/b/", "account_matters": True, "log_in_again_helps": True},
+    ),
+    "forbidden by mistake": ("forbidden", {"code": "configurations", "retry_url": "/b/"}),
     "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
     "logout": ("logout", {"next": "/a/"}),
     "logged out": ("logged_out", {}),
@@ -73,6 +91,19 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
         "passwordless",
         {"form": lambda: PasswordlessForm({"address": "a"}, kinds=WAYS), "kinds": WAYS},
     ),
+    "passwordless, linked": (
+        "passwordless",
+        {"form": lambda: PasswordlessForm(kinds=WAYS), "kinds": WAYS, "password_url": "/a/", "tenants_page_url": "/b/"},
+    ),
+    "passwordless, by telephone": ("passwordless", {"form": lambda: PasswordlessForm(kinds=["sms"]), "kinds": ["sms"]}),
+    "code, spent": (
+        "passwordless_code",
+        {"form": CodeForm, "kind": "sms", "start_url": "/a/", "is_over": True, **REFUSED},
+    ),
+    "code, sent again": (
+        "passwordless_code",
+        {"form": CodeForm, "kind": "email-code", "address": "a", "start_url": "/a/", "is_sent_again": True},
+    ),
     "code": ("passwordless_code", {"form": CodeForm, "kind": "sms", "address": "+81901", "start_url": "/a/"}),
     "code, wrong": ("passwordless_code", {"form": lambda: CodeForm({"code": "?"}), "kind": "sms", "start_url": "/a/"}),
     "code, refused": ("passwordless_code", {"form": CodeForm, "kind": "sms", "start_url": "/a/", **REFUSED}),
@@ -85,7 +116,13 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "password, refused": ("password", {"form": lambda: PasswordForm({"username": "a", "password": "b"}), **REFUSED}),
     "password, linked": (
         "password",
-        {"form": PasswordForm, "signup_url": "/a/?next=%2Fb", "password_reset_url": "/c/?next=%2Fb"},
+        {
+            "form": PasswordForm,
+            "signup_url": "/a/?next=%2Fb",
+            "password_reset_url": "/c/?next=%2Fb",
+            "passwordless_url": "/d/",
+            "tenants_page_url": "/e/",
+        },
     ),
     "sign up": ("signup", {"form": lambda: SignUpForm(fields=ASKED), **LINKS}),
     "sign up, wrong": ("signup", {"form": lambda: SignUpForm({"email": "a"}, fields=ASKED), **LINKS}),
@@ -390,6 +427,18 @@ class TestWhatEachPageSays:
         page = show("forbidden")
         assert page.text["button"] == "Use another account"
         assert {"type": "hidden", "name": "next", "value": "/auth0/login/?next=%2Fa"} in page.all("input")
+        assert page.links == ["/"], "logging in again changes nothing"
+
+    def test_forbidden_page_leads_with_what_can_help(self) -> None:
+        page = show("forbidden, login helps")
+        ways = [part for part in page.attributes if "auth0-button" in part[1].get("class", "")]
+        assert [(tag, part.get("href"), part["class"]) for tag, part in ways] == [
+            ("button", None, "auth0-button"),
+            ("a", "/b/", "auth0-button auth0-button-quiet"),
+            ("a", "/", "auth0-button auth0-button-quiet"),
+        ]
+        assert show("forbidden by mistake").links == ["/"]
+        assert show("forbidden by mistake").tags["button"] == 0
 
     def test_hop_goes_on_by_itself_and_by_hand(self) -> None:
         page = show("hop")
