@@ -53,7 +53,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "no access token": ("login_failed", {"code": "no_access_token", "no_access_token": True}),
     "unavailable": (
         "unavailable",
-        {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2", "retry_after": 5, "tries_itself": True},
+        {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2", "retry_after": 90, "tries_itself": True},
     ),
     "unavailable for long": (
         "unavailable",
@@ -62,7 +62,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
     "unusable answer": (
         "unusable_answer",
-        {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2", "retry_after": 5, "tries_itself": True},
+        {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2", "retry_after": 90, "tries_itself": True},
     ),
     "already submitted": ("already_submitted", {"code": "already_submitted", "next_url": "/a/", "start_url": "/b/"}),
     "forbidden": (
@@ -539,6 +539,24 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def what_a_screen_reader_misses(nodes: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with the accessibility tree of a page: as Chromium tells it to a screen reader."""
+
+    def value(node: dict[str, Any], name: str) -> Any:
+        return node.get(name, {}).get("value", "")
+
+    missing, titles = [], 0
+    for node in nodes:
+        role = value(node, "role")
+        about = {entry["name"]: entry["value"].get("value") for entry in node.get("properties", [])}
+        titles += role == "heading" and about.get("level") == 1
+        if role in ("textbox", "button", "link", "image", "heading") and not value(node, "name"):
+            missing.append(f"a {role} has no name")
+        if about.get("invalid") == "true" and not value(node, "description"):
+            missing.append(f"what is wrong with {value(node, 'name')} is not told with it")
+    return [*missing, *([] if titles == 1 else [f"{titles} headings of level 1"])]
+
+
 class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize(
@@ -580,6 +598,9 @@ class TestLooks:
             address = route.request.url
             if address.endswith(".css"):
                 route.fulfill(body=STYLES, content_type="text/css")
+            elif address.endswith(".js"):
+                script = PACKAGE / "static" / urlsplit(address).path.removeprefix("/static/")
+                route.fulfill(body=script.read_text(encoding="utf-8"), content_type="text/javascript")
             else:
                 html = addresses.get(address, "<title>continued</title>")
                 route.fulfill(
@@ -593,6 +614,8 @@ class TestLooks:
             page.set_default_timeout(120_000)
             page.route("**/*", serve)
             page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            inspector = page.context.new_cdp_session(page)
             for address, html in addresses.items():
                 page.goto(address)
                 if 'http-equiv="refresh"' in html:
@@ -602,12 +625,14 @@ class TestLooks:
                 assert page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == "16px"
                 if "ログインできませんでした" in html:  # a break within a word leaves a character behind
                     assert page.evaluate("document.querySelector('h1').getBoundingClientRect().height") < 40, address
+                told = inspector.send("Accessibility.getFullAXTree")["nodes"]
+                assert what_a_screen_reader_misses(told) == [], address
                 if "autofocus" in html:
                     page.wait_for_function("document.activeElement.autofocus")
                     continue
                 page.keyboard.press("Tab")
                 focused = "document.activeElement"
-                assert page.evaluate(f"{focused}.classList.contains('auth0-button')"), address
+                assert page.evaluate(f"{focused}.matches('.auth0-button, .auth0-link, .auth0-way')"), address
                 assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
                 assert page.evaluate(f"{focused}.getBoundingClientRect().height") >= 44
             browser.close()

@@ -7,7 +7,8 @@ const again = document.querySelector("[data-auth0-again]");
 
 function hasTried(key) {
   try {
-    return Date.now() - Number(sessionStorage.getItem(key)) < 600000;
+    const at = sessionStorage.getItem(key);
+    return at !== null && Date.now() - Number(at) < 600000;
   } catch {
     return true;
   }
