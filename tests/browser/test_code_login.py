@@ -204,7 +204,7 @@ def test_the_page_counts_down_and_tries_again_by_itself_once(visit: Callable[...
     page = person.page
     page.clock.install(time="2026-06-14T12:00:00")
     page.clock.pause_at("2026-06-14T12:00:01")
-    site.tenant.fault("drop", times=4, endpoint="token")  # each of two logins asks twice
+    site.tenant.fault("drop", times=2, endpoint="token")
     person.open("/diary/10/")
     person.log_in_at_tenant(ada)
     assert person.title == "One moment, please"
