@@ -235,8 +235,8 @@ class TestTenantUnreachable:
         page = client.get(LOGIN, {"next": "/bare/"})
         assert (page.status_code, 'data-auth0-retry="5"' in page.content.decode()) == (502, True)
         request = RequestFactory().get("/bare/", headers=NAVIGATE)
-        page = error_responses.answer(request, MachineTokenRefused("unauthorized_client", status=403))
-        assert (page.status_code, "data-auth0-retry" in page.content.decode()) == (502, False)
+        refused = error_responses.answer(request, MachineTokenRefused("unauthorized_client", status=403))
+        assert (refused.status_code, "data-auth0-retry" in refused.content.decode()) == (502, False)
 
     @pytest.mark.parametrize("method", ["get", "post"])
     @pytest.mark.parametrize("code", ["tenant_timeout", "malformed_answer"])
