@@ -22,5 +22,5 @@ urlpatterns = [
     page("mfa/", "mfa.MfaView", "mfa"),
     page("mfa/code/", "mfa.MfaCodeView", "mfa_code"),
     page("mfa/enrol/", "mfa.MfaEnrolView", "mfa_enrol"),
-    page("mfa/recovery-codes/", "mfa.RecoveryCodesView", "mfa_recovery_codes"),
+    page("mfa/recovery-codes/", "recovery_codes.RecoveryCodesView", "mfa_recovery_codes"),
 ]

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from django_auth0_flow.views.connect import ConnectView
     from django_auth0_flow.views.login import LoginView
     from django_auth0_flow.views.logout import LoggedOutView, LogoutView
-    from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
+    from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView
     from django_auth0_flow.views.password import PasswordView
     from django_auth0_flow.views.passwordless import PasswordlessCodeView, PasswordlessView
+    from django_auth0_flow.views.recovery_codes import RecoveryCodesView
     from django_auth0_flow.views.sign_up import PasswordResetView, SignUpView
 
 _MODULES = {
@@ -33,7 +34,7 @@ _MODULES = {
     "MfaCodeView": "mfa",
     "MfaEnrolView": "mfa",
     "MfaView": "mfa",
-    "RecoveryCodesView": "mfa",
+    "RecoveryCodesView": "recovery_codes",
     "PasswordView": "password",
     "PasswordlessCodeView": "passwordless",
     "PasswordlessView": "passwordless",
