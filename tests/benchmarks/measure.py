@@ -29,6 +29,11 @@ class Spread:
         low, middle, high = statistics.quantiles(values, n=4)
         return cls(middle, low, high)
 
+    @classmethod
+    def exactly(cls, value: float) -> Spread:
+        """Return what was measured or counted once."""
+        return cls(value, value, value)
+
 
 @dataclass(frozen=True)
 class Row:

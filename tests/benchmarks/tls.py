@@ -70,6 +70,10 @@ class FrontedTenant(Tenant):
         """Return a browser that goes round the front: its own TLS would only warm the machine."""
         return _BackDoorBrowser(self)
 
+    def connections(self) -> int:
+        """Return how many are open."""
+        return len(self._front.open)
+
     def hang_up(self) -> None:
         """Close every open connection, as a server does with those that nobody has used for a while."""
         for connection in list(self._front.open):
