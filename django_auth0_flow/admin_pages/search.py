@@ -17,7 +17,7 @@ from django.db.models import CharField, Q, QuerySet
 from django_auth0_flow.conf import readable_settings
 from django_auth0_flow.models import Identity, LoginSession
 
-MOST = 1000
+MOST = 200
 
 
 def find_identities(term: str) -> set[Any]:

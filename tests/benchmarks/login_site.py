@@ -44,8 +44,8 @@ MIDDLEWARE = [
 _CSRF = "b" * 32
 
 
-def configure(peer: Peer, account: Account) -> None:
-    """Set Django up as this site."""
+def configure(peer: Peer, account: Account, database: str = ":memory:") -> None:
+    """Set Django up as this site; ``database``: the file of its SQLite."""
     own = peer.settings(account)
     settings.configure(
         **{
@@ -53,7 +53,13 @@ def configure(peer: Peer, account: Account) -> None:
             "ALLOWED_HOSTS": ["testserver"],
             "ROOT_URLCONF": "benchmark_urls",
             "USE_TZ": True,
-            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+            "DATABASES": {
+                "default": {
+                    "ENGINE": "django.db.backends.sqlite3",
+                    "NAME": database,
+                    "OPTIONS": {"init_command": "PRAGMA synchronous=OFF"},
+                }
+            },
             "LOGIN_REDIRECT_URL": "/",
             "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
             "TEMPLATES": [
