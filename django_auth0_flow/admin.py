@@ -1,26 +1,25 @@
-"""Identities and login sessions in Django's admin: staff can view, search and end them. No token is ever shown."""
+"""Identities, login sessions and machine tokens in Django's admin: to look at, to search and to end. No token is shown."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.constants import LOOKUP_SEP
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_auth0_flow.admin_pages.cells import address_of, link_to_logins, link_to_row, name_of, person, when
 from django_auth0_flow.admin_pages.ending import end_and_tell
 from django_auth0_flow.admin_pages.lists import ReadOnlyAdmin, ValuesByIndex
+from django_auth0_flow.admin_pages.machine_tokens import MachineTokenAdmin
 from django_auth0_flow.admin_pages.search import MOST, find_identities, find_login_sessions
 from django_auth0_flow.logout.own_logins import moment
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.storage.db_types import OpaqueField
 
-_OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if isinstance(field, OpaqueField))
+__all__ = ["IdentityAdmin", "IdentityInline", "LoginSessionAdmin", "MachineTokenAdmin", "log_out_everywhere"]
 
 
 class _LoginsAdmin(ReadOnlyAdmin):
@@ -48,12 +47,6 @@ class _LoginsAdmin(ReadOnlyAdmin):
             text = gettext("More than %(count)d match; some are not listed. Please type more of the name.")
             self.message_user(request, text % {"count": MOST}, messages.WARNING)
         return queryset.filter(pk__in=found), False
-
-    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Refuse look-ups that name a secret column, through any relation; the columns themselves refuse most of them."""
-        if not _OPAQUE.isdisjoint(lookup.split(LOOKUP_SEP)):
-            return False
-        return bool(super().lookup_allowed(lookup, value, request))
 
     # -- ending ----------------------------------------------------------------------------------------------------------
 
@@ -102,21 +95,46 @@ class LoginSessionAdmin(_LoginsAdmin):
     """Who is logged in, since when, and how the last refresh went."""
 
     lookup = "identity__"
-    list_display = (
-        *("user", "identity", "configuration", "device", "created_at", "used"),
-        *("expires_at", "refreshed", "refresh_failure"),
-    )
-    list_display_links = ("user", "identity")
+    list_display = ("user", "device", "logged_in", "used", "refresh_failure")
+    list_display_links = ("user",)
     list_filter = ("created_at", ("configuration", ValuesByIndex), ("refresh_failure", ValuesByIndex))
     list_select_related = ("identity__user",)
     ordering = ("-created_at",)
-    sortable_by = ("created_at",)
-    shown = ("id", "user", "identity", "issuer", *list_display[2:], "to_end_at")
-    search_help_text = _("Subject, user, the tenant's session id (sid), or the id of the login session from a log")
+    sortable_by = ("logged_in",)
+    shown = (
+        *("user_page", "identity_page", "issuer", "configuration", "device", "logged_in", "used"),
+        *("to_end_at", "expires_at", "refreshed", "refresh_failure", "id"),
+    )
+    search_help_text = _(
+        "How a username, an e-mail address or a subject begins; the tenant's session id (sid); "
+        "the id of the login session from a log"
+    )
+    end_label = _("Log out")
+    end_question = _("Log this person out?")
+    end_consequence = _(
+        "The login ends on this site at once: the browser is logged out with its next request. The tenant is asked to "
+        "revoke the refresh token. The person can log in again."
+    )
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Leave "Delete selected" out: "Log out" says what happens."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(permissions=["delete"], description=_("Log out"))
+    def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """End the selected login sessions and say what happened."""
+        super().end_logins(request, queryset)
 
     def find(self, term: str) -> set[Any]:
         """Find by subject, user, sid and primary key."""
         return find_login_sessions(term)
+
+    def describe(self, row: Any) -> list[str]:
+        """Return whose login it is, from where, since when."""
+        user = row.identity.user
+        return [name_of(user), address_of(user), row.identity.subject, self.device(row), self.logged_in(row)]
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
         """Return ``rows``."""
@@ -128,61 +146,90 @@ class LoginSessionAdmin(_LoginsAdmin):
 
     @admin.display(description=_("user"))
     def user(self, row: LoginSession) -> str:
-        """The user who is logged in."""
-        return str(row.identity.user)
+        """The user who is logged in, and by which identity."""
+        return person(row.identity.user, identity=row.identity)
+
+    @admin.display(description=_("user"))
+    def user_page(self, row: LoginSession) -> str:
+        """The user, as a link."""
+        return link_to_row(self.admin_site.name, row.identity.user, person(row.identity.user))
+
+    @admin.display(description=_("identity"))
+    def identity_page(self, row: LoginSession) -> str:
+        """The identity, as a link."""
+        return link_to_row(self.admin_site.name, row.identity, row.identity.subject)
 
     @admin.display(description=_("issuer"))
     def issuer(self, row: LoginSession) -> str:
         """The issuer of the identity."""
         return row.identity.issuer
 
-    @admin.display(description=_("access token expires"))
-    def expires_at(self, row: LoginSession) -> datetime | None:
-        """When the login's own access token expires."""
-        return moment(row.access_token_expires_at)
-
     @admin.display(description=_("browser"))
     def device(self, row: LoginSession) -> str:
         """Browser and system in words, "" where they are not kept."""
         return row.device if row.browser or row.system else ""
 
+    @admin.display(description=_("logged in at"), ordering="created_at")
+    def logged_in(self, row: LoginSession) -> str:
+        """When the login was made."""
+        return when(row.created_at)
+
     @admin.display(description=_("last used"))
-    def used(self, row: LoginSession) -> datetime | None:
+    def used(self, row: LoginSession) -> str:
         """The hour in which the login was used last."""
-        return moment(row.last_used_at)
+        return when(moment(row.last_used_at))
 
     @admin.display(description=_("to end at"))
-    def to_end_at(self, row: LoginSession) -> datetime | None:
+    def to_end_at(self, row: LoginSession) -> str:
         """When the identity provider wants the login to be over."""
-        return moment(row.session_ceiling)
+        return when(moment(row.session_ceiling))
+
+    @admin.display(description=_("access token expires"))
+    def expires_at(self, row: LoginSession) -> str:
+        """When the login's own access token expires."""
+        return when(moment(row.access_token_expires_at))
 
     @admin.display(description=_("last refreshed"))
-    def refreshed(self, row: LoginSession) -> datetime | None:
+    def refreshed(self, row: LoginSession) -> str:
         """When tokens were refreshed last."""
-        return moment(row.refreshed_at)
+        return when(moment(row.refreshed_at))
+
+
+def _with_logins(identities: QuerySet[Any]) -> QuerySet[Any]:
+    """Add the number of login sessions to each row, by a subquery that is asked for the rows of a page only."""
+    own = LoginSession.objects.filter(identity=OuterRef("pk")).order_by().values("identity")
+    return identities.annotate(logins_now=Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0))
 
 
 @admin.register(Identity)
 class IdentityAdmin(_LoginsAdmin):
     """Which subject at which issuer is which user."""
 
-    list_display = ("subject", "issuer", "user", "logins", "created_at")
+    list_display = ("person", "issuer", "logins", "created")
+    list_display_links = ("person",)
     list_filter = (("issuer", ValuesByIndex),)
     list_select_related = ("user",)
     ordering = ("-pk",)
     sortable_by = ()
-    shown = (*list_display, "managed_groups")
-    search_help_text = _("Subject or user")
+    shown = ("user_page", "subject", "issuer", "logins", "created", "managed_groups")
+    search_help_text = _("How a username, an e-mail address or a subject begins")
+    end_question = _("Delete this identity and end its logins?")
+    end_consequence = _(
+        "Its logins end on this site at once, and the tenant is asked to revoke their refresh tokens. The user stays. A "
+        "person who logs in with this identity again is taken for somebody new, and may get another user."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Add the number of login sessions to each row; a subquery is asked for the rows of a page only."""
-        own = LoginSession.objects.filter(identity=OuterRef("pk")).order_by().values("identity")
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(logins_now=Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0))
+        """Add the number of login sessions to each row."""
+        return _with_logins(super().get_queryset(request))
 
     def find(self, term: str) -> set[Any]:
         """Find by subject and user."""
         return find_identities(term)
+
+    def describe(self, row: Any) -> list[str]:
+        """Return whose identity it is, and where."""
+        return [name_of(row.user), address_of(row.user), row.subject, row.issuer]
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
         """Return the login sessions of these identities."""
@@ -193,7 +240,55 @@ class IdentityAdmin(_LoginsAdmin):
         for identity in rows:
             self.log_change(request, identity, gettext("Ended the logins."))
 
+    @admin.display(description=_("user"))
+    def person(self, row: Identity) -> str:
+        """The user whose identity it is, and the subject at the tenant."""
+        return person(row.user, identity=row)
+
+    @admin.display(description=_("user"))
+    def user_page(self, row: Identity) -> str:
+        """The user, as a link."""
+        return link_to_row(self.admin_site.name, row.user, person(row.user))
+
+    @admin.display(description=_("created at"))
+    def created(self, row: Identity) -> str:
+        """When the identity logged in for the first time, or was imported."""
+        return when(row.created_at)
+
     @admin.display(description=_("logins"))
-    def logins(self, row: Any) -> int:
-        """How many login sessions there are now."""
-        return int(row.logins_now)
+    def logins(self, row: Any) -> str:
+        """How many login sessions there are now, as a link to them."""
+        return link_to_logins(self.admin_site.name, row, str(row.logins_now))
+
+
+class IdentityInline(admin.TabularInline[Identity, Model] if TYPE_CHECKING else admin.TabularInline):  # type: ignore[misc]
+    """A user's identities, with links to their logins. For the admin of your users: ``inlines = [IdentityInline]``."""
+
+    model = Identity
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    verbose_name_plural = _("identities and logins at Auth0")
+    fields = readonly_fields = ("subject", "issuer", "logins", "created")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add the number of login sessions to each row."""
+        return _with_logins(super().get_queryset(request))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: only logins add identities."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: nothing can be edited here."""
+        return False
+
+    @admin.display(description=_("logins"))
+    def logins(self, row: Any) -> str:
+        """How many login sessions there are now, as a link to them."""
+        return link_to_logins(self.admin_site.name, row, str(row.logins_now))
+
+    @admin.display(description=_("created at"))
+    def created(self, row: Identity) -> str:
+        """When the identity logged in for the first time, or was imported."""
+        return when(row.created_at)

@@ -239,6 +239,9 @@ class MachineToken(LeasedRow):
         verbose_name = _("machine token")
         verbose_name_plural = _("machine tokens")
 
+    def __str__(self) -> str:
+        return self.audience
+
     @property
     def grant(self) -> Grant:
         """The stored token set, an empty one if there is none yet."""

@@ -11,7 +11,7 @@ import json
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def sizes(names: dict[str, Any]) -> Iterator[tuple[str, int]]:
         if callable(getattr(value, "cache_info", None)):
             if str(value.__module__).partition(".")[0] == PACKAGE:  # not urlsplit's, which Python bounds
                 yield name, value.cache_info().currsize
-        elif isinstance(value, Sized) and not isinstance(value, str | bytes | type) and not name.startswith("__"):
+        # Not isinstance(value, Sized): it would remember each class that it has judged.
+        elif hasattr(type(value), "__len__") and not isinstance(value, str | bytes) and not name.startswith("__"):
             try:
                 yield name, len(value)
             except TypeError:  # a lazy object that has nothing yet

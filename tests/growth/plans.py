@@ -82,7 +82,9 @@ def explain(sql: str, params: Any) -> list[Access]:
     """Return how a statement reads the growing tables."""
     on_postgres = connection.vendor == "postgresql"
     prefix = "EXPLAIN (ANALYZE, FORMAT JSON) " if on_postgres else "ANALYZE FORMAT=JSON "
-    begin, back = ("SAVEPOINT plan", "ROLLBACK TO SAVEPOINT plan") if connection.in_atomic_block else ("BEGIN", "ROLLBACK")
+    begin, back = (
+        ("SAVEPOINT plan", "ROLLBACK TO SAVEPOINT plan") if connection.in_atomic_block else ("BEGIN", "ROLLBACK")
+    )
     with connection.connection.cursor() as cursor:
         cursor.execute(begin)
         try:

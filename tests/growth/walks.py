@@ -98,7 +98,11 @@ def staff(recorder: Recorder, tenant: Tenant, rows: int) -> None:
             "last page": {"p": "10"},
             "all": {"all": ""},
             **{f"search, {kind}": {"q": term} for kind, term in terms.items()},
-            **(_filters(tenant) if name == "loginsession" else {f"issuer {x}": {"issuer": x} for x in (tenant.issuer, RARE)}),
+            **(
+                _filters(tenant)
+                if name == "loginsession"
+                else {f"issuer {x}": {"issuer": x} for x in (tenant.issuer, RARE)}
+            ),
         }.items():
             with recorder.walk(f"{name}: {kind}"):
                 answer = _ok(client.get(path, query))
@@ -110,7 +114,11 @@ def staff(recorder: Recorder, tenant: Tenant, rows: int) -> None:
         for page in ("change", "delete", "history"):
             with recorder.walk(f"{name}: {page} page"):
                 _ok(client.get(f"{path}{key}/{page}/"))
-    for name, action in (("loginsession", "end_logins"), ("identity", "end_logins"), ("identity", "log_out_everywhere")):
+    for name, action in (
+        ("loginsession", "end_logins"),
+        ("identity", "end_logins"),
+        ("identity", "log_out_everywhere"),
+    ):
         walk(visitor, tenant)
         key = row_of(visitor).pk if name == "loginsession" else row_of(visitor).identity_id
         with recorder.walk(f"{name}: {action}"):
@@ -127,7 +135,10 @@ def _filters(tenant: Tenant) -> dict[str, dict[str, str]]:
     dates = {"today": 0, "this week": 7, "this year": 365}
     return {
         **{
-            f"since {name}": {"created_at__gte": str(today - timedelta(days=days)), "created_at__lt": "2100-01-01 00:00:00+00:00"}
+            f"since {name}": {
+                "created_at__gte": str(today - timedelta(days=days)),
+                "created_at__lt": "2100-01-01 00:00:00+00:00",
+            }
             for name, days in dates.items()
         },
         **{f"configuration {name}": {"configuration": name} for name in ("default", RARE)},
