@@ -198,7 +198,8 @@ class LoginSessionAdmin(_LoginsAdmin):
 def _with_logins(identities: QuerySet[Any]) -> QuerySet[Any]:
     """Add the number of login sessions to each row, by a subquery that is asked for the rows of a page only."""
     own = LoginSession.objects.filter(identity=OuterRef("pk")).order_by().values("identity")
-    return identities.annotate(logins_now=Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0))
+    number: Any = Subquery(own.annotate(number=Count("pk")).values("number"))
+    return identities.annotate(logins_now=Coalesce(number, 0))
 
 
 @admin.register(Identity)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.urls import NoReverseMatch, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.timezone import template_localtime
+from django.utils.timezone import is_aware, localtime
 
 from django_auth0_flow.models import Identity
 
@@ -35,7 +35,9 @@ def person(user: Any, *, identity: Identity | None = None) -> str:
 
 def when(moment: datetime | None) -> str:
     """Return a moment as text, in the same way in lists, on pages and in questions."""
-    return date_format(template_localtime(moment), "DATETIME_FORMAT") if moment is not None else "-"
+    if moment is None:
+        return "-"
+    return date_format(localtime(moment) if is_aware(moment) else moment, "DATETIME_FORMAT")
 
 
 def link_to_row(site_name: str, row: Any, text: str) -> str:

@@ -10,7 +10,6 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.functional import cached_property
 
@@ -113,11 +112,11 @@ class ReadOnlyAdmin(_ModelAdmin):
             return False
         return bool(super().lookup_allowed(lookup, value, request))
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *where: Any, **at: Any) -> Any:
         """Let "select all" mean the rows that the list counts and shows, not the whole table."""
         if request.POST.get("select_across", "0") != "0":
             queryset = queryset.filter(pk__in=list(queryset.values_list("pk", flat=True)[:COUNTED]))
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *where, **at)
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         """Name the button that deletes."""
@@ -139,5 +138,5 @@ class ReadOnlyAdmin(_ModelAdmin):
         page = reverse(
             f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist", current_app=self.admin_site.name
         )
-        filters = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        filters: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
         return HttpResponseRedirect(add_preserved_filters(filters, page))

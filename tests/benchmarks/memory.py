@@ -75,9 +75,8 @@ def running_worker(**environment: str) -> Iterator[Worker]:
         try:
             yield worker
         finally:
-            assert worker.process.stdin is not None
-            worker.process.stdin.close()
-            worker.process.wait(60)
+            with worker.process:  # closes its pipes, so that it ends
+                pass
 
 
 def main(logins: int, every: int) -> None:
@@ -91,7 +90,8 @@ def main(logins: int, every: int) -> None:
     first, last = readings[0], readings[-1]
     grown = (last["resident"] - first["resident"]) / 2**20
     more = [name for name, size in last["held"].items() if size > first["held"].get(name, 0)]
-    detail = f"{first['resident'] / 2**20:.1f} to {last['resident'] / 2**20:.1f} MiB; holds more of: {', '.join(more) or 'nothing'}"
+    resident = " to ".join(f"{reading['resident'] / 2**20:.1f}" for reading in (first, last))
+    detail = f"{resident} MiB; holds more of: {', '.join(more) or 'nothing'}"
     spread = Spread(grown, grown, grown)
     write_rows([Row("Memory", f"growth from {every} to {logins} logins", spread, "MiB", BUDGET, detail)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 
 from django_auth0_flow.models import Identity, LoginSession, MachineToken
@@ -23,73 +24,61 @@ def fill(rows: int, issuer: str) -> None:
     digest = "concat(md5(concat(n)), md5(concat(-n)))"
     hexa = "md5(concat(n))"
     uuid = f"CAST(concat(left({hexa}, 12), '4', substr({hexa}, 14, 3), '8', substr({hexa}, 18)) AS uuid)"
-    one_of_1000 = f"CASE WHEN n %% 1000 = 0 THEN '{RARE}' ELSE %s END"
-    failure = "CASE WHEN n %% 997 = 0 THEN 'mfa_required' WHEN n %% 50 = 0 THEN 'invalid_grant' ELSE '' END"
-    first = f"(SELECT COALESCE(MIN(id), 0) - 1 FROM {USERS} WHERE username LIKE 'user-%%')"
-    with connection.cursor() as cursor:
-        source = _numbers(rows)
-        if connection.vendor == "mysql":  # the tests' own server is a small one
-            cursor.execute("SET GLOBAL innodb_buffer_pool_size = 512 * 1024 * 1024")
-        cursor.execute(
-            f"INSERT INTO {USERS} (password, is_superuser, username, first_name, last_name, email, is_staff, is_active, "
-            "date_joined) SELECT '!', %s, concat('user-', n), 'Ada', 'Lovelace', concat('user-', n, '@example.com'), "
-            f"%s, %s, {_ago('n')} FROM {source} ORDER BY n",
-            [False, False, True],
-        )
-        cursor.execute(f"SELECT {first}")
-        offset = cursor.fetchone()[0]
-        for table, columns, values, parameters in (
-            (
-                IDENTITIES,
-                "id, key, issuer, subject, managed_groups, managed_group_keys, created_at, user_id",
-                f"n, {digest}, {one_of_1000}, concat('auth0|', md5(concat(n))), '[]', '[]', {_ago('n')}, n + {offset}",
-                [issuer],
-            ),
-            (
-                LOGINS,
-                "id, configuration, identity_id, sealed, access_token_expires_at, version, lease, refresh_failure, "
-                "created_at, logged_in_at, sid_key, session_digest, sealed_session_key, browser, system",
-                f"{uuid}, {one_of_1000}, n, repeat('x', {SEALED}), 1, 1, '', {failure}, {_ago('n')}, n, {digest}, "
-                "'', '', '', ''",
-                ["default"],
-            ),
-            (SESSIONS, "session_key, session_data, expire_date", f"md5(concat(n)), repeat('x', 200), {_ago('-n')}", []),
-            (
-                LOGOUT_TOKENS,
-                "key, expires_at, ended_key, issued_at, received_at",
-                f"{digest}, n, concat(md5(concat(-n)), md5(concat(n))), n, n",
-                [],
-            ),
-            (
-                MACHINE_TOKENS,
-                "key, configuration, sealed, access_token_expires_at, version, lease, refresh_failure, audience, scope, "
-                "organization",
-                f"{digest}, 'default', '', n, 1, '', '', 'https://api.example.com', '', concat('org_', n)",
-                [],
-            ),
-        ):
-            quoted = ", ".join(connection.ops.quote_name(name) for name in columns.split(", "))
-            order = uuid if table == LOGINS else "1"
-            cursor.execute(f"INSERT INTO {table} ({quoted}) SELECT {values} FROM {source} ORDER BY {order}", parameters)
-        if connection.vendor == "postgresql":
-            cursor.execute(f"SELECT setval(pg_get_serial_sequence('{IDENTITIES}', 'id'), {rows})")
-        # As deployment.md has it: Django's own user model has no index for addresses.
-        how = " varchar_pattern_ops" if connection.vendor == "postgresql" else ""
-        cursor.execute(f"CREATE INDEX auth_user_email ON {USERS} (email{how})")
-    analyse()
-
-
-def analyse() -> None:
-    """Let the planner know how many rows there are."""
-    with connection.cursor() as cursor:
-        for table in GROWING:
-            cursor.execute(f"{'VACUUM ANALYZE' if connection.vendor == 'postgresql' else 'ANALYZE TABLE'} {table}")
-
-
-def _numbers(rows: int) -> str:
+    failure = "CASE WHEN n % 997 = 0 THEN 'mfa_required' WHEN n % 50 = 0 THEN 'invalid_grant' ELSE '' END"
+    name = {"username": "concat('user-', n)", "email": "concat('user-', n, '@example.com')"}
+    name |= {"first_name": "'Ada'", "last_name": "'Lovelace'", "password": "'!'"}
+    flags = {"is_superuser": "FALSE", "is_staff": "FALSE", "is_active": "TRUE"}
+    if connection.vendor == "mysql":  # the tests' own server is a small one
+        _run("SET GLOBAL innodb_buffer_pool_size = 512 * 1024 * 1024")
+    _insert(USERS, rows, {**name, **flags, "date_joined": _ago("n")})
+    first = get_user_model().objects.get(username="user-1").pk
+    groups = {"managed_groups": "'[]'", "managed_group_keys": "'[]'"}
+    who = {"issuer": _mostly(issuer), "subject": "concat('auth0|', md5(concat(n)))", "user_id": f"n - 1 + {first}"}
+    _insert(IDENTITIES, rows, {"id": "n", "key": digest, **who, **groups, "created_at": _ago("n")})
+    token = {"sealed": f"repeat('x', {SEALED})", "access_token_expires_at": "n", "version": "1", "lease": "''"}
+    session = {"sid_key": digest, "session_digest": "''", "sealed_session_key": "''", "browser": "''", "system": "''"}
+    dates = {"created_at": _ago("n"), "logged_in_at": "n", "refresh_failure": failure}
+    row = {"id": uuid, "configuration": _mostly("default"), "identity_id": "n", **token, **session, **dates}
+    _insert(LOGINS, rows, row, order=uuid)
+    _insert(SESSIONS, rows, {"session_key": hexa, "session_data": "repeat('x', 200)", "expire_date": _ago("-n")})
+    ended = {"ended_key": "concat(md5(concat(-n)), md5(concat(n)))", "issued_at": "n", "received_at": "n"}
+    _insert(LOGOUT_TOKENS, rows, {"key": digest, "expires_at": "n", **ended})
+    machine = {"audience": "'https://api.example.com'", "scope": "''", "organization": "concat('org_', n)"}
+    machine |= {"configuration": "'default'", "refresh_failure": "''"}
+    _insert(MACHINE_TOKENS, rows, {"key": digest, **token, **machine})
     if connection.vendor == "postgresql":
-        return f"generate_series(1, {rows}) AS numbers(n)"
-    return f"(SELECT seq AS n FROM seq_1_to_{rows}) AS numbers"
+        _run(f"SELECT setval(pg_get_serial_sequence('{IDENTITIES}', 'id'), {rows})")
+    # As deployment.md has it: Django's own user model has no index for addresses.
+    how = " varchar_pattern_ops" if connection.vendor == "postgresql" else ""
+    _run(f"CREATE INDEX auth_user_email ON {USERS} (email{how})")
+    for table in GROWING:
+        if connection.vendor == "postgresql":  # or the planner would hear of what the clean-up deletes now and then
+            _run(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        analyse(table)
+
+
+def analyse(table: str) -> None:
+    """Let the planner know how many rows there are."""
+    _run(f"{'VACUUM ANALYZE' if connection.vendor == 'postgresql' else 'ANALYZE TABLE'} {table}")
+
+
+def _insert(table: str, rows: int, values: dict[str, str], *, order: str = "n") -> None:
+    """Insert rows made of ``n`` from 1 to ``rows``; ``values``: an expression of SQL for each column."""
+    columns = ", ".join(map(connection.ops.quote_name, values))
+    numbers = f"(SELECT seq AS n FROM seq_1_to_{rows}) AS numbers"  # noqa: S608 - our own texts, here and below
+    if connection.vendor == "postgresql":
+        numbers = f"generate_series(1, {rows}) AS numbers(n)"
+    chosen = ", ".join(values.values())
+    _run(f"INSERT INTO {table} ({columns}) SELECT {chosen} FROM {numbers} ORDER BY {order}")  # noqa: S608
+
+
+def _run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def _mostly(value: str) -> str:
+    return f"CASE WHEN n % 1000 = 0 THEN '{RARE}' ELSE '{value}' END"
 
 
 def _ago(minutes: str) -> str:

@@ -88,6 +88,7 @@ def staff(recorder: Recorder, tenant: Tenant, rows: int) -> None:
     login = row_of(visitor)
     number = rows // 2 + 1
     identity = Identity.objects.get(pk=number)
+    issuers = {f"issuer {kind}": {"issuer": value} for kind, value in {"common": tenant.issuer, "rare": RARE}.items()}
     for name, path in LISTS.items():
         by_name = {"name": f"user-{number}", "address": f"user-{number}@example.com", "subject": identity.subject}
         terms = {**by_name, "every subject": "auth0|", "every name": "user-", "nothing": "nobody@example.org"}
@@ -98,11 +99,7 @@ def staff(recorder: Recorder, tenant: Tenant, rows: int) -> None:
             "last page": {"p": "10"},
             "all": {"all": ""},
             **{f"search, {kind}": {"q": term} for kind, term in terms.items()},
-            **(
-                _filters(tenant)
-                if name == "loginsession"
-                else {f"issuer {x}": {"issuer": x} for x in (tenant.issuer, RARE)}
-            ),
+            **(_filters() if name == "loginsession" else issuers),
         }.items():
             with recorder.walk(f"{name}: {kind}"):
                 answer = _ok(client.get(path, query))
@@ -130,7 +127,7 @@ def staff(recorder: Recorder, tenant: Tenant, rows: int) -> None:
     assert not Identity.objects.filter(subject=tenant.user.sub).exists()
 
 
-def _filters(tenant: Tenant) -> dict[str, dict[str, str]]:
+def _filters() -> dict[str, dict[str, str]]:
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     dates = {"today": 0, "this week": 7, "this year": 365}
     return {
@@ -157,8 +154,8 @@ def clean_up(recorder: Recorder) -> None:
         run()
     assert LoginSession.objects.count() == kept
     with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {LOGINS} SET session_missing_since = %s", [timezone.now() - timedelta(hours=1)])
-    analyse()
+        cursor.execute(f"UPDATE {LOGINS} SET session_missing_since = session_missing_since - INTERVAL '1' HOUR")  # noqa: S608
+    analyse(LOGINS)
     with recorder.walk("clean-up, all dead"):
         run()
     living = Session.objects.filter(expire_date__gt=timezone.now())

@@ -38,7 +38,7 @@ class Postgres(Server):
         )
 
     def django_database(self, name: str = "auth0_flow", *options: str) -> dict[str, Any]:
-        """Return a ``DATABASES`` entry for a database of that name, created empty when it is new, with ``createdb``'s options."""
+        """Return a ``DATABASES`` entry for a database of that name, created empty, with ``options``, when it is new."""
         programs.require_module("psycopg", WHY)
         exists = self._succeeds(programs.require("psql", WHY), *self._address(), "--no-psqlrc", "--command", "", name)
         if not exists:
