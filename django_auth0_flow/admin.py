@@ -116,12 +116,6 @@ class LoginSessionAdmin(_LoginsAdmin):
         "revoke the refresh token. The person can log in again."
     )
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Leave "Delete selected" out: "Log out" says what happens."""
-        actions: dict[str, Any] = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
     @admin.action(permissions=["delete"], description=_("Log out"))
     def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """End the selected login sessions and say what happened."""
@@ -199,7 +193,8 @@ def _with_logins(identities: QuerySet[Any]) -> QuerySet[Any]:
     """Add the number of login sessions to each row, by a subquery that is asked for the rows of a page only."""
     own = LoginSession.objects.filter(identity=OuterRef("pk")).order_by().values("identity")
     number: Any = Subquery(own.annotate(number=Count("pk")).values("number"))
-    return identities.annotate(logins_now=Coalesce(number, 0))
+    counted: QuerySet[Any] = identities.annotate(logins_now=Coalesce(number, 0))
+    return counted
 
 
 @admin.register(Identity)

@@ -37,12 +37,6 @@ class MachineTokenAdmin(ReadOnlyAdmin):
         """Return what the token is for."""
         return [row.audience, row.scope, row.organization]
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Leave "Delete selected" out: "Forget" says what happens."""
-        actions: dict[str, Any] = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
     @admin.action(permissions=["delete"], description=_("Forget"))
     def forget(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete the selected rows: whoever needs such a token asks for another."""
