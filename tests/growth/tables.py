@@ -20,7 +20,7 @@ SEALED = 200
 
 
 def fill(rows: int, issuer: str) -> None:
-    """Fill every growing table: one identity and one login session per user, a Django session for each."""
+    """Fill every growing table: one identity and one login session per user, half of them dead, and other sessions."""
     digest = "concat(md5(concat(n)), md5(concat(-n)))"
     hexa = "md5(concat(n))"
     uuid = f"CAST(concat(left({hexa}, 12), '4', substr({hexa}, 14, 3), '8', substr({hexa}, 18)) AS uuid)"
@@ -38,14 +38,15 @@ def fill(rows: int, issuer: str) -> None:
     token = {"sealed": f"repeat('x', {SEALED})", "access_token_expires_at": "n", "version": "1", "lease": "''"}
     session = {"sid_key": digest, "session_digest": "''", "sealed_session_key": "''", "browser": "''", "system": "''"}
     dates = {"created_at": _ago("n"), "logged_in_at": "n", "refresh_failure": failure}
+    dates["session_missing_since"] = f"CASE WHEN n % 2 = 0 THEN {_ago('1440')} END"
     row = {"id": uuid, "configuration": _mostly("default"), "identity_id": "n", **token, **session, **dates}
     _insert(LOGINS, rows, row, order=uuid)
     _insert(SESSIONS, rows, {"session_key": hexa, "session_data": "repeat('x', 200)", "expire_date": _ago("-n")})
     ended = {"ended_key": "concat(md5(concat(-n)), md5(concat(n)))", "issued_at": "n", "received_at": "n"}
-    _insert(LOGOUT_TOKENS, rows, {"key": digest, "expires_at": "n", **ended})
+    _insert(LOGOUT_TOKENS, rows // 10, {"key": digest, "expires_at": "n", **ended})
     machine = {"audience": "'https://api.example.com'", "scope": "''", "organization": "concat('org_', n)"}
     machine |= {"configuration": "'default'", "refresh_failure": "''"}
-    _insert(MACHINE_TOKENS, rows, {"key": digest, **token, **machine})
+    _insert(MACHINE_TOKENS, rows // 10, {"key": digest, **token, **machine})
     if connection.vendor == "postgresql":
         _run(f"SELECT setval(pg_get_serial_sequence('{IDENTITIES}', 'id'), {rows})")
     # As deployment.md has it: Django's own user model has no index for addresses.
