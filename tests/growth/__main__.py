@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from tests.growth.plans import Statement
 
 
-def main() -> None:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.growth", description=__doc__)
     parser.add_argument("engine", choices=["postgresql", "mariadb"])
     parser.add_argument("rows", type=int)
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    arguments = build_parser().parse_args()
     with nullcontext() if "TEST_DATABASE" in os.environ else server(arguments.engine) as running:
         if running is not None:
             os.environ["TEST_DATABASE"] = json.dumps(database(running))

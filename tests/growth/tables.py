@@ -43,10 +43,10 @@ def fill(rows: int, issuer: str) -> None:
     _insert(LOGINS, rows, row, order=uuid)
     _insert(SESSIONS, rows, {"session_key": hexa, "session_data": "repeat('x', 200)", "expire_date": _ago("-n")})
     ended = {"ended_key": "concat(md5(concat(-n)), md5(concat(n)))", "issued_at": "n", "received_at": "n"}
-    _insert(LOGOUT_TOKENS, rows // 10, {"key": digest, "expires_at": "n", **ended})
+    _insert(LOGOUT_TOKENS, rows, {"key": digest, "expires_at": "n", **ended})
     machine = {"audience": "'https://api.example.com'", "scope": "''", "organization": "concat('org_', n)"}
     machine |= {"configuration": "'default'", "refresh_failure": "''"}
-    _insert(MACHINE_TOKENS, rows // 10, {"key": digest, **token, **machine})
+    _insert(MACHINE_TOKENS, rows, {"key": digest, **token, **machine})
     if connection.vendor == "postgresql":
         _run(f"SELECT setval(pg_get_serial_sequence('{IDENTITIES}', 'id'), {rows})")
     # As deployment.md has it: Django's own user model has no index for addresses.
