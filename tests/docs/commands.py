@@ -86,6 +86,8 @@ def _check_module(module: str, arguments: list[str]) -> None:
     elif module == "tests.benchmarks":
         known = _help_of(module)
         assert [option for option in arguments if option not in known] == []
+    elif module == "tests.benchmarks.memory":
+        assert [argument for argument in arguments if not argument.isdigit()] == []
     elif module == "tests.growth":
         build_growth_parser().parse_args(arguments)
     else:
