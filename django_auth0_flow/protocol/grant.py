@@ -29,6 +29,11 @@ class Target:
         values = [self.audience, self.scope, self.connection, self.login_hint]
         return json.dumps(values) if any(values) else ""
 
+    @classmethod
+    def load(cls, key: str) -> Target:
+        """Return the target with this ``key``."""
+        return cls(*json.loads(key)) if key else cls()
+
 
 DEFAULT_TARGET = Target()
 
@@ -69,6 +74,11 @@ class Grant:
         others = {**dict(kept), key: replace(tokens, refresh_token=None, id_token=None, dpop_key=None)}
         first = replace(self.tokens, dpop_key=tokens.dpop_key or self.tokens.dpop_key)
         return replace(self, tokens=first, others=others).with_refresh_token(tokens.refresh_token)
+
+    def without_connection_tokens(self) -> Grant:
+        """Return the grant without the tokens of identity providers."""
+        others = {key: tokens for key, tokens in self.others.items() if not Target.load(key).connection}
+        return replace(self, others=others)
 
     def dump(self) -> bytes:
         """Return the grant as JSON."""

@@ -110,6 +110,13 @@ class Http:
         """Send POST with ``application/json``."""
         return self._send("POST", url, json=body, headers=headers)
 
+    def call(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> HttpAnswer:
+        """Send any method, with JSON if there is a body."""
+        sent: dict[str, Any] = {} if body is None else {"json": body}
+        return self._send(method, url, headers=headers, **sent)
+
     def _send(self, method: str, url: str, *, auth: RequestAuth | None = None, **kwargs: Any) -> HttpAnswer:
         started, timeout = time.monotonic(), None
         try:
