@@ -100,7 +100,7 @@ class Firefox(Engine):
         profile.mkdir()
         (profile / "user.js").write_text('user_pref("marionette.port", 0);\n')  # a free one, which it writes to a file
         self._port_file = profile / "MarionetteActivePort"
-        command = [program, "--headless", "--marionette", "--no-remote", "--profile", profile]
+        command = [program, "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
         self._spawn(command, until=self._listens, environment=self._environment)
 
     def _listens(self) -> bool:

@@ -29,7 +29,6 @@ class Person:
         self._first = driver.current_window_handle
         for address in (site.url, site.tenant.issuer):
             driver.get(address)
-            self._wait_for(lambda found, _, wanted=address: found.startswith(wanted), address)
             driver.delete_all_cookies()
         self.new_tab()
 
