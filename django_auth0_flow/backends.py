@@ -30,7 +30,7 @@ from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
 from django_auth0_flow.storage.django_session_facts import noted
-from django_auth0_flow.users.mapping import ClaimsMapper, remember_identity
+from django_auth0_flow.users.mapping import ClaimsMapper, find_identity, remember_identity
 from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Auth0Backend(ModelBackend):
         if not self.is_allowed(request, id_token_claims):
             logger.info("login_refused reason=is_allowed")
             return None
-        identity = self._identity(id_token_claims) or self._first_login(mapper, id_token_claims)
+        identity = find_identity(id_token_claims) or self._first_login(mapper, id_token_claims)
         if identity is None:
             return None
         user: Any = identity.user
@@ -191,10 +191,6 @@ class Auth0Backend(ModelBackend):
 
     # -- identities --------------------------------------------------------------------------------------------------
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
-        key = Identity.key_for(claims["iss"], claims["sub"])
-        return next(iter(Identity.objects.select_related("user").filter(key=key)), None)  # unique: nothing to order by
-
     def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
         """Create the identity, and the user if needed. Two logins at the same time get the same identity."""
         alias = router.db_for_write(Identity)
@@ -219,7 +215,7 @@ class Auth0Backend(ModelBackend):
                 # SQLite and MySQL may refuse one of two writers. Inside a caller's transaction a second try would fail too.
                 if attempt == 2 or connections[alias].in_atomic_block:
                     raise
-            if identity := self._identity(claims):
+            if identity := find_identity(claims):
                 return identity
         logger.error(
             "login_refused reason=user_not_created: the user model refuses the mapped fields. A required field has no "

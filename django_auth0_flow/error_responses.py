@@ -31,6 +31,8 @@ from django_auth0_flow.pages.rendering import (
     return_url,
 )
 from django_auth0_flow.protocol.errors import (
+    AccountNotConnected,
+    AccountsRefused,
     Auth0Error,
     AuthorizationError,
     LoginRequired,
@@ -64,8 +66,13 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
     if isinstance(error, MachineTokenRefused):
         text = "The tenant refuses this application a token of its own."
         return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
+    if isinstance(error, AccountsRefused):
+        note_setup_mistake(error)
+        return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
+    if isinstance(error, AccountNotConnected):
+        return account_not_connected(request, error)
     if isinstance(error, NoAccessToken):
         return without_access_token(request, error)
     return failed(request, error)
@@ -221,6 +228,28 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
         return finish_answer(JsonResponse({"error": error.code, "message": words_for(error.code)}, status=400))
     context = {"code": error.code, "words": words_for(error.code), "no_access_token": True}
     return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
+
+
+def account_not_connected(request: HttpRequest, error: AccountNotConnected) -> HttpResponse:
+    """Lead a person to the page that connects an account, and back; answer a script 403 with its address.
+
+    Whoever has just been there would go round in circles: what is missing then is something else.
+    """
+    login = login_of(request)
+    connection, at = noted(request).get("connected") or ("", 0)
+    if connection == error.connection and abs(login.configuration.clock() - at) < loops.LOOP_SECONDS:
+        text = "An account was connected just now, and Token Vault gives no token: is refresh token rotation off?"
+        return without_access_token(request, NoAccessToken(text, code="connection_token_refused"))
+    url = error.connect_url or login.connect_url(error.connection)
+    if is_prefetch(request):
+        return not_now()
+    if is_navigation(request):
+        return finish_answer(HttpResponseRedirect(url))
+    body = {"error": error.code, "message": words_for(error.code), "connect_url": url}
+    response = JsonResponse(body, status=HTTPStatus.FORBIDDEN)
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = url
+    return finish_answer(response)
 
 
 def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:

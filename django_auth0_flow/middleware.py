@@ -16,6 +16,7 @@ from django_auth0_flow.access.current_login import end_if_over
 from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.errors import (
+    AccountsRefused,
     LoginRequired,
     MachineTokenRefused,
     MfaRequired,
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 #: Set by the decorators on the views they protect: the names of the configurations whose logins they take.
 MARK = "auth0_login_required"
 
-_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired, MachineTokenRefused)
+_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired, MachineTokenRefused, AccountsRefused)
 
 
 class Auth0Middleware:

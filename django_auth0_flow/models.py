@@ -131,6 +131,10 @@ class LoginSession(LeasedRow):
         self.session_digest = digest_session_key(key or "")
         self.sealed_session_key = seal_session_key(key or "", configuration=self.configuration, login_id=self.pk)
 
+    def has_moved_from(self, *keys: str | None) -> bool:
+        """Tell whether the Django session has none of these keys any more: another request has changed it meanwhile."""
+        return self.session_digest not in map(self.digest_of, keys)
+
     if TYPE_CHECKING:  # added in ``apps``: it is built on this module
 
         @property

@@ -54,7 +54,7 @@ def test_one_command_makes_table_plot_and_profiles(tmp_path: Path) -> None:
     assert text == done.stdout
     for measure in (
         "claims, scopes and organization against `request.user`, startproject's chain",
-        "https, connections opened",
+        "django-auth0-flow, connections opened",
         "validation against `jwt.decode` with the same checks",
         "peak memory over plain Django with",
         "django-auth0-flow",

@@ -39,10 +39,10 @@ ROWS = (
 )
 #: Inside the core: what stands on what.
 CORE = (
-    "database_connections",
+    "connected_accounts database_connections",
     "embedded_grants redeem outbound client_credentials token_exchange",
     "client",
-    "token_endpoint validation",
+    "token_endpoint validation protected_calls",
     "issuer",
     "cached_document",
     "http grant authorization client_auth connection_pool",

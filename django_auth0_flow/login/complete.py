@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.login import redeem
-from django_auth0_flow.login.transactions import ACCESS_TOKEN, RECHECK, SILENT, Transaction
+from django_auth0_flow.login.transactions import ACCESS_TOKEN, CONNECT, RECHECK, SILENT, Transaction
 from django_auth0_flow.logout import browser
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages import messages
@@ -42,6 +42,10 @@ def complete(request: HttpRequest, response: AuthorizationResponse, transaction:
         return _finish_recheck(request, response, transaction)
     if transaction.purpose == SILENT:
         return _finish_silent(request, response, transaction)
+    if transaction.purpose == CONNECT:
+        from django_auth0_flow.login import connect  # most sites need none of it
+
+        return connect.finish_connect(request, response, transaction)
     return redeem.complete_login(request, response, transaction)
 
 

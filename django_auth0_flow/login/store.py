@@ -39,7 +39,8 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     before, requirement = login.before, login.requirement
     if before.get("id"):
         if (replaced := LoginSession.objects.filter(pk=before["id"]).first()) is not None:
-            replaced.end("replaced")
+            own_keys = before.get("key"), request.session.session_key
+            replaced.end("replaced", session=replaced.has_moved_from(*own_keys))
         if before.get("key") == request.session.session_key:
             # Django keeps the session key of a user who logs in again; here every login changes it.
             request.session.cycle_key()

@@ -164,6 +164,10 @@ class StoredTokenSource:
             self._check_alive()
             return await self._tokens.aobtain(Wanted(target, rejected))
 
+    def forget(self) -> None:
+        """Read the row anew when it is asked for again."""
+        self._flight.row = None
+
     def refresh_early(self) -> None:
         """As ``access_token`` before a view runs, when nothing reads from the database connection yet."""
         self._lease.may_disconnect = True

@@ -6,6 +6,7 @@ from django_auth0_flow.views.account import AccountView
 from django_auth0_flow.views.backchannel import BackchannelLogoutView
 from django_auth0_flow.views.base import Auth0View
 from django_auth0_flow.views.callback import CallbackView
+from django_auth0_flow.views.connect import ConnectView
 from django_auth0_flow.views.login import LoginView
 from django_auth0_flow.views.logout import LoggedOutView, LogoutView
 from django_auth0_flow.views.mfa import MfaCodeView, MfaEnrolView, MfaView, RecoveryCodesView
@@ -18,6 +19,7 @@ __all__ = [
     "Auth0View",
     "BackchannelLogoutView",
     "CallbackView",
+    "ConnectView",
     "LoggedOutView",
     "LoginView",
     "LogoutView",

@@ -262,8 +262,26 @@ class ClinicWalk(Walk):
         with self.step("Token Vault: the user's token at another provider") as done:
             self.start("/ways/vault/login/", next_url="/ways/calendar/")
             self.browser.follow()
+            self.landed("/ways/vault/connect/")
+            self.browser.submit("connection")
+            self.browser.follow()
+            self.browser.submit("action", action="accept")
+            self.browser.follow()
             self.landed("/ways/calendar/", connection="google-oauth2")
-            done("exchanged for the refresh token; it stays on the server")
+            calls = ["/me/v1/connected-accounts/connect", "/me/v1/connected-accounts/complete"]
+            self.expect("calls of the My Account API", [1, 1], [len(self.requests(path)) for path in calls])
+            done("account connected, token exchanged for the refresh token; it stays on the server")
+
+    def step_disconnect_the_account(self) -> None:
+        with self.step("Connected accounts: she sees the account on her page, and disconnects it") as done:
+            self.browser.open("/ways/vault/account/")
+            self.browser.submit("disconnect", disconnect=next(iter(self.user.connected_accounts)))
+            self.browser.follow()
+            self.landed("/ways/vault/account/")
+            self.expect("accounts at the tenant", 0, len(self.user.connected_accounts))
+            self.browser.visit("/ways/calendar/")
+            self.landed("/ways/vault/connect/")
+            done("the tenant has forgotten it, and the site its token: the calendar asks for it again")
 
     # -- what there is of logins, and an end to them -------------------------------------------------------------------
 

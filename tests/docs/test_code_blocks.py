@@ -29,7 +29,7 @@ from django_auth0_flow.doctor.findings import Finding
 from django_auth0_flow.doctor.report import as_text
 from django_auth0_flow.testing import FakeApi
 from django_auth0_flow.testing.tenant import Tenant
-from django_auth0_flow.testing.tenant.model import ALL_GRANTS
+from django_auth0_flow.testing.tenant.model import ConnectedAccount
 from tests.client_keys import client_key
 from tests.docs.commands import check_commands
 from tests.docs.pages import PAGES, Block, blocks, prose
@@ -125,11 +125,15 @@ def test_lines_of_a_view_get_tokens_of_identity_providers(
     block: Block, tenant: Tenant, logged_in_client: Client
 ) -> None:
     tenant.user.linked_connections["google-oauth2"] = "google-token"
-    tenant.application.grant_types = set(ALL_GRANTS)
-    tenant.application.rotation = False
+    tenant.user.connected_accounts["cac_1"] = ConnectedAccount("cac_1", "google-oauth2")
+    tenant.allow_connected_accounts(google_oauth2=["openid"])
     names: dict[str, Any] = {"request": logged_in_client.get("/").wsgi_request}
     exec(compile(block.code, str(block), "exec"), names)  # noqa: S102
-    assert names["token"] == "google-token"
+    if "disconnect" in block.code:
+        assert tenant.user.connected_accounts == {}
+        assert names["link"] == "/auth0/connect/?connection=google-oauth2&next=%2Fcalendar%2F"
+    else:
+        assert names["token"] == "google-token"
 
 
 @pytest.mark.parametrize("block", blocks("in an async view"), ids=str)

@@ -10,6 +10,7 @@ from flask import Flask, Response, render_template, request
 
 from .account import account_blueprint
 from .authorize import authorize_blueprint
+from .connected_accounts import connected_accounts_blueprint
 from .control import control_blueprint
 from .database_connections import database_connections_blueprint
 from .discovery import discovery_blueprint
@@ -46,6 +47,7 @@ def build_app(state: TenantState) -> Flask:
         authorize_blueprint(state),
         token_blueprint(state, {**GRANTS, **PASSWORDLESS_GRANTS, **TOKEN_EXCHANGE_GRANTS, **mfa_grants()}),
         account_blueprint(state),
+        connected_accounts_blueprint(state),
         passwordless_blueprint(state),
         database_connections_blueprint(state),
         mfa_blueprint(state),

@@ -14,7 +14,18 @@ from .faults import FaultBox
 from .keys import KeyRing
 from .limits import RateLimits
 from .log import RequestLog
-from .model import DAY, DEFAULT_CONNECTION, Api, Application, Invitation, Organization, PasswordPolicy, TokenHook, User
+from .model import (
+    DAY,
+    DEFAULT_CONNECTION,
+    Api,
+    Application,
+    ConnectedAccountsSettings,
+    Invitation,
+    Organization,
+    PasswordPolicy,
+    TokenHook,
+    User,
+)
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
 
@@ -57,6 +68,7 @@ class TenantState:
         #: «Use a generic response in public signup API error message»: an address that is taken is not told.
         self.generic_sign_up_errors = True
         self.password_policy = PasswordPolicy()
+        self.connected_accounts = ConnectedAccountsSettings()
         #: Bot Detection stops password logins that do not come through the tenant's own page.
         self.bot_detection = False
         #: Custom error page: where errors lead that may not travel to the application.
@@ -116,6 +128,10 @@ class TenantState:
     @property
     def userinfo_audience(self) -> str:
         return self.issuer + "userinfo"
+
+    @property
+    def my_account_audience(self) -> str:
+        return self.issuer + "me/"
 
     def keep(self, kind: str, thing: Any, lifetime: float, *, value: str | None = None) -> str:
         """Remember ``thing`` for ``lifetime`` seconds under a random value, which is returned."""

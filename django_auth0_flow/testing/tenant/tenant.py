@@ -13,7 +13,7 @@ from .app import build_app
 from .browser import AuthorizationAnswer, Browser
 from .log import LoggedRequest
 from .logout import end_session, send_logout_token
-from .model import Api, Application, Invitation, Organization, User
+from .model import TOKEN_VAULT, Api, Application, Invitation, Organization, User
 from .records import Authorization, Message
 from .state import TenantState
 from .tokens import issue_access_token, issue_id_token, logout_token
@@ -136,6 +136,20 @@ class Tenant(TenantState):
             "organization_name": organization.name,
         }
         return f"{login_uri or self.application.initiate_login_uri}?{urlencode(query)}"
+
+    def allow_connected_accounts(self, application: Application | None = None, **connections: list[str]) -> None:
+        """Set up connected accounts as at Auth0: the My Account API, its policy, the Token Vault grant, no rotation.
+
+        ``connections``: their scopes by name, "-" written as "_". Start the tenant first.
+        """
+        application = application or self.application
+        scopes = [f"{verb}:me:connected_accounts" for verb in ("create", "read", "delete")]
+        self.add_api(self.my_account_audience, name="MyAccount API", scopes=scopes, lifetime=600)
+        application.refresh_policies[self.my_account_audience] = scopes
+        application.grant_types |= {TOKEN_VAULT}
+        application.rotation = False
+        names = {name.replace("_", "-"): asked for name, asked in connections.items()}
+        self.connected_accounts.connections.update(names)
 
     def rotate_keys(self, revoke_previous: bool = False) -> None:
         self.keys.rotate(revoke_previous=revoke_previous)
