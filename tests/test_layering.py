@@ -20,6 +20,7 @@ ROWS = (
     ("9", "urls apps"),
     ("8", "admin_site rest_framework decorators templatetags management"),
     ("8", "admin admin_config middleware"),
+    ("7", "admin_pages"),
     ("7", "views"),
     ("6", "forms"),
     ("6", "backends error_responses"),

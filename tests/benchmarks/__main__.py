@@ -31,6 +31,7 @@ PARTS = {
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),
     "startup": (["15"], ["4"]),
+    "memory": (["2000"], ["60"]),
 }
 #: The parts that compare with peers.
 PEERED = {"login", "api_calls", "startup"}

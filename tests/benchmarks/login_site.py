@@ -34,9 +34,9 @@ from tests.benchmarks.profiles import by_package
 _CSRF = "b" * 32
 
 
-def configure(peer: Peer, account: Account) -> None:
-    """Set Django up as this site."""
-    settings.configure(**project_settings(peer, account))
+def configure(peer: Peer, account: Account, database: str = ":memory:") -> None:
+    """Set Django up as this site; ``database``: the file of its SQLite."""
+    settings.configure(**project_settings(peer, account, database))
     django.setup()
     add_urls(peer, account)
 

@@ -218,15 +218,24 @@ PEERS = {
 }
 
 
-def project_settings(peer: Peer, account: Account) -> dict[str, Any]:
-    """Return all settings of a site; its urls come with ``add_urls``, once Django is set up."""
+def project_settings(peer: Peer, account: Account, database: str = ":memory:") -> dict[str, Any]:
+    """Return all settings of a site; its urls come with ``add_urls``, once Django is set up.
+
+    ``database``: the file of its SQLite.
+    """
     own = peer.settings(account)
     return {
         "SECRET_KEY": "not-a-secret-only-for-benchmarks-" + "x" * 32,
         "ALLOWED_HOSTS": ["testserver"],
         "ROOT_URLCONF": "benchmark_urls",
         "USE_TZ": True,
-        "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        "DATABASES": {
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": database,
+                "OPTIONS": {"init_command": "PRAGMA synchronous=OFF"},
+            }
+        },
         "LOGIN_REDIRECT_URL": "/",
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "TEMPLATES": [
