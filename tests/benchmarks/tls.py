@@ -102,7 +102,8 @@ class _Front(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread, where the handshake belongs too."""
-        with contextlib.suppress(OSError):
+        # What the tenant spoils, the front spoils: it closes the connection as well.
+        with contextlib.suppress(OSError, http.client.HTTPException):
             if self.context is not None:
                 request = self.context.wrap_socket(request, server_side=True)
             self.open.add(request)
