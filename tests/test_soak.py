@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.soak import FILES, MEMORY, PEOPLE, SERVERS, WORKERS, soak
+from tests.benchmarks.soak import FILES, MEMORY, PEOPLE, SERVERS, WORKERS, rows_of, soak
 
 pytestmark = pytest.mark.slow
 
@@ -25,3 +25,4 @@ def test_nobody_is_logged_out_and_nothing_piles_up(server: str) -> None:
     assert found.left_open == (0, 0)
     assert found.files_growth <= FILES
     assert found.memory_growth <= MEMORY
+    assert [row for row in rows_of(found, 12, 10) if row.is_met is False] == []

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Row, read_rows
 from tests.benchmarks.names import LOGIN_PATHS
-from tests.benchmarks.report import plot, profiles, table
+from tests.benchmarks.report import plot, profiles, summary, table
+from tests.storm.engines import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What we ourselves need, in the versions that are installed here, so that all sites run on the same.
@@ -31,7 +32,11 @@ PARTS = {
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),
     "startup": (["15"], ["4"]),
-    "memory": (["2000"], ["60"]),
+    "async_calls": (["15"], ["3"]),
+    "kills": (["10", *ENGINES], ["2", "sqlite"]),
+    "growth": (["100000", "postgresql", "mariadb"], ["1000", "postgresql"]),
+    "memory": (["10000"], ["60"]),
+    "soak": (["300", "8"], ["10", "10"]),
 }
 #: The parts that compare with peers.
 PEERED = {"login", "api_calls", "startup"}
@@ -63,9 +68,11 @@ def main() -> None:
         for part in arguments.only:
             sys.stderr.write(f"{part} …\n")
             rows += run(part, [*PARTS[part][arguments.quick], *(peers if part in PEERED else [])])
-    text = f"{conditions()}\n\n{table(rows)}\n\n{profiles(rows)}"
+    text = f"{conditions()}\n\n{summary(rows)}\n\nEverything measured:\n\n{table(rows)}\n\n{profiles(rows)}"
     (out / "benchmarks.md").write_text(text)
-    (out / "benchmarks.svg").write_text(plot(rows, "django-auth0-flow, as shares of the budgets (less is better)"))
+    (out / "benchmarks.svg").write_text(
+        plot(rows, "django-auth0-flow: what it costs, as a share of what it may cost (less is better)")
+    )
     sys.stdout.write(text)
     sys.stderr.write(f"\nwritten: {out}/benchmarks.md, {out}/benchmarks.svg\n")
 

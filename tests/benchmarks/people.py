@@ -90,7 +90,7 @@ class Person:
         self.traffic, self.is_logged_in = traffic, False
         self.user = traffic.tenant.add_user(sub=f"auth0|person-{number}", email=f"person-{number}@example.com")
         self.browser = HttpBrowser(traffic.address)
-        self._chance = random.Random(number)  # noqa: S311  # the same habits in each run
+        self._chance = random.Random(number)  # the same habits in each run
         self._habits: dict[str, Callable[[], None]] = {name: getattr(self, name) for name in HABITS}
 
     def live(self) -> None:

@@ -1,15 +1,15 @@
 """Mixed traffic on a served site for some minutes: nobody is logged out by it, and nothing piles up.
 
-``python -m tests.benchmarks.soak SECONDS RATE [SERVER …]`` prints rows; RATE is in pages a second over all people, SERVER is
-gunicorn or uvicorn. People log in, read, call an API and log out, here or by the tenant's message; tokens live six seconds.
-Every few seconds the token endpoint fails for one second in another way. Everything is on loopback, the database a file.
+``python -m tests.benchmarks.soak SECONDS RATE [SERVER …]`` prints rows; RATE is in pages a second over all people, a
+SERVER is gunicorn or uvicorn. People log in, read, call an API and log out, here or by the tenant's message; tokens live
+six seconds. Every few seconds the token endpoint fails for one second in another way. Everything is on loopback, the
+database a file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -33,7 +33,16 @@ from tests.storm.servers import GUNICORN, running_server
 PEOPLE, WORKERS = 8, 2
 SERVERS = {
     "gunicorn": [*GUNICORN, "--workers", str(WORKERS), "--worker-class", "gthread", "--threads", "8", "tests.wsgi"],
-    "uvicorn": [sys.executable, "-m", "uvicorn", "--log-level", "warning", "--workers", str(WORKERS), "tests.asgi:application"],
+    "uvicorn": [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--log-level",
+        "warning",
+        "--workers",
+        str(WORKERS),
+        "tests.asgi:application",
+    ],
 }
 #: Seconds: an access token's life, how long before its end it is refreshed, how long the tenant may take.
 LIFETIME, MARGIN, HTTP_TIMEOUT = 6, 2, 2
@@ -167,7 +176,7 @@ def read(process: int, traffic: Traffic) -> Reading:
     for pid in descendants(process):
         status = Path(f"/proc/{pid}/status").read_text()
         resident[pid] = int(status.partition("VmRSS:")[2].split()[0]) / 1024
-        files[pid] = len(os.listdir(f"/proc/{pid}/fd"))
+        files[pid] = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     return Reading(resident, files, traffic.tenant.connections(), open_at(traffic.api))
 
 
