@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests import programs
-from tests.benchmarks.__main__ import PARTS, run
+from tests.benchmarks import growth
 from tests.benchmarks.measure import TIMES, Row, Spread, compared
 from tests.benchmarks.profiles import largest, shares
 from tests.benchmarks.report import plot, profiles, summary, table
+from tests.growth.plans import Access, Statement
 
 ROOT = Path(__file__).resolve().parents[1]
 MET = Row("Login", "with a budget", Spread(0.5, 0.4, 0.6), budget=0.7, profile=[("not shown", "1 ms")])
@@ -50,11 +50,16 @@ def test_small_parts_are_summed_up() -> None:
     assert largest(found, 4) == found
 
 
-@pytest.mark.slow
 def test_growth_counts_what_reads_too_much() -> None:
-    programs.require("initdb", "the statements are those of a database with many rows")
-    rows = run("growth", PARTS["growth"][1])
-    assert [(row.unit, row.is_met) for row in rows] == [("", True), ("ms", None)]
+    by_index, scan = (
+        Access("auth0_flow_identity", "Index Scan", 1, 1),
+        Access("auth0_flow_identity", "Seq Scan", 900, 1),
+    )
+    found = [Statement(growth.CONTROL, "SELECT", 1.0, [scan]), *[Statement("login", "SELECT", 0.001, [by_index])] * 3]
+    assert [row.spread.median for row in growth.rows_of("postgresql", 1000, found)] == [0, 1]
+    bad, _ = growth.rows_of("postgresql", 1000, [*found, Statement("search", "SELECT", 0.002, [scan])])
+    assert (bad.spread.median, bad.is_met) == (1, False)
+    assert bad.detail == "4 statements of 2 walks; bad: search"
 
 
 @pytest.mark.slow

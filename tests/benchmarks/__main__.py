@@ -34,7 +34,7 @@ PARTS = {
     "startup": (["15"], ["4"]),
     "async_calls": (["15"], ["3"]),
     "kills": (["10", *ENGINES], ["2", "sqlite"]),
-    "growth": (["100000", "postgresql", "mariadb"], ["1000", "postgresql"]),
+    "growth": (["100000", "postgresql", "mariadb"], ["30000", "postgresql"]),
     "memory": (["10000"], ["60"]),
     "soak": (["300", "8"], ["10", "10"]),
 }

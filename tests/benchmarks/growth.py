@@ -9,18 +9,25 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import django
 
 from tests.benchmarks.measure import Row, Spread, scaled, write_rows
-from tests.growth.plans import Access, Statement
 from tests.storm.engines import installed
 from tests.storm.harness import ROOT
+
+if TYPE_CHECKING:
+    from tests.growth.plans import Statement
 
 #: The walk of ``tests.growth`` that must be found bad.
 CONTROL = "control"
 
 
 def statements_of(engine: str, count: int) -> list[Statement]:
+    from tests.growth.plans import Access, Statement
+
     command = [sys.executable, "-m", "tests.growth", engine, str(count), "--json"]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True, check=True
@@ -29,9 +36,9 @@ def statements_of(engine: str, count: int) -> list[Statement]:
     return [Statement(**{**one, "accesses": [Access(**access) for access in one["accesses"]]}) for one in found]
 
 
-def rows_of(engine: str, count: int) -> list[Row]:
+def rows_of(engine: str, count: int, statements: Sequence[Statement]) -> list[Row]:
     group = f"Growth: {count} users, identities and login sessions on {engine}"
-    statements = [statement for statement in statements_of(engine, count) if statement.walk != CONTROL]
+    statements = [statement for statement in statements if statement.walk != CONTROL]
     bad = [statement for statement in statements if statement.is_bad]
     slowest = max(statements, key=lambda statement: statement.seconds)
     walks = len({statement.walk for statement in statements})
@@ -49,7 +56,9 @@ def rows_of(engine: str, count: int) -> list[Row]:
 
 
 def main(count: int, *engines: str) -> None:
-    write_rows([row for engine in installed(engines) for row in rows_of(engine, count)])
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+    write_rows([row for engine in installed(engines) for row in rows_of(engine, count, statements_of(engine, count))])
 
 
 if __name__ == "__main__":
