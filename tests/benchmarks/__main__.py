@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.benchmarks.measure import read_rows
 from tests.benchmarks.names import LOGIN_PATHS
 from tests.benchmarks.report import plot, profiles, summary, table
-from tests.storm.engines import ENGINES
+from tests.storm.sites import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What we ourselves need, in the versions that are installed here, so that all sites run on the same.

@@ -13,7 +13,6 @@ from tests.programs import find_program
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgres import Postgres
 
-ENGINES = ["sqlite", "postgresql", "mariadb"]
 _SERVERS: dict[str, tuple[str, Callable[[], Postgres | MariaDB]]] = {
     "postgresql": ("initdb", Postgres),
     "mariadb": ("mariadbd", MariaDB),
