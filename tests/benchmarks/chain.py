@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -76,6 +78,7 @@ def wsgi(middleware: list[str], address: str, cookie: str) -> Callable[[], None]
 
     def request() -> None:
         response = handler(environ_for("GET", address, cookie), lambda status, headers, exc_info=None: None)
+        assert response.status_code == 200
         for _ in response:
             pass
         response.close()
@@ -94,7 +97,8 @@ def asgi(middleware: list[str], address: str, cookie: str, *, loop: asyncio.Abst
     scope = {"type": "http", "method": "GET", "path": address, "query_string": b"", "headers": headers}
 
     def request() -> None:
-        loop.run_until_complete(handler.get_response_async(ASGIRequest(scope, io.BytesIO())))
+        response = loop.run_until_complete(handler.get_response_async(ASGIRequest(scope, io.BytesIO())))
+        assert response.status_code == 200
 
     return request
 
@@ -119,13 +123,15 @@ def compare(title: str, build: Callable[..., Callable[[], None]], address: str, 
 
 def main(rounds: int) -> None:
     urls = [path(address, view) for address, view in VIEWS.items()]
-    configure(Peer(ours, lambda account: urls), Account("http://127.0.0.1:9/", "c", "s"))
-    cookie = log_in()
-    loop = asyncio.new_event_loop()
-    rows = []
-    for kind, known, view in (("anonymous", "", "empty/"), ("logged in", cookie, "asks/")):
-        rows += compare(f"{kind}, WSGI", wsgi, f"/{view}", known, rounds)
-        rows += compare(f"{kind}, async", partial(asgi, loop=loop), f"/async/{view}", known, rounds // 2)
+    rows, loop = [], asyncio.new_event_loop()
+    with tempfile.TemporaryDirectory(prefix="benchmark-chain-") as folder:
+        # A file: the threads of async requests would each have a database in memory of their own.
+        database = str(Path(folder) / "site.sqlite3")
+        configure(Peer(ours, lambda account: urls), Account("http://127.0.0.1:9/", "c", "s"), database)
+        cookie = log_in()
+        for kind, known, view in (("anonymous", "", "empty/"), ("logged in", cookie, "asks/")):
+            rows += compare(f"{kind}, WSGI", wsgi, f"/{view}", known, rounds)
+            rows += compare(f"{kind}, async", partial(asgi, loop=loop), f"/async/{view}", known, rounds // 2)
     loop.close()
     write_rows(rows)
 
