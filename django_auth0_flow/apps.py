@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
 
@@ -26,4 +26,9 @@ class Auth0FlowConfig(AppConfig):
         LoginSession.add_to_class("api", property(api_session_for))
         register(checks.check_settings, "auth0_flow")
         register(checks.check_project, "auth0_flow")
+        register(checks.check_addresses, "auth0_flow")
+        register(checks.check_views, "auth0_flow")
+        register(checks.check_local_database, "auth0_flow")
+        register(checks.check_database, "auth0_flow", Tags.database)
+        register(checks.check_deployment, "auth0_flow", deploy=True)
         user_logged_in.connect(store.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")

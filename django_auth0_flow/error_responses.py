@@ -15,10 +15,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
+from django_auth0_flow.access.requirements import Shortfall
 from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.debug import Details, debug_of_error, debug_of_test
 from django_auth0_flow.pages.messages import public_code, words_for
 from django_auth0_flow.pages.rendering import (
     finish_answer,
@@ -28,7 +30,9 @@ from django_auth0_flow.pages.rendering import (
     not_now,
     page,
     page_path,
+    plain_text,
     return_url,
+    view_name_of,
 )
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
@@ -210,6 +214,7 @@ def failed(
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
         "mistake": mistake,
+        "debug": debug_of_error(error) if django_settings.DEBUG else None,
     }
     return page(request, "login_failed.html", context, status)
 
@@ -223,17 +228,34 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
     return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
 
 
-def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:
-    """Answer 403: the login was made again for this page and still does not satisfy it."""
-    logger.info("page_refused test=%s", test)
+def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> HttpResponse:
+    """Answer 403: the login was made again for this page and still does not satisfy it.
+
+    The log names user, view and what is missing; with DEBUG the answer does too, with what the login has.
+    """
+    test, missing = shortfall.test, plain_text(",".join(shortfall.missing))
+    user, view = getattr(request, "user", None), view_name_of(request)
+    logger.warning("page_refused test=%s user=%s view=%s missing=%s", test, getattr(user, "pk", None), view, missing)
+    details = _debug_of(request, shortfall)
     if not is_navigation(request):
-        return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
+        body = {"error": "forbidden", "code": test, "message": words_for(test)}
+        debug = {"debug": {"missing": shortfall.missing, "held": shortfall.held}} if details else {}
+        return finish_answer(JsonResponse({**body, **debug}, status=403))
     context = {
         "code": test,
         "words": words_for(test),
         "retry_url": login_path(login_of(request).configuration.name, next_url),
+        "debug": details,
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
+
+
+def _debug_of(request: HttpRequest, shortfall: Shortfall) -> Details | None:
+    """Return what a developer should know about a refusal; None without DEBUG."""
+    if not django_settings.DEBUG:
+        return None
+    has_audience = bool(login_of(request).configuration.api_audience)
+    return debug_of_test(shortfall.test, missing=shortfall.missing, held=shortfall.held, has_audience=has_audience)
 
 
 def _setup_mistake(error: Auth0Error) -> Mistake | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from django_auth0_flow.access.current_login import (
@@ -29,6 +30,14 @@ from django_auth0_flow.tokens.source import StoredTokenSource
 from django_auth0_flow.tokens.sync_async import acall
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def no_middleware(what: str) -> ImproperlyConfigured:
+    """Return the error for ``what``, which needs our middleware, with what to add."""
+    return ImproperlyConfigured(
+        f'{what} needs a middleware: add "django_auth0_flow.middleware.Auth0Middleware" to MIDDLEWARE, after '
+        "AuthenticationMiddleware."
+    )
 
 
 class Auth0Session:

@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, registry
 from django.core.exceptions import ImproperlyConfigured
 
 import django_auth0_flow
+from django_auth0_flow import checks
 from django_auth0_flow.checks import check_project, check_settings
 from django_auth0_flow.conf import get_settings
 
@@ -523,7 +524,11 @@ def test_X22_two_clients_of_one_tenant_are_fine_where_the_request_chooses(settin
 
 
 def test_the_checks_are_registered() -> None:
-    assert {check_settings, check_project} <= set(registry.registry.get_checks())
+    always = {check_settings, check_project, checks.check_addresses, checks.check_views, checks.check_local_database}
+    assert always <= set(registry.registry.get_checks())
+    assert checks.check_deployment in registry.registry.get_checks(include_deployment_checks=True)
+    assert checks.check_deployment not in registry.registry.get_checks()
+    assert checks.check_database in registry.registry.get_checks()
 
 
 def test_every_check_has_an_id_of_its_own_and_a_test() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from inspect import signature
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, get_backends
 from django.contrib.auth import login as log_in
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_settings
@@ -22,7 +25,8 @@ def finish_login(request: HttpRequest, login: Login) -> str:
 
     The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
     Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``), or LoginRequired (``session_ended_at_tenant``,
-    ``session_expired``).
+    ``session_expired``), and
+    ImproperlyConfigured where no backend is ours.
     """
     conf = get_settings(login.configuration)
     try:
@@ -37,8 +41,21 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     claims = with_userinfo(conf, login.tokens, login.claims)
     user = authenticate(request, id_token_claims=claims, configuration=conf.name)
     if user is None:
+        _check_backend(request)
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
     login = replace(login, claims=claims, before=noted(request))
     log_in(request, user)
     store_login(request, user, login)
     return landing_url(safe_next(request, login.next_url))
+
+
+def _check_backend(request: HttpRequest) -> None:
+    """Raise ImproperlyConfigured if no backend takes logins of ours: then nobody was refused, nobody was asked."""
+    for backend in get_backends():
+        with suppress(TypeError):
+            signature(backend.authenticate).bind(request, id_token_claims={}, configuration="")
+            return
+    raise ImproperlyConfigured(
+        "No backend takes logins through Auth0: add "
+        '"django_auth0_flow.backends.Auth0Backend", or your subclass of it, to AUTHENTICATION_BACKENDS.'
+    )
