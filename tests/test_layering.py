@@ -53,8 +53,9 @@ CORE = (
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50
-#: The doctor's catalogue is a list.
+#: The doctor's catalogue is a list, and so is that of the log events.
 LONG_MODULES = {
+    "doctor.log_events": 400,
     "doctor.catalogue": 510,
 }
 #: What the core may use besides the standard library; urllib3 belongs to requests.

@@ -103,7 +103,8 @@ def test_E055_an_api_of_rest_framework_without_an_audience(route: Any, settings:
 
     for authentication, expected in ((Auth0BearerAuthentication, ["auth0_flow.E055"]), (Named, [])):
         attributes = {"authentication_classes": [authentication]}
-        route(type("Things", (rest_framework.APIView,), attributes).as_view())
+        view: Any = type("Things", (rest_framework.APIView,), attributes)
+        route(view.as_view())
         assert [found.id for found in found_for(settings, NO_API)] == expected
 
 
