@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
 
@@ -41,7 +40,7 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     claims = with_userinfo(conf, login.tokens, login.claims)
     user = authenticate(request, id_token_claims=claims, configuration=conf.name)
     if user is None:
-        _check_backend(request)
+        _check_backends()
         raise Auth0Error("This user may not log in here.", code="user_not_allowed")
     login = replace(login, claims=claims, before=noted(request))
     log_in(request, user)
@@ -49,12 +48,11 @@ def finish_login(request: HttpRequest, login: Login) -> str:
     return landing_url(safe_next(request, login.next_url))
 
 
-def _check_backend(request: HttpRequest) -> None:
+def _check_backends() -> None:
     """Raise ImproperlyConfigured if no backend takes logins of ours: then nobody was refused, nobody was asked."""
-    for backend in get_backends():
-        with suppress(TypeError):
-            signature(backend.authenticate).bind(request, id_token_claims={}, configuration="")
-            return
+    methods = [vars(base).get("authenticate") for backend in get_backends() for base in type(backend).__mro__]
+    if any(callable(method) and "id_token_claims" in signature(method).parameters for method in methods):
+        return
     raise ImproperlyConfigured(
         "No backend takes logins through Auth0: add "
         '"django_auth0_flow.backends.Auth0Backend", or your subclass of it, to AUTHENTICATION_BACKENDS.'
