@@ -88,7 +88,7 @@ def _audience_messages(conf: Auth0Settings, views: Iterable[RoutedView]) -> Iter
             f"{conf.where} has no AUDIENCE, and these views need an access token for an API: {_some(needs)}.",
             hint="Applications > APIs > (API): copy Identifier into AUTH0['AUDIENCE']. Without it access tokens are "
             "opaque: they grant no permissions, and no API but /userinfo takes them.",
-            id="auth0_flow.W039",
+            id="auth0_flow.W046",
         )
 
 

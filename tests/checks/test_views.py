@@ -47,12 +47,12 @@ NEEDY = [
 
 
 @pytest.mark.parametrize(("view", "named"), NEEDY, ids=[named for _, named in NEEDY])
-def test_W039_a_view_that_needs_an_api_s_token_where_there_is_none(
+def test_W046_a_view_that_needs_an_api_s_token_where_there_is_none(
     view: Any, named: str, route: Any, settings: Any
 ) -> None:
     route(view)
     (found,) = found_for(settings, NO_API)
-    assert (found.id, found.is_serious()) == ("auth0_flow.W039", False)
+    assert (found.id, found.is_serious()) == ("auth0_flow.W046", False)
     assert named in found.msg
     assert "copy Identifier into AUTH0['AUDIENCE']" in str(found.hint)
     assert found_for(settings, GOOD) == []

@@ -255,8 +255,8 @@ MISTAKES = [
         "no AUDIENCE",
         no_audience,
         {
-            "check": ("W039", "beginner.pay (permissions=)", "beginner.call (request.auth0.api)", "AUTH0['AUDIENCE']"),
-            "doctor": ("W039",),
+            "check": ("W046", "beginner.pay (permissions=)", "beginner.call (request.auth0.api)", "AUTH0['AUDIENCE']"),
+            "doctor": ("W046",),
             "page": ("Missing: pay:invoices", "nothing of the kind", "AUTH0 has no AUDIENCE"),
             "log": ("page_refused test=permissions user=", "view=pay missing=pay:invoices"),
         },
