@@ -6,8 +6,9 @@ A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON an
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -16,11 +17,8 @@ from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
 from django_auth0_flow.access.requirements import Shortfall
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
-from django_auth0_flow.pages.debug import Details, debug_of_error, debug_of_test
 from django_auth0_flow.pages.messages import public_code, words_for
 from django_auth0_flow.pages.rendering import (
     finish_answer,
@@ -35,6 +33,8 @@ from django_auth0_flow.pages.rendering import (
     view_name_of,
 )
 from django_auth0_flow.protocol.errors import (
+    AccountNotConnected,
+    AccountsRefused,
     Auth0Error,
     AuthorizationError,
     LoginRequired,
@@ -49,6 +49,7 @@ from django_auth0_flow.storage.django_session_facts import noted
 
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
+    from django_auth0_flow.pages.debug import Details
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,15 @@ MAX_FAILURES = 3
 
 #: Seconds to wait before the next try, where the tenant names none.
 _RETRY_AFTER = 5
+
+#: A page that has to wait for longer does not try again by itself.
+_MAX_COUNTDOWN = 120
+
+#: What the same account may bring at its next login: another organization, a second factor, a fresh password.
+_HELPED_BY_A_LOGIN = frozenset(["organization", "acr_values", "max_age"])
+
+#: What no login can change.
+_FAULTS_OF_THE_SITE = frozenset(["configurations", "no_access_token"])
 
 
 def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
@@ -68,8 +78,13 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
     if isinstance(error, MachineTokenRefused):
         text = "The tenant refuses this application a token of its own."
         return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
+    if isinstance(error, AccountsRefused):
+        _setup_mistake(error)
+        return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
+    if isinstance(error, AccountNotConnected):
+        return account_not_connected(request, error)
     if isinstance(error, NoAccessToken):
         return without_access_token(request, error)
     return failed(request, error)
@@ -82,6 +97,8 @@ def mfa_required(
 
     ``start_url``: where this login began, if not at this address.
     """
+    from django_auth0_flow.embedded import mfa as mfa_logins
+
     name = error.configuration
     if next_url is None:
         wanted = error.next_url or request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
@@ -159,8 +176,7 @@ def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str |
     cause = "database" if error.code == "database_unavailable" else "tenant"
     logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
     if is_navigation(request):
-        retry_url = return_url(request) if retry_url is None else retry_url
-        context = {"code": error.code, "words": words_for(error.code), "retry_url": retry_url}
+        context = _retry_context(request, error.code, retry_url, seconds)
         response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
     else:
         response = finish_answer(
@@ -176,9 +192,22 @@ def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None
     if not is_navigation(request):
         body = {"error": "unusable_answer", "code": error.code, "message": words}
         return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
-    retry_url = return_url(request) if retry_url is None else retry_url
-    context = {"code": error.code, "words": words, "retry_url": retry_url}
+    context = _retry_context(request, error.code, retry_url, _RETRY_AFTER)
     return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
+
+
+def _retry_context(request: HttpRequest, code: str, retry_url: str | None, seconds: int) -> dict[str, Any]:
+    """Return what a page says about the next try. Only what was asked for by GET is asked for again by itself."""
+    retry_url = return_url(request) if retry_url is None else retry_url
+    may_help = bool(retry_url) and code != "client_rejected" and seconds <= _MAX_COUNTDOWN
+    return {
+        "code": code,
+        "words": words_for(code),
+        "retry_url": retry_url,
+        "retry_after": seconds,
+        "retry_minutes": math.ceil(seconds / 60) if seconds > 90 else 0,
+        "tries_itself": may_help and request.method == "GET",
+    }
 
 
 def failed(
@@ -214,7 +243,7 @@ def failed(
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
         "mistake": mistake,
-        "debug": debug_of_error(error) if django_settings.DEBUG else None,
+        "debug_details": _details_of_error(error),
     }
     return page(request, "login_failed.html", context, status)
 
@@ -224,8 +253,35 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
     logger.warning("no_access_token code=%s: %s", error.code, error)
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": error.code, "message": words_for(error.code)}, status=400))
-    context = {"code": error.code, "words": words_for(error.code), "no_access_token": True}
+    context = {
+        "code": error.code,
+        "words": words_for(error.code),
+        "no_access_token": True,
+        "debug_details": _details_of_error(error),
+    }
     return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
+
+
+def account_not_connected(request: HttpRequest, error: AccountNotConnected) -> HttpResponse:
+    """Lead a person to the page that connects an account, and back; answer a script 403 with its address.
+
+    Whoever has just been there would go round in circles: what is missing then is something else.
+    """
+    login = login_of(request)
+    connection, at = noted(request).get("connected") or ("", 0)
+    if connection == error.connection and abs(login.configuration.clock() - at) < loops.LOOP_SECONDS:
+        text = "An account was connected just now, and Token Vault gives no token: is refresh token rotation off?"
+        return without_access_token(request, NoAccessToken(text, code="connection_token_refused"))
+    url = error.connect_url or login.connect_url(error.connection)
+    if is_prefetch(request):
+        return not_now()
+    if is_navigation(request):
+        return finish_answer(HttpResponseRedirect(url))
+    body = {"error": error.code, "message": words_for(error.code), "connect_url": url}
+    response = JsonResponse(body, status=HTTPStatus.FORBIDDEN)
+    if request.headers.get("HX-Request") == "true":
+        response["HX-Redirect"] = url
+    return finish_answer(response)
 
 
 def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> HttpResponse:
@@ -236,7 +292,7 @@ def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> H
     test, missing = shortfall.test, plain_text(",".join(shortfall.missing))
     user, view = getattr(request, "user", None), view_name_of(request)
     logger.warning("page_refused test=%s user=%s view=%s missing=%s", test, getattr(user, "pk", None), view, missing)
-    details = _debug_of(request, shortfall)
+    details = _details_of_refusal(request, shortfall)
     if not is_navigation(request):
         body = {"error": "forbidden", "code": test, "message": words_for(test)}
         debug = {"debug": {"missing": shortfall.missing, "held": shortfall.held}} if details else {}
@@ -245,17 +301,30 @@ def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> H
         "code": test,
         "words": words_for(test),
         "retry_url": login_path(login_of(request).configuration.name, next_url),
-        "debug": details,
+        "debug_details": details,
+        "account_matters": test not in _FAULTS_OF_THE_SITE,
+        "log_in_again_helps": test in _HELPED_BY_A_LOGIN,
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 
 
-def _debug_of(request: HttpRequest, shortfall: Shortfall) -> Details | None:
+def _details_of_error(error: Auth0Error) -> Details | None:
+    """Return what a developer should know about a failure; None without DEBUG."""
+    if not django_settings.DEBUG:
+        return None
+    from django_auth0_flow.pages.debug import details_of_error
+
+    return details_of_error(error)
+
+
+def _details_of_refusal(request: HttpRequest, shortfall: Shortfall) -> Details | None:
     """Return what a developer should know about a refusal; None without DEBUG."""
     if not django_settings.DEBUG:
         return None
+    from django_auth0_flow.pages.debug import details_of_test
+
     has_audience = bool(login_of(request).configuration.api_audience)
-    return debug_of_test(shortfall.test, missing=shortfall.missing, held=shortfall.held, has_audience=has_audience)
+    return details_of_test(shortfall.test, missing=shortfall.missing, held=shortfall.held, has_audience=has_audience)
 
 
 def _setup_mistake(error: Auth0Error) -> Mistake | None:
@@ -265,6 +334,8 @@ def _setup_mistake(error: Auth0Error) -> Mistake | None:
     """
     if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
         return None
+    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+
     mistake = note_setup_mistake(error)
     return mistake if django_settings.DEBUG else None
 

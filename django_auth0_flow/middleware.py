@@ -18,6 +18,7 @@ from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.urls import is_about_our_include, not_included
 from django_auth0_flow.protocol.errors import (
+    AccountsRefused,
     LoginRequired,
     MachineTokenRefused,
     MfaRequired,
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: Set by the decorators on the views they protect: the names of the configurations whose logins they take.
 MARK = "auth0_login_required"
 
-_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired, MachineTokenRefused)
+_ANSWERED = (LoginRequired, TransportError, NoAccessToken, MfaRequired, MachineTokenRefused, AccountsRefused)
 
 
 class Auth0Middleware:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -22,12 +21,18 @@ from django_auth0_flow.access.current_login import (
 )
 from django_auth0_flow.conf import Auth0Settings, get_settings
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.pages.rendering import page_path, return_url
+from django_auth0_flow.protocol.errors import AccountNotConnected, Auth0Error
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
-from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.source import StoredTokenSource
 from django_auth0_flow.tokens.sync_async import acall
+
+if TYPE_CHECKING:
+    import requests
+
+    from django_auth0_flow.protocol.outbound import ApiSession
+    from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -172,10 +177,31 @@ class Auth0Session:
     def connection_token(self, connection: str, login_hint: str = "") -> str:
         """Return the access token of the user at an identity provider (``google-oauth2``, …), by Auth0's Token Vault.
 
-        Raises NoAccessToken (``connection_token_refused``) when Auth0 gives none; it wants refresh token rotation off.
+        Raises NoAccessToken (``connection_token_refused``) when Auth0 gives none; it wants refresh token rotation off. With
+        the connection in ``CONNECTED_ACCOUNTS``, AccountNotConnected says where the user connects an account, and the
+        middleware leads there and back.
         """
         target = Target(connection=connection, login_hint=login_hint)
-        return self._source.access_token(target).access_token or ""
+        try:
+            return self._source.access_token(target).access_token or ""
+        except AccountNotConnected as error:
+            error.connect_url = self.connect_url(connection)
+            raise
+
+    def connect_url(self, connection: str, scopes: str = "", *, next_url: str = "") -> str:
+        """Return the address of ``auth0:connect`` for this connection, which leads back here, or to ``next_url``.
+
+        ``scopes``: fewer than those in ``CONNECTED_ACCOUNTS``.
+        """
+        query = {"connection": connection, **({"scopes": scopes} if scopes else {})}
+        return page_path("connect", self.configuration.name, next_url or return_url(self._request), **query)
+
+    @property
+    def connected_accounts(self) -> ConnectedAccounts:
+        """The accounts that the user has connected: ``list()``, ``disconnect(id)``, a-twins. Raises LoginRequired."""
+        from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts  # most sites need none of it
+
+        return ConnectedAccounts(self._source)
 
     def _target(self, audience: str, scope: str) -> Target:
         """Return the target for these; the login's own audience and full scope are the default one."""
@@ -223,7 +249,11 @@ class Auth0Session:
         """As ``connection_token``."""
         source = await sync_to_async(lambda: self._source)()
         target = Target(connection=connection, login_hint=login_hint)
-        return (await source.aaccess_token(target)).access_token or ""
+        try:
+            return (await source.aaccess_token(target)).access_token or ""
+        except AccountNotConnected as error:
+            error.connect_url = self.connect_url(connection)
+            raise
 
     async def arequest(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         """As ``api.request``; a stale token is refreshed first, and the call runs in a thread of a pool for such calls."""

@@ -17,8 +17,10 @@ LONGEST_FIRST = [
     "tests/tokens/test_refresh_faults.py",
     "tests/logout/test_backchannel.py",
     "tests/test_example_project.py",
+    "tests/growth",
     "tests/browser",
     "tests/test_benchmarks.py",
+    "tests/test_memory.py",
     "tests/storage/test_data_size.py",
     "tests/tokens/test_outside_requests.py",
 ]

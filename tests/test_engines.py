@@ -32,6 +32,7 @@ ROWS = [
     "tests/users/test_users.py",
     "tests/users/test_groups.py",
     "tests/embedded/test_double_submit.py",
+    "tests/login/test_connect.py::TestAccountPage",
     "tests/logout/test_backchannel.py",
     "tests/test_logins.py::TestGoodLogin",
     "tests/views/test_account.py::TestWhatIsKept",
@@ -41,11 +42,13 @@ SESSIONS = [
     "tests/login/test_ended_meanwhile.py",
     "tests/logout/test_backchannel.py",
     "tests/logout/test_logout.py",
+    "tests/logout/test_moved_sessions.py",
     "tests/test_logins.py::TestGoodLogin",
     "tests/views/test_account.py::TestEnding",
 ]
 REQUESTS = [
     "tests/decorators",
+    "tests/login/test_connect.py::TestThereAndBack",
     "tests/logout/test_backchannel.py",
     "tests/logout/test_logout.py",
     "tests/test_logins.py::TestGoodLogin",

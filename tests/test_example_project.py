@@ -176,8 +176,8 @@ def walk() -> subprocess.CompletedProcess[str]:
 def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
     assert walk.returncode == 0, walk.stdout + walk.stderr
     assert walk.stderr == ""
-    assert "All 32 steps went well: 4 refreshes, 0 families revoked" in walk.stdout
-    assert len(walk.stdout.splitlines()) <= 330
+    assert "All 33 steps went well: 7 refreshes, 0 families revoked" in walk.stdout
+    assert len(walk.stdout.splitlines()) <= 340
 
 
 @pytest.mark.slow
@@ -204,6 +204,8 @@ def test_the_walk_goes_well(walk: subprocess.CompletedProcess[str]) -> None:
         ("PAR, JAR, private_key_jwt and DPoP", "Authorization: DPoP …("),
         ("A second API", "audience=https://billing.example.com"),
         ("Token Vault", "connection=google-oauth2"),
+        ("Token Vault", "POST /me/v1/connected-accounts/complete"),
+        ("Connected accounts", "DELETE /me/v1/connected-accounts/accounts/"),
         ("On behalf of", "requested_token_type=urn:ietf:params:oauth:token-type:access_token"),
         ("Token exchange", "subject_token_type=urn:harbour-clinic:old-session"),
         ("Session transfer", "GET /authorize session_transfer_token=…("),

@@ -57,6 +57,8 @@ class LoginDemands(TypedDict, total=False):
     acr_values: str | None
     #: Only asked for, never checked: no claim names the connection.
     connection: str | None
+    #: A connection in ``CONNECTED_ACCOUNTS``: the user must have an account connected; who has none is led there and back.
+    connected: str
     #: The login must have one, or a refresh token to get one with; a login by ``RESPONSE_TYPE`` ``id_token`` fetches it.
     access_token: bool
     #: Log a visitor in without showing a page if the tenant has a session for them, else let them through as anonymous.
@@ -87,6 +89,7 @@ class Requirement:
     acr_values: str | None = None
     connection: str | None = None
     access_token: bool = False
+    connected: str = ""
 
     @classmethod
     def of(

@@ -1,7 +1,7 @@
 """Checks of what the project's views need of ``AUTH0``: their decorators say it, and so does their code.
 
 Only views that a URL leads to are looked at. Code is read for ``request.auth0.api`` and the like, word for word: a helper
-that calls the API is not seen here, but the log names it when it does so.
+that a view calls is not read. What its calls need shows when they are made: OriginNotAllowed says that AUDIENCE is missing.
 """
 
 from __future__ import annotations

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from django_auth0_flow.conf.client_auth_methods import CLIENT_AUTH_METHODS
 from django_auth0_flow.conf.problems import Problem
 from django_auth0_flow.conf.settings import Auth0Settings
+from django_auth0_flow.protocol.claim_checks import ID_TOKEN_ALGORITHMS
 from django_auth0_flow.protocol.signing_keys import load_signing_key
-from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
+
+#: An HMAC key is to be no shorter than the hash. RFC 7518 §3.2.
+_HS256_BYTES = 32
 
 
 def _needs_credentials(conf: Auth0Settings) -> bool:
@@ -48,9 +51,10 @@ def _client_auth_problems(conf: Auth0Settings) -> Iterator[Problem]:
         id_, key, hint = _WITHOUT[method.credential]
         text = f"needs {method.credential}."
         yield Problem(id_, key, f"{name} {text}" if key else text, hint)
-    if conf.machine_audiences and method is not None and not method.credential:
-        hint = "Auth0 gives machine tokens to confidential applications only: set CLIENT_AUTH and its credentials."
-        yield Problem("E035", "MACHINE_AUDIENCES", "is set for a client without credentials.", hint)
+    for key in ("MACHINE_AUDIENCES", "CONNECTED_ACCOUNTS"):
+        if getattr(conf, key.lower()) and method is not None and not method.credential:
+            hint = "Auth0 gives such tokens to confidential applications only: set CLIENT_AUTH and its credentials."
+            yield Problem("E035", key, "is set for a client without credentials.", hint)
     if conf.has_embedded_logins and (method is None or method.credential != "CLIENT_SECRET"):
         yield Problem(
             "W008",
@@ -70,6 +74,12 @@ def _id_token_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("E012", "ID_TOKEN_ALGORITHM", f"must be one of {', '.join(ID_TOKEN_ALGORITHMS)}.")
     elif algorithm == "HS256" and not conf.client_secret:
         yield Problem("E012", "ID_TOKEN_ALGORITHM", "HS256 needs CLIENT_SECRET, the key of the signature.")
+    elif algorithm == "HS256" and len(conf.client_secret.encode()) < _HS256_BYTES:
+        text = f"is the key of HS256 signatures, and shorter than {_HS256_BYTES} bytes: it can be guessed from an ID token."
+        hint = (
+            "Auth0 Dashboard: Applications > (app) > Settings > Client Secret: rotate it. Or use RS256. RFC 7518 §3.2."
+        )
+        yield Problem("W027", "CLIENT_SECRET", text, hint)
     if algorithm == "HS256" and conf.client_auth == "private_key_jwt":
         text = "is HS256, whose key is the client secret, which private_key_jwt replaces."
         hint = "Auth0 does not offer the two together: use RS256."

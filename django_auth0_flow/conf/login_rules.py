@@ -125,6 +125,15 @@ def _sign_up_problems(conf: Auth0Settings) -> Iterator[Problem]:
         yield Problem("W014", "SIGN_UP_FIELDS", "lets people make accounts that can't log in here.", hint)
 
 
+def _connected_problems(conf: Auth0Settings) -> Iterator[Problem]:
+    scope = conf.authorization_params.get("scope", conf.scope).split()
+    if conf.connected_accounts and ("offline_access" not in scope or "code" not in conf.response_kinds):
+        hint = (
+            "Ask for offline_access, with RESPONSE_TYPE 'code': the tenant exchanges it for the other services' tokens."
+        )
+        yield Problem("W039", "CONNECTED_ACCOUNTS", "needs logins with a refresh token.", hint)
+
+
 def _parameter_problems(conf: Auth0Settings) -> Iterator[Problem]:
     fixed, forwarded = conf.authorization_params, frozenset(conf.forwarded_params)
     if reserved := sorted(RESERVED_PARAMETERS & fixed.keys()):
@@ -183,6 +192,7 @@ LOGIN_RULES = (
     _response_problems,
     _choice_problems,
     _embedded_problems,
+    _connected_problems,
     _parameter_problems,
     _user_problems,
     _group_problems,

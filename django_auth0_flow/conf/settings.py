@@ -169,6 +169,11 @@ class Auth0Settings:
     login_details: Flag = setting(
         True, "with `ACCOUNT_PAGE`, keep of each login browser and system in words, and the hour of its last use"
     )
+    connected_accounts: TextDict = setting(
+        {},
+        "connection → scopes, separated by spaces, or none for the connection's own: accounts that people may "
+        "[connect](account.md#connected-accounts) for Token Vault",
+    )
     clock: Clock = setting(time.time, "epoch seconds; for tests and demos that move the clock")
 
     @property

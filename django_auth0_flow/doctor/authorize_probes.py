@@ -13,6 +13,7 @@ from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.login import transactions
 from django_auth0_flow.protocol.addresses import is_loopback_host
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
+from django_auth0_flow.protocol.connected_accounts import CREATE, my_account_audience
 from django_auth0_flow.protocol.errors import OAuthError
 
 #: What to leave out to see what else is wrong.
@@ -161,6 +162,17 @@ def probe_sign_up(examined: Examined) -> Iterator[Finding]:
         yield finding("SM83", "sign-up", answer.describe(examined.printable))
 
 
+def probe_my_account(examined: Examined) -> Iterator[Finding]:
+    """Ask for a login to the My Account API: whether it is active and open to the application."""
+    audience = my_account_audience(examined.conf.issuer)
+    request = login_request(
+        examined, without=("resource",), parameters={"audience": audience, "scope": f"openid {CREATE}"}
+    )
+    answer = _ask(examined, request)
+    if answer.is_refusal and find_mistake(answer.error, answer.text, answer.status) in ("SM14", "SM17", "SM90"):
+        yield finding("SM90", "my account", answer.describe(examined.printable))
+
+
 def probe_silent(examined: Examined) -> Iterator[Finding]:
     """Ask without a user logged in: the error must come back to the callback, with our state and the issuer's name."""
     request = login_request(examined, parameters={"prompt": "none"})
@@ -184,6 +196,12 @@ def probe_silent(examined: Examined) -> Iterator[Finding]:
 TESTS = (
     Test("authorize", probe_authorize, needs=("tenant", "client")),
     Test("silent", probe_silent, needs=("tenant", "client", "authorize")),
+    Test(
+        "my account",
+        probe_my_account,
+        needs=("tenant", "client", "authorize"),
+        applies=lambda conf: bool(conf.connected_accounts),
+    ),
     Test(
         "sign-up",
         probe_sign_up,

@@ -415,6 +415,33 @@ _ALL = (
         _GRANTS.format("Token Vault, if it is that"),
     ),
     Mistake(
+        "SM90",
+        "my_account_api_off",
+        "AUTH0['CONNECTED_ACCOUNTS'] needs the My Account API, which is not active or not open to this application.",
+        "Applications > APIs > MyAccount API: Activate; (API) > Application Access > (app) > User Access: Authorized, and "
+        "tick the permissions for connected accounts.",
+    ),
+    Mistake(
+        "SM91",
+        "no_my_account_policy",
+        "Refresh tokens of this application give no token for the My Account API, or one without its scopes.",
+        f"{_APP} > Multi-Resource Refresh Token > Edit Configuration: My Account API, with the permissions for connected "
+        "accounts; (API) > Settings > Access Settings > Allow Skipping User Consent. Use one domain everywhere.",
+    ),
+    Mistake(
+        "SM92",
+        "my_account_second_factor",
+        "The My Account API demands a second factor, and this user has none, or proved it too long ago.",
+        "Applications > APIs > My Account API > Settings > Default Policy > Require 2FA. The user logs in again.",
+    ),
+    Mistake(
+        "SM93",
+        "my_account_payload",
+        "The My Account API refuses the connection, its scopes or the address to come back to.",
+        "Authentication > Social or Enterprise > (connection) > Purpose: Connected Accounts for Token Vault, and its "
+        f"Applications tab; {_APP} > Settings > Allowed Callback URLs. Compare AUTH0['CONNECTED_ACCOUNTS'].",
+    ),
+    Mistake(
         "SM83",
         "public_sign_up_off",
         "AUTH0['SIGN_UP_FIELDS'] offers a sign-up page, and the connection in AUTH0['PASSWORD_REALM'] takes no sign-ups.",

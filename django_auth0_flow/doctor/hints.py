@@ -83,6 +83,20 @@ _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
         ),
     ),
     (
+        lambda conf: bool(conf.connected_accounts),
+        (
+            f"SM72: Token Vault needs {_APP} > Settings > Refresh Token Rotation: off, no MFA policy, and (connection) > "
+            "Purpose: Connected Accounts for Token Vault, with offline access."
+        ),
+    ),
+    (
+        lambda conf: bool(conf.connected_accounts),
+        (
+            f"SM91: connected accounts need {_APP} > Multi-Resource Refresh Token: My Account API, permissions too, and "
+            "that API's Allow Skipping User Consent."
+        ),
+    ),
+    (
         lambda conf: bool(conf.recheck_seconds),
         (
             "SM46: consent pages keep silent logins from working: "

@@ -38,6 +38,8 @@ EVENTS = (
     LogEvent("login_finished", INFO, "user configuration login_session", "a login", "user"),
     LogEvent("login_restarted", INFO, "restarts", "a login lost its session and was begun again by itself", "user"),
     LogEvent("access_token_added", INFO, "login_session", "a login without an access token got one", "user"),
+    LogEvent("account_connected", INFO, "login_session", "an account at another service was connected", "user"),
+    LogEvent("account_disconnected", INFO, "login_session", "a connected account was disconnected", "user"),
     LogEvent("mfa_started", INFO, "configuration", "a second factor is asked for on this site", "user"),
     LogEvent("passwordless_started", INFO, "kind", "a code or link was sent", "user"),
     LogEvent("signed_up", INFO, "configuration", "a new account", "user"),
@@ -66,6 +68,13 @@ EVENTS = (
         "`is_allowed`, `inactive`, `unknown_user`, `mfa_required`, `rights_not_written`, `user_not_created`: your backend, "
         "or the user model, keeps the user out",
         "user, `USER_FIELDS`",
+    ),
+    _security(
+        "sign_up_refused",
+        WARNING,
+        "code configuration",
+        "`too_many_sign_ups`: one address makes more accounts than this site passes on",
+        "who sends them",
     ),
     _security("password_refused", WARNING, "code", "a password login was refused", "user"),
     _security(
@@ -232,6 +241,18 @@ EVENTS = (
         "tenant",
     ),
     LogEvent("userinfo_not_used", WARNING, "code", "`/userinfo` failed; the ID token's claims do", "tenant"),
+    LogEvent("connect_failed", WARNING, "code configuration", "an account was not connected", "tenant, settings"),
+    LogEvent("disconnect_failed", WARNING, "code", "an account was not disconnected", "tenant, settings"),
+    LogEvent(
+        "accounts_not_listed", WARNING, "code", "the account page has no list of connected accounts", "tenant, settings"
+    ),
+    LogEvent(
+        "connection_tokens_kept",
+        WARNING,
+        "login_session",
+        "a login was being refreshed while an account was disconnected: it keeps that provider's token until it expires",
+        "the code that refreshes",
+    ),
     LogEvent("revocation_failed", WARNING, "code", "a refresh token could not be revoked", "tenant"),
     LogEvent("tenant_logout_skipped", WARNING, "code", "logged out here only", "tenant"),
     # Database, cache, sessions, keys.

@@ -50,6 +50,8 @@ _BY_ERROR = {
     "bad.connection": "SM63",
     "bad.client_id": "SM12",
     "public signup is disabled": "SM83",
+    "unmet_authentication_requirements": "SM92",
+    "audience_not_granted": "SM91",
     "requires_verification": "SM57",
     "too_many_attempts": "SM55",
     "too_many_requests": "SM69",
@@ -66,6 +68,8 @@ def find_mistake(error: str, text: str, status: int | None = None) -> str | None
     ``error`` is the OAuth error word, "" where there is none; ``text`` its description, or that of a page.
     """
     found = find_by_text(text) or _BY_ERROR.get(error)
+    if found in ("SM14", "SM17") and "/me/" in text:  # Auth0: by analogy; the My Account API's identifier ends so
+        return "SM90"
     if found is None and status == 401 and error in ("access_denied", ""):
         return "SM13"
     if found is None and error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from django_auth0_flow.protocol.errors import ACCOUNT_EXISTS, Auth0Error, OAuthError
+from django_auth0_flow.protocol.errors import ACCOUNT_EXISTS, AccountsRefused, Auth0Error, OAuthError
 
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
@@ -20,9 +20,12 @@ logger = logging.getLogger(__name__)
 _OF_THE_SETUP = frozenset(
     (
         "SM01 SM02 SM03 SM04 SM05 SM06 SM07 SM08 SM12 SM13 SM14 SM15 SM16 SM17 SM19 SM20 SM61 SM63 SM74 SM75 SM76 SM79 "
-        "SM83 SM85 D13"
+        "SM83 SM85 SM90 SM91 SM92 SM93 D13"
     ).split()
 )
+
+#: What a refusal of the My Account API means, whose texts are hardly documented.
+_BY_STATUS = {400: "SM93", 401: "SM91", 403: "SM91"}
 
 _BY_ERROR = {
     "unauthorized_client": "D16",
@@ -42,6 +45,8 @@ def find_setup_mistake(error: Auth0Error) -> Mistake | None:
     from django_auth0_flow.doctor.refusals import find_mistake
 
     found = find_mistake(error.error, error.error_description, error.status)
+    if found is None and isinstance(error, AccountsRefused) and error.code == "accounts_refused":
+        found = _BY_STATUS.get(error.status or 0)
     if found == "SM63" and "signup" in error.error_description.lower():
         return None  # an unknown address, where sign-ups are off
     if found in _OF_THE_SETUP:

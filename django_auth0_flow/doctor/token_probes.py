@@ -91,6 +91,21 @@ def probe_passwordless(examined: Examined) -> Iterator[Finding]:
                 yield finding(mistake, "passwordless", _said(examined, error), detail=detail)
 
 
+def needs_token_vault(conf: Auth0Settings) -> bool:
+    return bool(conf.connected_accounts)
+
+
+def probe_token_vault(examined: Examined) -> Iterator[Finding]:
+    """Exchange a made-up refresh token: only that the grant is off can be told from its refusal."""
+    try:
+        examined.client.connection_token(
+            TokenSet(refresh_token=MADE_UP), connection=next(iter(examined.conf.connected_accounts))
+        )
+    except OAuthError as error:
+        if find_mistake(error.error, error.error_description, error.status) == "SM79":
+            yield finding("SM79", "token vault", _said(examined, error))
+
+
 def _logins(examined: Examined) -> EmbeddedLogins:
     audience = {"audience": examined.conf.audience} if examined.conf.audience else {}
     return EmbeddedLogins(examined.client, scope="openid", parameters=audience)
@@ -139,5 +154,6 @@ TESTS = (
     Test("password", probe_password, needs=_CLIENT, applies=needs_password),
     Test("one-time code", probe_one_time_code, needs=_CLIENT, applies=needs_one_time_code),
     Test("passwordless", probe_passwordless, needs=_CLIENT, applies=needs_passwordless),
+    Test("token vault", probe_token_vault, needs=_CLIENT, applies=needs_token_vault),
     Test("second factor", probe_mfa, needs=_CLIENT, applies=needs_mfa),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 
 from django.http import HttpRequest
 
@@ -14,7 +15,7 @@ from django_auth0_flow.embedded.sending import wait_for_message
 from django_auth0_flow.embedded.visitor_address import visitor_address
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.protocol.database_connections import DatabaseConnection
-from django_auth0_flow.protocol.errors import Auth0Error
+from django_auth0_flow.protocol.errors import Auth0Error, PasswordRefused, TokenRequestError
 from django_auth0_flow.storage.db_types import exact_key
 from django_auth0_flow.tokens.connection_pool import give_back_connection
 
@@ -23,15 +24,44 @@ logger = logging.getLogger(__name__)
 #: An address is sent no other message within these seconds, by one configuration.
 RESET_SECONDS = 60
 
+#: So many accounts may be asked for from one address within so many seconds, by one configuration.
+MAX_SIGN_UPS, SIGN_UP_SECONDS = 20, 3600
+
 
 def sign_up(request: HttpRequest, *, configuration: str, password: str, profile: Mapping[str, str]) -> None:
     """Make an account; a login with its password may follow.
 
-    Raises PasswordRefused, TokenRequestError (the account is there already, perhaps) or TransportError.
+    An address may ask for MAX_SIGN_UPS in SIGN_UP_SECONDS: the tenant counts all visitors as this server. A password that
+    the connection refuses does not count.
+    Raises PasswordRefused, TokenRequestError (``too_many_attempts``; the account is there already, perhaps) or
+    TransportError.
     """
+    spot = _free_spot(request, configuration)
     give_back_connection(configuration)
-    _connection(configuration, request).sign_up(password, profile)
+    try:
+        _connection(configuration, request).sign_up(password, profile)
+    except PasswordRefused:
+        ForgivingCache().delete(spot)
+        raise
     logger.info("signed_up configuration=%s", configuration)
+
+
+def _free_spot(request: HttpRequest, configuration: str) -> str:
+    """Return the key of a sign-up that this visitor's address has left. Raises TokenRequestError.
+
+    Only addresses of the internet count: any other is the proxy's that all visitors come through, and says nothing of them.
+    """
+    address = visitor_address(request, get_settings(configuration).trusted_proxy_count)
+    if not address or not ip_address(address).is_global:
+        return ""
+    # Who has one IPv6 address has a whole network of them.
+    network = str(ip_network((address, 64), strict=False)) if ":" in address else address
+    cache, key = ForgivingCache(), f"auth0_flow:sign_up:{exact_key(configuration, network)}"
+    for number in range(MAX_SIGN_UPS):
+        if cache.add(spot := f"{key}:{number}", SIGN_UP_SECONDS):
+            return spot
+    logger.warning("sign_up_refused code=too_many_sign_ups configuration=%s", configuration)
+    raise TokenRequestError("too_many_attempts")
 
 
 def begin_reset(request: HttpRequest, *, configuration: str, email: str, next_url: str = "") -> WaitingLogin:

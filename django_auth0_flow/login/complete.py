@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.login import redeem
-from django_auth0_flow.login.transactions import ACCESS_TOKEN, RECHECK, SILENT, Transaction
+from django_auth0_flow.login.transactions import ACCESS_TOKEN, CONNECT, RECHECK, SILENT, Transaction
 from django_auth0_flow.logout import browser
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages import messages
@@ -42,6 +42,10 @@ def complete(request: HttpRequest, response: AuthorizationResponse, transaction:
         return _finish_recheck(request, response, transaction)
     if transaction.purpose == SILENT:
         return _finish_silent(request, response, transaction)
+    if transaction.purpose == CONNECT:
+        from django_auth0_flow.login import connect  # most sites need none of it
+
+        return connect.finish_connect(request, response, transaction)
     return redeem.complete_login(request, response, transaction)
 
 
@@ -54,7 +58,7 @@ def _finish_silent(request: HttpRequest, response: AuthorizationResponse, transa
         return redeem.complete_login(request, response, transaction)
     except Auth0Error as error:
         remember_silent_login(request, transaction.configuration)
-        _report(request, error, "silent_login_failed")
+        _report(request, error, "silent_login_failed", transaction.configuration)
         return back
 
 
@@ -71,7 +75,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
             browser.end_local_login(request, "tenant_session_ended")
             remember_silent_login(request, transaction.configuration)
             return back
-        _report(request, error, "recheck_failed")
+        _report(request, error, "recheck_failed", transaction.configuration)
         _confirm(request, login)
         return back
     try:
@@ -127,11 +131,11 @@ def _confirm(request: HttpRequest, login: Auth0Session) -> None:
     request.session[FACTS_KEY] = facts
 
 
-def _report(request: HttpRequest, error: Auth0Error, event: str) -> None:
+def _report(request: HttpRequest, error: Auth0Error, event: str, configuration: str) -> None:
     """Log an error that no page shows; it is only info if the tenant has no session to adopt."""
     code = messages.public_code(error)
     if isinstance(error, AuthorizationError) and error.error in _NO_SESSION:
         logger.info("%s code=%s", event, code)
         return
     logger.warning("%s code=%s", event, code)
-    send(login_failed, Auth0Session, request=request, error=error)
+    send(login_failed, Auth0Session, request=request, error=error, code=code, configuration=configuration)

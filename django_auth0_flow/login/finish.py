@@ -24,8 +24,7 @@ def finish_login(request: HttpRequest, login: Login) -> str:
 
     The session key changes, the tokens go into a LoginSession, a login session that this browser had before is replaced.
     Raises Auth0Error (``user_not_allowed``, ``organization_not_allowed``), or LoginRequired (``session_ended_at_tenant``,
-    ``session_expired``), and
-    ImproperlyConfigured where no backend is ours.
+    ``session_expired``), and ImproperlyConfigured where no backend is ours.
     """
     conf = get_settings(login.configuration)
     try:

@@ -20,6 +20,7 @@ from django_auth0_flow.logout.sessions import end_rows
 from django_auth0_flow.models import LoginSession, hour_of
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.signals import login_finished, send
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.users.mapping import identity_of
@@ -39,7 +40,8 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     before, requirement = login.before, login.requirement
     if before.get("id"):
         if (replaced := LoginSession.objects.filter(pk=before["id"]).first()) is not None:
-            replaced.end("replaced")
+            own_keys = before.get("key"), request.session.session_key
+            replaced.end("replaced", session=replaced.has_moved_from(*own_keys))
         if before.get("key") == request.session.session_key:
             # Django keeps the session key of a user who logs in again; here every login changes it.
             request.session.cycle_key()
@@ -77,6 +79,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
             conf.name,
         )
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
+    send(login_finished, LoginSession, request=request, login_session=row, configuration=conf.name)
 
 
 def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -20,7 +20,6 @@ from django.http import HttpRequest
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
-from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import CallbackError
 from django_auth0_flow.storage.django_session_writes import change_session, change_stored
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
@@ -35,8 +34,8 @@ MAX_UNDER_WAY = 16
 _MAX_NEXT_IN_STATE = 400
 
 #: What a transaction is for: to log a person in; to adopt the tenant's session without a page; to see whether that
-#: session is still there; to fetch an access token for the login there is.
-LOGIN, SILENT, RECHECK, ACCESS_TOKEN = "", "silent", "recheck", "access_token"
+#: session is still there; to fetch an access token for the login there is; to connect an account to that login's user.
+LOGIN, SILENT, RECHECK, ACCESS_TOKEN, CONNECT = "", "silent", "recheck", "access_token", "connect"
 
 BY_SITE, BY_VISITOR, ANY_ORGANIZATION = "site", "visitor", "any"
 
@@ -46,9 +45,10 @@ class Transaction:
     """One login under way. ``started_at`` in epoch seconds; ``requirement``: fingerprint of the test that started it.
 
     ``is_link``: it was started by a magic link, which counts in the browser that asked for it only. ``purpose``: one of
-    LOGIN, SILENT, RECHECK, ACCESS_TOKEN. ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or
-    ANY_ORGANIZATION if the site wants some. ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``:
-    a form_post response that waits for this browser, sealed.
+    LOGIN, SILENT, RECHECK, ACCESS_TOKEN, or CONNECT, whose ``parameters`` are ``login.connect``'s own.
+    ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or ANY_ORGANIZATION if the site wants some.
+    ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``: a form_post response that waits for this
+    browser, sealed.
     """
 
     nonce: str = field(repr=False)
@@ -110,12 +110,15 @@ class SealedState:
     is_fresh: bool
     is_link: bool
     is_silent: bool = False
+    is_connect: bool = False
 
 
 def new_transaction(configuration: str, **values: Any) -> Transaction:
     """Return a transaction with a fresh nonce, verifier and, with ``DPOP``, key."""
     conf, nonce = get_settings(configuration), new_secret()
     if conf.dpop:
+        from django_auth0_flow.protocol.dpop import DPoPKey
+
         key = DPoPKey.generate().dump().encode()
         values["dpop_key"] = seal(key, purpose="dpop_key", keys=secrets_of(configuration), context=nonce)
     return Transaction(
@@ -123,9 +126,9 @@ def new_transaction(configuration: str, **values: Any) -> Transaction:
     )
 
 
-def begin(request: HttpRequest, transaction: Transaction) -> str:
-    """Store the transaction and return its ``state``."""
-    state = _seal_state(transaction)
+def begin(request: HttpRequest, transaction: Transaction, state: str = "") -> str:
+    """Store the transaction and return its ``state``, by default a new one."""
+    state = state or seal_state(transaction)
 
     def add(stored: dict[str, Any]) -> None:
         oldest_first = sorted(stored, key=lambda key: stored[key].get("started_at", 0))
@@ -133,7 +136,7 @@ def begin(request: HttpRequest, transaction: Transaction) -> str:
             too_old = stored[key].get("started_at", 0) + TRANSACTION_AGE < transaction.started_at
             if too_old or len(stored) >= MAX_UNDER_WAY:
                 del stored[key]
-        stored[_key(state)] = asdict(transaction)
+        stored[_key(state)] = dict(vars(transaction))
 
     change_stored(request, SESSION_KEY, add)
     renew(request)
@@ -160,7 +163,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
     """Store a posted response with its transaction, sealed; a GET picks it up. False if there is no transaction."""
     key = _key(response.state)
-    sealed = seal(json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
+    sealed = seal(json.dumps(vars(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
 
     def change(stored: dict[str, Any]) -> bool:
         stored[key]["posted"] = sealed
@@ -189,11 +192,18 @@ def open_state(state: str, configuration: str) -> SealedState | None:
     now = get_settings(configuration).clock()
     is_fresh = data["t"] - 60 <= now <= data["t"] + TRANSACTION_AGE
     return SealedState(
-        data["n"], data["t"], restarts=data["r"], is_fresh=is_fresh, is_link="l" in data, is_silent="q" in data
+        data["n"],
+        data["t"],
+        restarts=data["r"],
+        is_fresh=is_fresh,
+        is_link="l" in data,
+        is_silent="q" in data,
+        is_connect="c" in data,
     )
 
 
-def _seal_state(transaction: Transaction) -> str:
+def seal_state(transaction: Transaction) -> str:
+    """Return a ``state`` for this transaction, another one each time."""
     data = {
         "s": secrets.token_urlsafe(16),
         "t": int(transaction.started_at),
@@ -201,6 +211,7 @@ def _seal_state(transaction: Transaction) -> str:
         "r": transaction.restarts,
         **({"l": 1} if transaction.is_link else {}),
         **({"q": 1} if transaction.is_silent else {}),
+        **({"c": 1} if transaction.purpose == CONNECT else {}),
     }
     name = transaction.configuration
     return seal(json.dumps(data, separators=(",", ":")).encode(), purpose="state", keys=secrets_of(name), context=name)

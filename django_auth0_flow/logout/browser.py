@@ -30,7 +30,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> str:
 
     Return "" when the tenant can't be reached: the login on this site ends all the same. RP-Initiated Logout 1.0 §2.
     """
-    facts = noted_login(request)
+    facts, own_key = noted_login(request), request.session.session_key
     row = LoginSession.objects.filter(pk=facts["id"]).first() if facts else None
     known = facts.get("configuration") in configuration_names()
     name = str(facts["configuration"]) if known else configuration_for(request)
@@ -46,7 +46,7 @@ def end_login(request: HttpRequest, *, next_url: str = "") -> str:
             tokens = row.grant.tokens
         except UnsealError:
             logger.warning("login_session_unreadable login_session=%s", row.pk)
-        row.end("logout")
+        row.end("logout", session=row.has_moved_from(own_key, facts.get("key")))
     give_back_connection(name)
     refusal = revoke(name, tokens.refresh_token)
     try:

@@ -35,6 +35,11 @@ _PROVIDERS = {
 }
 
 
+def provider_in_words(connection: str) -> str:
+    """Return what people call an identity provider: its name, else that of the connection."""
+    return str(_PROVIDERS.get(connection, connection))
+
+
 @dataclass(frozen=True)
 class OwnIdentity:
     """``provider``: in words; ``issuer``: the tenant's host."""
@@ -48,7 +53,7 @@ class OwnIdentity:
     def of(cls, identity: Identity) -> OwnIdentity:
         issuer = urlsplit(identity.issuer).hostname or identity.issuer
         kind = identity.subject.partition("|")[0] if "|" in identity.subject else ""
-        return cls(str(_PROVIDERS.get(kind, kind or issuer)), identity.subject, issuer, identity.created_at)
+        return cls(provider_in_words(kind) or issuer, identity.subject, issuer, identity.created_at)
 
 
 @dataclass(frozen=True)

@@ -43,14 +43,14 @@ class Details:
     fix: str = ""
 
 
-def debug_of_error(error: Auth0Error) -> Details | None:
+def details_of_error(error: Auth0Error) -> Details | None:
     """Return the block for a login that failed; None for what the tenant said, which the page has in other words."""
     if isinstance(error, OAuthError):
         return None
     return Details(str(error), fix=_FIXES.get(error.code, ""))
 
 
-def debug_of_test(test: str, *, missing: tuple[str, ...], held: tuple[str, ...], has_audience: bool) -> Details:
+def details_of_test(test: str, *, missing: tuple[str, ...], held: tuple[str, ...], has_audience: bool) -> Details:
     """Return the block for a login that fails a view's test."""
     fix = _TESTS.get(test, "")
     if test in ("scopes", "permissions") and not has_audience:

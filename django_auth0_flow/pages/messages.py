@@ -153,6 +153,12 @@ _WORDS: dict[str, Promise] = {
     "no_access_token": _USELESS_HERE,
     "audience_not_granted": _USELESS_HERE,
     "connection_token_refused": _USELESS_HERE,
+    # Accounts at identity providers.
+    "account_not_connected": _("This page needs an account of yours at another service, and none is connected."),
+    "connect_declined": _("No account was connected: you, or the other service, declined."),
+    "connect_expired": _("No account was connected: it took too long. Please try again."),
+    "connect_other_user": _("No account was connected: you logged in again, or out, meanwhile. Please try again."),
+    "accounts_refused": _("The login service connects no accounts for this site."),
     "no_caller": _USELESS_HERE,
     "on_behalf_of_refused": _("The login service gives this site no access in your name."),
     # A login that comes from another system.

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django_auth0_flow.protocol.base64url import base64url_encode
-from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
 #: Parameters of the request that this package sets: extra parameters never replace them.
@@ -26,7 +25,8 @@ _MAX_TOKEN_LENGTH = 64 * 1024
 RESPONSE_TYPES = ("code", "id_token", "code id_token", "id_token token")
 
 _RESPONSE_PARAMETERS = frozenset(
-    "code state iss error error_description error_uri id_token access_token token_type expires_in scope".split()
+    "code connect_code state iss error error_description error_uri id_token access_token token_type expires_in"
+    " scope".split()
 )
 
 _TOKEN_ANSWER = ("access_token", "token_type", "expires_in", "scope")
@@ -104,6 +104,8 @@ class AuthorizationRequest:
         if "code" in self.kinds:
             query |= {"code_challenge": code_challenge(self.code_verifier), "code_challenge_method": "S256"}
             if self.dpop_key is not None:
+                from django_auth0_flow.protocol.dpop import DPoPKey
+
                 query["dpop_jkt"] = DPoPKey.load(self.dpop_key).thumbprint
         return query
 
@@ -120,6 +122,8 @@ class AuthorizationResponse:
     id_token: str | None = field(default=None, repr=False)
     #: ``access_token``, ``token_type``, ``expires_in`` and ``scope``, as in the answer of a token endpoint.
     token_answer: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: In the place of ``code``: an account was connected. Auth0: Connected Accounts.
+    connect_code: str | None = field(default=None, repr=False)
 
 
 def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> AuthorizationResponse:
@@ -158,6 +162,7 @@ def parse_authorization_response(parameters: Mapping[str, Sequence[str]]) -> Aut
         error_description=values.get("error_description", ""),
         id_token=values.get("id_token") or None,
         token_answer={name: values[name] for name in _TOKEN_ANSWER if name in values},
+        connect_code=values.get("connect_code") or None,
     )
 
 

@@ -10,7 +10,6 @@ from django_auth0_flow.protocol.addresses import with_query
 from django_auth0_flow.protocol.authorization import AuthorizationRequest
 from django_auth0_flow.protocol.claim_checks import check_same_login
 from django_auth0_flow.protocol.client_auth import ClientAuth, in_body
-from django_auth0_flow.protocol.dpop import asks_for_nonce
 from django_auth0_flow.protocol.errors import (
     Auth0Error,
     SigningKeyNotFound,
@@ -19,8 +18,9 @@ from django_auth0_flow.protocol.errors import (
     TransportError,
     unusable_answer,
 )
-from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
+from django_auth0_flow.protocol.http import Http, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.protected_calls import call_protected
 from django_auth0_flow.protocol.signing_keys import KeyRing, sign_request
 from django_auth0_flow.protocol.token_endpoint import AuthenticatedHttp
 from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed
@@ -187,9 +187,7 @@ class Client:
         endpoint = self.issuer.metadata().userinfo_endpoint
         if endpoint is None:
             raise unusable_answer("The issuer has no userinfo endpoint.", code="userinfo_unsupported")
-        answer = self._get_protected(endpoint, access_token, dpop_key)
-        if answer.status == 401 and self.prover.note_nonce(endpoint, answer.headers) and asks_for_nonce(answer.headers):
-            answer = self._get_protected(endpoint, access_token, dpop_key)
+        answer = call_protected(self.http, self.prover, "GET", endpoint, access_token=access_token, dpop_key=dpop_key)
         if answer.status in (401, 403):
             raise TokenRequestError("invalid_token", status=answer.status)
         claims = parse_oauth_answer(answer, now=self.clock())
@@ -312,9 +310,3 @@ class Client:
         key = self._signing_keys.current()
         signed = sign_request(query, client_id=self.client_id, issuer=self.issuer.url, key=key, now=self.clock())
         return {"client_id": self.client_id, "request": signed}
-
-    def _get_protected(self, endpoint: str, access_token: str, dpop_key: str | None) -> HttpAnswer:
-        if dpop_key is None:
-            return self.http.get(endpoint, headers={"Authorization": f"Bearer {access_token}"})
-        proof = self.prover.headers(dpop_key, "GET", endpoint, access_token=access_token)
-        return self.http.get(endpoint, headers={"Authorization": f"DPoP {access_token}", **proof})

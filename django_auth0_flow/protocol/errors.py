@@ -195,10 +195,35 @@ class NoAccessToken(Auth0Error):
     """The login has no access token for what was asked, and another login would not bring one.
 
     Codes: ``no_access_token`` (the login came without one, as with ``id_token``), ``audience_not_granted``,
-    ``connection_token_refused``.
+    ``connection_token_refused``, ``account_not_connected``.
     """
 
     code = "no_access_token"
+
+
+class AccountNotConnected(NoAccessToken):
+    """The user has no account connected that Token Vault could give this token from: ``account_not_connected``.
+
+    ``connect_url``: where the user connects one; "" outside a request.
+    """
+
+    code = "account_not_connected"
+    connect_url = ""
+
+    def __init__(self, connection: str) -> None:
+        super().__init__("The user has connected no account at this identity provider.")
+        self.connection = connection
+
+
+class AccountsRefused(OAuthError):
+    """An account could not be connected, listed or disconnected; ``error`` is the tenant's word, or its problem's id.
+
+    ``code``: ``connect_declined`` (by a person), ``connect_expired`` or ``accounts_refused``.
+    """
+
+    def __init__(self, error: str, description: str = "", *, status: int | None = None, code: str = "") -> None:
+        super().__init__(error, description, status=status)
+        self.code = code or "accounts_refused"
 
 
 class OriginNotAllowed(Auth0Error):

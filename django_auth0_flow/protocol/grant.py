@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -28,6 +28,11 @@ class Target:
         """The name under which the grant keeps this token set; "" for the default one."""
         values = [self.audience, self.scope, self.connection, self.login_hint]
         return json.dumps(values) if any(values) else ""
+
+    @classmethod
+    def load(cls, key: str) -> Target:
+        """Return the target with this ``key``."""
+        return cls(*json.loads(key)) if key else cls()
 
 
 DEFAULT_TARGET = Target()
@@ -70,6 +75,11 @@ class Grant:
         first = replace(self.tokens, dpop_key=tokens.dpop_key or self.tokens.dpop_key)
         return replace(self, tokens=first, others=others).with_refresh_token(tokens.refresh_token)
 
+    def without_connection_tokens(self) -> Grant:
+        """Return the grant without the tokens of identity providers."""
+        others = {key: tokens for key, tokens in self.others.items() if not Target.load(key).connection}
+        return replace(self, others=others)
+
     def dump(self) -> bytes:
         """Return the grant as JSON."""
         document: dict[str, Any] = {"tokens": _dump(self.tokens), "claims": dict(self.claims)}
@@ -88,7 +98,7 @@ class Grant:
 
 
 def _dump(tokens: TokenSet) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(tokens).items() if value is not None}
+    values = {name: value for name, value in vars(tokens).items() if value is not None}
     return {**values, "scope": sorted(tokens.scope)}
 
 

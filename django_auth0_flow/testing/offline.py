@@ -20,12 +20,11 @@ from jwt.algorithms import RSAAlgorithm
 
 from django_auth0_flow.conf import (
     Auth0Settings,
-    build_client,
-    build_shared_client,
     get_settings,
     push_client_builder,
     remove_client_builder,
 )
+from django_auth0_flow.conf.clients import build_client, build_shared_client
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.http import Http
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -60,7 +59,7 @@ class OfflineTenant:
     """The tenant of one issuer. ``is_down`` True makes every request to it fail, as if nothing listened there.
 
     ``machine_scopes``: what machine tokens get that are asked for without a scope; ``machine_error``: a word (
-    ``unauthorized_client``, …) by which they are refused.
+    ``unauthorized_client``, …) by which they are refused. ``unconnected``: connections at which no one has an account.
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float]) -> None:
@@ -69,6 +68,7 @@ class OfflineTenant:
         self.is_down = False
         self.machine_scopes = ""
         self.machine_error = ""
+        self.unconnected: set[str] = set()
         self.adapter = CannedAdapter(self._respond)
         self._grants: dict[str, OfflineGrant] = {}
         self._holders: dict[str, str] = {}
@@ -182,6 +182,8 @@ class OfflineTenant:
             return _refusal("unauthorized_client", f"The offline tenant grants no {kind}; the local tenant does.")
         if grant is None:
             return _refusal("invalid_grant", "Unknown or invalid refresh token.")
+        if kind != "refresh_token" and form.get("connection") in self.unconnected:
+            return _refusal("access_denied", "The test says that no account is connected.", 401)
         if kind != "refresh_token":
             token = {"access_token": f"offline-{form.get('connection')}", "expires_in": 3600, "token_type": "Bearer"}
             return json_response(200, token)
@@ -239,8 +241,8 @@ class OfflineTenant:
         return json_response(200, {**self._profiles.get(subject, {}), "sub": subject})
 
 
-def _refusal(error: str, description: str) -> requests.Response:
-    return json_response(403, {"error": error, "error_description": description})
+def _refusal(error: str, description: str, status: int = 403) -> requests.Response:
+    return json_response(status, {"error": error, "error_description": description})
 
 
 def _public_key() -> dict[str, Any]:
@@ -295,6 +297,7 @@ def as_it_was() -> Iterator[None]:
         _change(before)
         for tenant in _tenants.values():
             tenant.is_down, tenant.machine_scopes, tenant.machine_error = False, "", ""
+            tenant.unconnected.clear()
 
 
 def _change(issuers: set[str]) -> None:

@@ -14,9 +14,10 @@ from typing import TypeVar
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
-from django_auth0_flow.protocol.adapters import http_deadline
 from django_auth0_flow.protocol.client_credentials import request_machine_token
+from django_auth0_flow.protocol.deadline import http_deadline
 from django_auth0_flow.protocol.errors import (
+    AccountNotConnected,
     Auth0Error,
     InvalidGrant,
     NoAccessToken,
@@ -75,6 +76,8 @@ def _fetch(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Aut
         except TokenRequestError as error:
             if isinstance(error, InvalidGrant):
                 raise
+            if _has_no_account(error) and target.connection in get_settings(configuration).connected_accounts:
+                raise AccountNotConnected(target.connection) from error
             raise NoAccessToken(
                 "Token Vault gives no token for this connection: is the identity linked, is the grant on, and is refresh "
                 "token rotation off for the application? (Auth0 Dashboard: Applications > (app) > Settings)",
@@ -96,6 +99,12 @@ def _fetch(configuration: str, grant: Grant, target: Target) -> tuple[Grant, Aut
     if target.audience and (trouble := _trouble_with(configuration, tokens, target)):
         return grant.with_refresh_token(tokens.refresh_token), trouble
     return grant.with_token_set(target.key, tokens), None
+
+
+def _has_no_account(error: TokenRequestError) -> bool:
+    """Tell whether Token Vault has no token of this user: 401, and perhaps a word of its own, which is not documented."""
+    is_about_client = error.error in ("invalid_client", "unauthorized_client")
+    return not is_about_client and (error.status == 401 or error.error.startswith("federated_connection"))
 
 
 def _trouble_with(configuration: str, tokens: TokenSet, target: Target) -> Auth0Error | None:

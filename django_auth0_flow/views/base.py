@@ -57,8 +57,9 @@ class Auth0View(View):
         retry_url: str = "",
     ) -> HttpResponse:
         """Answer an error of the login and tell the receivers of ``login_failed``; else as ``error_responses.failed``."""
-        log_failure(error, messages.public_code(error), self.configuration)
-        send(login_failed, type(self), request=request, error=error)
+        code = messages.public_code(error)
+        log_failure(error, code, self.configuration)
+        send(login_failed, type(self), request=request, error=error, code=code, configuration=self.configuration)
         if isinstance(error, TransportError):
             # Not this address: a callback's has been used, and its code and state must not appear on a page.
             again = retry_url or rendering.login_path(self.configuration, next_url)

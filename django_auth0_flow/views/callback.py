@@ -20,6 +20,7 @@ from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.authorization import AuthorizationResponse, parse_authorization_response
 from django_auth0_flow.protocol.errors import Auth0Error, CallbackError
+from django_auth0_flow.views import connect
 from django_auth0_flow.views.base import Auth0View
 
 logger = logging.getLogger(__name__)
@@ -55,12 +56,16 @@ class CallbackView(Auth0View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Accept POST only if the configuration's answers come by POST."""
         super().setup(request, *args, **kwargs)
-        takes_post = get_settings(self.configuration).response_mode != "query"
+        conf = get_settings(self.configuration)
+        self.by_fragment = conf.response_mode == "fragment"
+        # One guide of Auth0's has connect_code in a fragment, its SDKs have it in the query.
+        self.may_connect = bool(conf.connected_accounts)
+        takes_post = conf.response_mode != "query" or self.may_connect
         self.http_method_names = ["get", "post", "options"] if takes_post else ["get", "options"]
 
     @sensitive_variables()
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if get_settings(self.configuration).response_mode == "fragment" and not request.GET:
+        if (self.by_fragment or self.may_connect) and not request.GET:
             answer: HttpResponse = csrf_protect(_fragment_page)(request)
             return answer
         try:
@@ -81,7 +86,7 @@ class CallbackView(Auth0View):
 
     @method_decorator([sensitive_post_parameters(), sensitive_variables()])
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if get_settings(self.configuration).response_mode == "fragment":
+        if self.by_fragment or (self.may_connect and "response" in request.POST):
             answer: HttpResponse = csrf_protect(self._post_from_fragment)(request)
             return answer
         try:
@@ -100,6 +105,8 @@ class CallbackView(Auth0View):
         try:
             fields = parse_qs(request.POST.get("response", ""), keep_blank_values=True, max_num_fields=50)
             response, sealed = self._read(fields)
+            if not self.by_fragment and not sealed.is_connect:
+                raise ValueError("a login's answer does not come in a fragment here")
         except ValueError:
             return self.failure(request, CallbackError(code="malformed_request"), counted=False)
         except CallbackError as error:
@@ -124,6 +131,8 @@ class CallbackView(Auth0View):
             url = completion.complete(request, response, transaction)
         except Auth0Error as error:
             next_url = site_urls.safe_next(request, transaction.next_url)
+            if transaction.purpose == transactions.CONNECT:
+                return connect.refused(request, error, transaction)
             again = rendering.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
             return self.failure(request, error, next_url=next_url, retry_url=again)
         return rendering.finish_answer(HttpResponseRedirect(url))
@@ -134,6 +143,9 @@ class CallbackView(Auth0View):
         """Answer a state of ours that this browser's session does not know: used already, or lost."""
         next_url = site_urls.safe_next(request, sealed.next_url)
         if request.user.is_authenticated:
+            return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
+        if sealed.is_connect:
+            # Used already, or the login that it belonged to is gone: nothing is connected, and no one logged in.
             return rendering.finish_answer(HttpResponseRedirect(site_urls.landing_url(next_url)))
         if sealed.is_silent:
             # The browser keeps no session: send it where it wanted to go, and don't try again.

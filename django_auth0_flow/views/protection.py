@@ -29,7 +29,7 @@ def check_login(
     configurations: Sequence[str] = (),
     may_be_anonymous: bool = False,
 ) -> HttpResponse | None:
-    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired.
+    """Return None if the visitor's login satisfies ``requirement``, else the answer. Raises LoginRequired or NoAccessToken.
 
     ``configurations``: whose logins count; ``request.auth0`` is this login from here on. ``may_be_anonymous``: a visitor
     who is not logged in is let through, after a silent login was tried.
@@ -93,6 +93,8 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
     if test is None:
         if asked_before:
             request.session[FACTS_KEY] = {**login.facts, "asked": ""}
+        if requirement.connected:
+            login.connection_token(requirement.connected)  # the middleware answers what this raises
         return None
     if not rendering.is_navigation(request):
         return _forbid(request, login, requirement, test)

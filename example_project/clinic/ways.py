@@ -20,7 +20,13 @@ from django_auth0_flow.conf import configuration_names
 from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from django_auth0_flow.embedded.token_exchange import log_in_with_token
 from django_auth0_flow.machine import machine_api
-from django_auth0_flow.protocol.errors import Auth0Error, MachineTokenRefused, NoAccessToken, TransportError
+from django_auth0_flow.protocol.errors import (
+    AccountNotConnected,
+    Auth0Error,
+    MachineTokenRefused,
+    NoAccessToken,
+    TransportError,
+)
 
 from .conf import settings
 from .models import Appointment, Doctor
@@ -169,10 +175,15 @@ def board_api(request: ClinicRequest) -> JsonResponse:
 @require_GET
 @auth0_login_required
 def calendar(request: ClinicRequest) -> HttpResponse:
-    """Fetch the visitor's access token at another provider. It stays here: the page tells its length only."""
+    """Fetch the visitor's access token at another provider. It stays here: the page tells its length only.
+
+    Who has connected no account there is led to the page that connects one, and back.
+    """
     context: dict[str, Any] = {"connection": CONNECTION, "configuration": request.auth0.configuration.name}
     try:
         context["length"] = len(request.auth0.connection_token(CONNECTION))
+    except AccountNotConnected:
+        raise  # for the middleware
     except NoAccessToken as error:
         context["code"] = error.code
     return render(request, "clinic/calendar.html", context)

@@ -43,7 +43,7 @@ class ClinicDemo(Demo):
     def prepare(self, tenant: Tenant, site: str) -> Mapping[str, str]:
         add_people(tenant)
         return {
-            "DEBUG": "0",
+            "DEBUG": "1",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "API_URL": f"{site}/api/appointments/",
             "OUTBOX_URL": f"{tenant.issuer}_tenant/outbox",
@@ -106,7 +106,7 @@ def add_people(tenant: Tenant) -> None:
 
 def add_ways(tenant: Tenant, site: str) -> dict[str, str]:
     """Prepare the tenant for each kind of login; return the environment that ``site_config.ways`` reads."""
-    from django_auth0_flow.testing.tenant.model import PASSWORDLESS_OTP, TOKEN_VAULT
+    from django_auth0_flow.testing.tenant.model import PASSWORDLESS_OTP
 
     billing = tenant.add_api(_BILLING, name="Invoices API", scopes=["read:invoices"])
     billing.lifetime = TOKEN_LIFETIME
@@ -124,18 +124,17 @@ def add_ways(tenant: Tenant, site: str) -> dict[str, str]:
         require_dpop=True,
     )
     vault = tenant.add_application(name="Harbour Clinic, calendar", rotation=False)
-    vault.grant_types |= {TOKEN_VAULT}
     api_client = tenant.add_application(name="Harbour Clinic, appointments API", resource_server=tenant.api.identifier)
     application.allow_token_exchange = True
     known = {f"old-session-of-{user.nickname}": user for user in tenant.users.values()}
     tenant.token_exchange_profiles["urn:harbour-clinic:old-session"] = known.get
     for each in (application, strong, vault):
         each.refresh_policies = {_BILLING: ["read:invoices"]}
+    tenant.allow_connected_accounts(vault, google_oauth2=["openid"])
     staff = tenant.add_organization("harbour-staff", display_name="Harbour Staff")
     for user in tenant.users.values():
         if user.email in (PATIENT, MANAGER, NURSE):
             user.orgs = [staff.id]
-            user.linked_connections = {"google-oauth2": "token-of-another-provider"}
     return {
         "AUTH0_ORGANIZATION": staff.id,
         "AUTH0_BILLING": _BILLING,

@@ -83,6 +83,8 @@ if env("AUTH0_VAULT_CLIENT_ID"):
         **DEFAULT,
         "CLIENT_ID": env("AUTH0_VAULT_CLIENT_ID"),
         "CLIENT_SECRET": env("AUTH0_VAULT_CLIENT_SECRET"),
+        # Accounts that people may connect, with what is asked for there.
+        "CONNECTED_ACCOUNTS": {"google-oauth2": "openid https://www.googleapis.com/auth/calendar.readonly"},
     }
 
 # RFC 9700 advises against access tokens in the address bar, and the check is right: a site of yours should heed it.

@@ -207,6 +207,19 @@ CASES = [
         says="signup is disabled",
     ),
     Case(
+        "connected accounts without the My Account API",
+        ["SM90"],
+        keys={"CONNECTED_ACCOUNTS": {"google-oauth2": "openid"}, "SCOPE": f"{SCOPE} offline_access"},
+        says="Service not found",
+    ),
+    Case(
+        "connected accounts without Token Vault",
+        ["SM79"],
+        both(lambda tenant: tenant.add_api(tenant.my_account_audience), without_grants("federated")),
+        {"CONNECTED_ACCOUNTS": {"google-oauth2": "openid"}, "SCOPE": f"{SCOPE} offline_access"},
+        says="federated-connection-access-token' not allowed",
+    ),
+    Case(
         "several at once",
         ["SM27", "SM14", "SM62"],
         put("sign_up_enabled", False),
@@ -455,5 +468,13 @@ def test_each_mistake_is_found_and_no_other(case: Case, healthy: Tenant, configu
 def test_every_mistake_is_walked() -> None:
     walked = {found for case in CASES for found in case.expected}
     elsewhere = {"D01", "D02", "D03", "D06", "D12", "D17", "D99", "SM37", "SM71", "SM19"}  # tests of their own
-    at_logins = {"SM74", "SM75", "SM76", "SM79", "SM85"}  # no setting says that they matter: see test_parts
+    at_logins = {
+        "SM74",
+        "SM75",
+        "SM76",
+        "SM85",
+        "SM91",
+        "SM92",
+        "SM93",
+    }  # no setting says that they matter: see test_parts
     assert set(MISTAKES) == walked | elsewhere | at_logins

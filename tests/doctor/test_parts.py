@@ -11,7 +11,7 @@ from django_auth0_flow.doctor.hints import hints_for
 from django_auth0_flow.doctor.printable import Printable
 from django_auth0_flow.doctor.refusals import find_mistake
 from django_auth0_flow.doctor.setup_mistakes import find_setup_mistake
-from django_auth0_flow.protocol.errors import TokenRequestError
+from django_auth0_flow.protocol.errors import AccountsRefused, TokenRequestError
 from django_auth0_flow.protocol.http import HttpAnswer
 from tests.doctor.support import SITE
 
@@ -74,6 +74,13 @@ def test_only_our_own_address_counts_as_ours() -> None:
         ),
         ("invalid_request", "Session Transfer Tokens cannot be requested on this tenant.", "SM75"),
         ("", "MFA is not supported using actor_token with the requested token exchange profile.", "SM76"),
+        ("access_denied", "Service not found: https://example.eu.auth0.com/me/", "SM90"),
+        (
+            "access_denied",
+            'Client "x" is not authorized to access resource server "https://example.eu.auth0.com/me/".',
+            "SM90",
+        ),
+        ("unmet_authentication_requirements", "", "SM92"),
         (
             "unauthorized_client",
             "Grant type 'urn:ietf:params:oauth:grant-type:token-exchange' not allowed for the client.",
@@ -93,3 +100,25 @@ def test_a_login_that_is_handed_over_has_its_hint() -> None:
     taking = build_settings({"DOMAIN": "example.eu.auth0.com", "FORWARDED_PARAMS": ["session_transfer_token"]})
     assert not any("SM87" in hint for hint in hints_for(plain, f"{SITE}/auth0/callback/"))
     assert any("SM87" in hint for hint in hints_for(taking, f"{SITE}/auth0/callback/"))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "mistake"),
+    [("A0E-400-0003", 400, "SM93"), ("A0E-403-0001", 403, "SM91"), ("audience_not_granted", None, "SM91")],
+)
+def test_refusals_of_the_my_account_api_are_known(error: str, status: int | None, mistake: str) -> None:
+    found = find_setup_mistake(AccountsRefused(error, "Invalid request payload input", status=status))
+    assert found is not None
+    assert found.id == mistake
+
+
+def test_a_person_who_took_too_long_is_no_mistake_in_the_set_up() -> None:
+    assert find_setup_mistake(AccountsRefused("A0E-404-0001", status=404, code="connect_expired")) is None
+
+
+def test_connected_accounts_have_their_hints() -> None:
+    plain = build_settings({"DOMAIN": "example.eu.auth0.com"})
+    connecting = build_settings({"DOMAIN": "example.eu.auth0.com", "CONNECTED_ACCOUNTS": {"github": ""}})
+    for mistake in ("SM72", "SM91"):
+        assert not any(mistake in hint for hint in hints_for(plain, f"{SITE}/auth0/callback/"))
+        assert any(mistake in hint for hint in hints_for(connecting, f"{SITE}/auth0/callback/"))

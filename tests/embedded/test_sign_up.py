@@ -275,6 +275,33 @@ def test_limits_are_passed_on(tenant: Tenant) -> None:
     assert (answer.status_code, "/auth0/password/?next=%2Fplain%2F" in visitor.text) == (503, True)
 
 
+def test_an_address_may_ask_for_twenty_accounts_an_hour(tenant: Tenant, accounts: Callable[..., Any]) -> None:
+    accounts(TRUSTED_PROXY_COUNT=1)
+
+    def ask(address: str, number: int, **values: str) -> str:
+        visitor = Visitor(headers={"X-Forwarded-For": address})
+        sign_up(visitor, email=f"mary{number}@example.com", **values)
+        return str((visitor.page.context or {}).get("code", ""))
+
+    tenant.sign_up_enabled = False  # who is refused counts too, and this is quicker
+    before = [ask("2606:4700::1", number) for number in range(20)]
+    assert set(before) == {"sign_up_disabled"}
+    sent = tenant.count("/dbconnections/signup")
+    assert ask("2606:4700::2", 20) == "too_many_sign_ups", "the same network"
+    assert tenant.count("/dbconnections/signup") == sent
+    assert ask("8.8.8.8", 21) == "sign_up_disabled"
+
+
+def test_neither_a_proxys_address_nor_a_weak_password_counts(tenant: Tenant, accounts: Callable[..., Any]) -> None:
+    accounts(TRUSTED_PROXY_COUNT=1)
+    for address, password in (("10.0.0.1", MARY["password"]), ("8.8.4.4", "weak")):
+        visitor = Visitor(headers={"X-Forwarded-For": address})
+        tenant.sign_up_enabled = password == "weak"
+        for _ in range(21):
+            sign_up(visitor, password=password)
+        assert visitor.page.context["code"] in ("sign_up_disabled", "password_too_weak")
+
+
 def test_too_many_attempts_count_for_the_account_that_is_there(tenant: Tenant) -> None:
     visitor = Visitor()
     for _ in range(10):

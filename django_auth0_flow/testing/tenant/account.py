@@ -26,12 +26,12 @@ def account_blueprint(state: TenantState) -> Blueprint:
     @blueprint.route("/userinfo", methods=["GET", "POST"])
     def userinfo() -> Response:
         try:
-            found = _access_token(state)
+            found = access_token_for(state, state.userinfo_audience)
         except ApiRefusal as refusal:
             challenge = f'DPoP error="{refusal.body["error"]}", algs="ES256"'
             headers = {"WWW-Authenticate": challenge, **refusal.headers}
             return Response("Unauthorized", status=401, content_type="text/plain", headers=headers)
-        if found is None:
+        if found is None or "openid" not in found.authorization.scopes:
             return _unauthorized()
         user = state.users.get(found.authorization.sub)
         if user is None or user.blocked:
@@ -59,8 +59,8 @@ def account_blueprint(state: TenantState) -> Blueprint:
     return blueprint
 
 
-def _access_token(state: TenantState) -> AccessToken | None:
-    """Return the good access token of the request: opaque, or with ``/userinfo`` in its audience."""
+def access_token_for(state: TenantState, audience: str) -> AccessToken | None:
+    """Return the good access token of the request: an opaque one is for ``/userinfo``, a JWT for those in its audience."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not token and request.method == "POST":
         scheme, token = "bearer", request.form.get("access_token", "")
@@ -69,7 +69,7 @@ def _access_token(state: TenantState) -> AccessToken | None:
         return None
     if found.kid is not None and found.kid not in {key.kid for key in state.keys.published()}:
         return None
-    if state.userinfo_audience not in found.audiences or "openid" not in found.authorization.scopes:
+    if audience not in found.audiences:
         return None
     if found.jkt is None:
         return found if scheme.lower() == "bearer" else None

@@ -88,6 +88,8 @@ class Browser:
                 return {"code": code_hint(self._state, user)}
             case "/u/organization":
                 return {"organization": user.orgs[0]}
+            case "/u/connect":
+                return {"action": "deny" if deny else "accept"}
             case "/u/consent":
                 return {"action": "deny" if deny else "accept"}
             case _:

@@ -22,6 +22,9 @@ ENDPOINTS: dict[str, tuple[str, ...]] = {
     "signup": ("/dbconnections/signup",),
     "change_password": ("/dbconnections/change_password",),
     "mfa": ("/mfa/challenge", "/mfa/associate", "/mfa/authenticators"),
+    "connect": ("/me/v1/connected-accounts/connect",),
+    "connect_complete": ("/me/v1/connected-accounts/complete",),
+    "accounts": ("/me/v1/connected-accounts/accounts",),
     "logout": ("/oidc/logout", "/v2/logout"),
 }
 

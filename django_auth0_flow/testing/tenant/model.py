@@ -58,6 +58,29 @@ class Authenticator:
 
 
 @dataclass
+class ConnectedAccount:
+    """An account at an identity provider that a user has connected for Token Vault."""
+
+    id: str
+    connection: str
+    scopes: list[str] = field(default_factory=list)
+    created_at: str = ""
+
+
+@dataclass
+class ConnectedAccountsSettings:
+    """Which connections are for connected accounts, with their scopes; and what Auth0's documents leave open."""
+
+    connections: dict[str, list[str]] = field(default_factory=dict)
+    #: Status of a good answer to connect and complete: 201, or 200.
+    success: int = 201
+    #: ``connect_code`` comes back behind "#" instead of "?".
+    code_in_fragment: bool = False
+    #: Status of deleting an account that is not there, or another user's: 404, or 204.
+    delete_unknown: int = 404
+
+
+@dataclass
 class User:
     """A person. Claims that are ``None`` are left out of tokens, as Auth0 does."""
 
@@ -92,6 +115,8 @@ class User:
     password_leaked: bool = False
     #: Social or enterprise connection -> access token of that provider kept by Token Vault.
     linked_connections: dict[str, str] = field(default_factory=dict, repr=False)
+    #: By id.
+    connected_accounts: dict[str, ConnectedAccount] = field(default_factory=dict)
 
 
 @dataclass

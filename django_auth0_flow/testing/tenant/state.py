@@ -14,9 +14,21 @@ from .faults import FaultBox
 from .keys import KeyRing
 from .limits import RateLimits
 from .log import RequestLog
-from .model import DAY, DEFAULT_CONNECTION, Api, Application, Invitation, Organization, PasswordPolicy, TokenHook, User
+from .model import (
+    DAY,
+    DEFAULT_CONNECTION,
+    Api,
+    Application,
+    ConnectedAccountsSettings,
+    Invitation,
+    Organization,
+    PasswordPolicy,
+    TokenHook,
+    User,
+)
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
+from .refusals import RefusalLog
 
 
 class TenantState:
@@ -33,6 +45,7 @@ class TenantState:
         self.faults = FaultBox()
         self.limits = RateLimits()
         self.log = RequestLog()
+        self.refusals = RefusalLog()
         self.port = 0
 
         self.applications: dict[str, Application] = {}
@@ -57,6 +70,7 @@ class TenantState:
         #: «Use a generic response in public signup API error message»: an address that is taken is not told.
         self.generic_sign_up_errors = True
         self.password_policy = PasswordPolicy()
+        self.connected_accounts = ConnectedAccountsSettings()
         #: Bot Detection stops password logins that do not come through the tenant's own page.
         self.bot_detection = False
         #: Custom error page: where errors lead that may not travel to the application.
@@ -64,6 +78,8 @@ class TenantState:
         self.jwks_with_alg = True
         self.allowed_acr_values: list[str] = []
         self.mfa_requirements = True
+        #: Multi-factor Auth: what is switched on, and may be enrolled, as ``mfa_requirements`` calls it.
+        self.mfa_factors: list[str] = ["otp", "phone", "push-notification", "email"]
         self.logout_urls: list[str] = []
         self.session_idle_lifetime: float = 3 * DAY
         self.session_lifetime: float = 7 * DAY
@@ -116,6 +132,10 @@ class TenantState:
     @property
     def userinfo_audience(self) -> str:
         return self.issuer + "userinfo"
+
+    @property
+    def my_account_audience(self) -> str:
+        return self.issuer + "me/"
 
     def keep(self, kind: str, thing: Any, lifetime: float, *, value: str | None = None) -> str:
         """Remember ``thing`` for ``lifetime`` seconds under a random value, which is returned."""

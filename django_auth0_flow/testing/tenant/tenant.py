@@ -13,7 +13,8 @@ from .app import build_app
 from .browser import AuthorizationAnswer, Browser
 from .log import LoggedRequest
 from .logout import end_session, send_logout_token
-from .model import Api, Application, Invitation, Organization, User
+from .model import TOKEN_VAULT, Api, Application, Invitation, Organization, User
+from .production import refuse_production
 from .records import Authorization, Message
 from .state import TenantState
 from .tokens import issue_access_token, issue_id_token, logout_token
@@ -28,7 +29,8 @@ class Tenant(TenantState):
     """An Auth0 tenant on loopback, with one application, one API and three users.
 
     ``port`` 0 takes a free one at the first start and keeps it from then on. ``clock`` returns epoch seconds; the
-    tenant adds its own offset, see ``tenant.clock``. Everything may be changed while it runs.
+    tenant adds its own offset, see ``tenant.clock``. Everything may be changed while it runs. It does not start beside
+    Django settings with ``DEBUG`` off, except in a test run.
     """
 
     def __init__(self, port: int = 0, *, clock: Callable[[], float] | None = None) -> None:
@@ -73,7 +75,8 @@ class Tenant(TenantState):
     # Life
 
     def start(self) -> Self:
-        """Listen on 127.0.0.1 and return self; starting a running tenant changes nothing."""
+        """Listen on 127.0.0.1 and return self; starting a running tenant changes nothing. Raises InProduction."""
+        refuse_production()
         if self._server is None:
             self.stopping.clear()
             self._server = Server(self.port, Wire(self, build_app(self)))
@@ -136,6 +139,20 @@ class Tenant(TenantState):
             "organization_name": organization.name,
         }
         return f"{login_uri or self.application.initiate_login_uri}?{urlencode(query)}"
+
+    def allow_connected_accounts(self, application: Application | None = None, **connections: list[str]) -> None:
+        """Set up connected accounts as at Auth0: the My Account API, its policy, the Token Vault grant, no rotation.
+
+        ``connections``: their scopes by name, "-" written as "_". Start the tenant first.
+        """
+        application = application or self.application
+        scopes = [f"{verb}:me:connected_accounts" for verb in ("create", "read", "delete")]
+        self.add_api(self.my_account_audience, name="MyAccount API", scopes=scopes, lifetime=600)
+        application.refresh_policies[self.my_account_audience] = scopes
+        application.grant_types |= {TOKEN_VAULT}
+        application.rotation = False
+        names = {name.replace("_", "-"): asked for name, asked in connections.items()}
+        self.connected_accounts.connections.update(names)
 
     def rotate_keys(self, revoke_previous: bool = False) -> None:
         self.keys.rotate(revoke_previous=revoke_previous)
