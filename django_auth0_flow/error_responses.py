@@ -1,4 +1,5 @@
-"""Turns an error that left a view into a redirect, a page or JSON with the right status. Only this module does.
+"""Turns an error that left a view into a redirect, a page or JSON with the right status. Only this module does, and for
+what has to wait ``pages/unavailable``.
 
 A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
 """
@@ -6,9 +7,8 @@ A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON an
 from __future__ import annotations
 
 import logging
-import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -32,6 +32,7 @@ from django_auth0_flow.pages.rendering import (
     return_url,
     view_name_of,
 )
+from django_auth0_flow.pages.unavailable import unavailable, unusable
 from django_auth0_flow.protocol.errors import (
     AccountNotConnected,
     AccountsRefused,
@@ -56,12 +57,6 @@ logger = logging.getLogger(__name__)
 #: After so many failures in a row the page no longer offers to try again.
 MAX_FAILURES = 3
 
-#: Seconds to wait before the next try, where the tenant names none.
-_RETRY_AFTER = 5
-
-#: A page that has to wait for longer does not try again by itself.
-_MAX_COUNTDOWN = 120
-
 #: What the same account may bring at its next login: another organization, a second factor, a fresh password.
 _HELPED_BY_A_LOGIN = frozenset(["organization", "acr_values", "max_age"])
 
@@ -77,10 +72,10 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         return unavailable(request, error)
     if isinstance(error, MachineTokenRefused):
         text = "The tenant refuses this application a token of its own."
-        return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
+        return unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, AccountsRefused):
         _setup_mistake(error)
-        return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
+        return unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
     if isinstance(error, AccountNotConnected):
@@ -162,52 +157,6 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
         response["HX-Redirect"] = login_url
     patch_vary_headers(response, ("Accept", "Sec-Fetch-Mode", "HX-Request", "X-Requested-With"))
     return finish_answer(response)
-
-
-def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
-    """Answer 503: the tenant or our database is out of reach, and waiting may help.
-
-    ``retry_url``: the address to try again, by default this one. If the tenant has answered but the answer can't be used,
-    the status is 502, without ``Retry-After``.
-    """
-    if error.is_unusable_answer:
-        return _unusable(request, error, retry_url)
-    seconds = error.retry_after or _RETRY_AFTER
-    cause = "database" if error.code == "database_unavailable" else "tenant"
-    logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
-    if is_navigation(request):
-        context = _retry_context(request, error.code, retry_url, seconds)
-        response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
-    else:
-        response = finish_answer(
-            JsonResponse({"error": "temporarily_unavailable", "code": error.code, "retry_after": seconds}, status=503)
-        )
-    response["Retry-After"] = str(seconds)
-    return response
-
-
-def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None) -> HttpResponse:
-    logger.error("tenant_answer_unusable code=%s status=%s: %s", error.code, error.status or "unknown", error)
-    words = words_for(error.code)
-    if not is_navigation(request):
-        body = {"error": "unusable_answer", "code": error.code, "message": words}
-        return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
-    context = _retry_context(request, error.code, retry_url, _RETRY_AFTER)
-    return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
-
-
-def _retry_context(request: HttpRequest, code: str, retry_url: str | None, seconds: int) -> dict[str, Any]:
-    """Return what a page says about the next try. Only what was asked for by GET is asked for again by itself."""
-    retry_url = return_url(request) if retry_url is None else retry_url
-    may_help = bool(retry_url) and code != "client_rejected" and seconds <= _MAX_COUNTDOWN
-    return {
-        "code": code,
-        "words": words_for(code),
-        "retry_url": retry_url,
-        "retry_after": seconds,
-        "retry_minutes": math.ceil(seconds / 60) if seconds > 90 else 0,
-        "tries_itself": may_help and request.method == "GET",
-    }
 
 
 def failed(

@@ -31,8 +31,10 @@ _TOKENS = _CALLS | {"access_token", "aaccess_token", "api_for", "connection_toke
 #: Scopes that every login can have, without an API. OpenID Connect Core §5.4, §11.
 _LOGIN_SCOPES = frozenset({"openid", "profile", "email", "phone", "address", "offline_access", "online_access"})
 
-#: Rooms whose views need not be read.
-_NOT_OURS = ("django.", "django_auth0_flow.", "rest_framework.", "builtins")
+_OURS = "django_auth0_flow."
+
+#: Packages whose code need not be read.
+_NOT_THE_PROJECTS = ("django.", _OURS, "rest_framework.", "builtins")
 
 _NAMED = 3
 
@@ -162,7 +164,7 @@ def _callbacks(patterns: Iterable[Any]) -> Iterator[Callable[..., Any]]:
     for pattern in patterns:
         if hasattr(pattern, "url_patterns"):
             yield from _callbacks(pattern.url_patterns)
-        elif callable(pattern.callback):
+        elif callable(pattern.callback) and not pattern.lookup_str.startswith(_OURS):  # looking at ours loads them
             yield pattern.callback
 
 
@@ -179,7 +181,7 @@ def _methods_of(view_class: type) -> list[Any]:
 
 
 def _is_projects(function: Any) -> bool:
-    return isinstance(function, FunctionType) and not function.__module__.startswith(_NOT_OURS)
+    return isinstance(function, FunctionType) and not function.__module__.startswith(_NOT_THE_PROJECTS)
 
 
 def _uses_of(function: FunctionType) -> Iterator[str]:

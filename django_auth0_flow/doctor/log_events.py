@@ -183,7 +183,7 @@ EVENTS = (
     LogEvent(
         "machine_token_refused",
         ERROR,
-        "machine_token code",
+        "machine_token audience code",
         "the tenant refuses the application; `setup_mistake` says where to correct it",
         "doctor",
     ),
@@ -193,7 +193,7 @@ EVENTS = (
     LogEvent(
         "machine_token_renewed",
         INFO,
-        "machine_token duration_ms",
+        "machine_token audience duration_ms",
         "a machine token, how long the tenant took",
         "tenant",
     ),
@@ -207,7 +207,7 @@ EVENTS = (
     LogEvent(
         "machine_token_failed",
         WARNING,
-        "machine_token code retry_in",
+        "machine_token audience code retry_in",
         "there was none; there is no other try for `retry_in` seconds",
         "tenant, quota",
     ),
@@ -266,14 +266,14 @@ EVENTS = (
     LogEvent(
         "refresh_not_begun",
         ERROR,
-        "login_session machine_token error",
+        "login_session machine_token audience error",
         "the database took no lease, so the tenant was not asked",
         "database",
     ),
     LogEvent(
         "rotation_not_saved",
         ERROR,
-        "login_session machine_token error",
+        "login_session machine_token audience error",
         "the database failed after the tenant had answered",
         "database",
     ),

@@ -14,6 +14,7 @@ from django.views.generic import View
 from django_auth0_flow import error_responses
 from django_auth0_flow.conf import configuration_for
 from django_auth0_flow.pages import messages, rendering
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import Auth0Error, TokenValidationError, TransportError
 from django_auth0_flow.session import Auth0Session, no_middleware
 from django_auth0_flow.signals import login_failed, send
@@ -63,7 +64,7 @@ class Auth0View(View):
         if isinstance(error, TransportError):
             # Not this address: a callback's has been used, and its code and state must not appear on a page.
             again = retry_url or rendering.login_path(self.configuration, next_url)
-            return error_responses.unavailable(request, error, retry_url=again)
+            return unavailable(request, error, retry_url=again)
         return error_responses.failed(
             request,
             error,

@@ -18,6 +18,7 @@ from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.logout.own_logins import provider_in_words
 from django_auth0_flow.pages import messages, rendering
 from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
 from django_auth0_flow.views.base import FormView
 from django_auth0_flow.views.protection import check_login
@@ -104,7 +105,7 @@ def _refusal(request: HttpRequest, error: Auth0Error, values: dict[str, str], co
     logger.warning("connect_failed code=%s configuration=%s", error.code, configuration)
     if isinstance(error, TransportError):
         # A lost answer may have connected it: the page that wanted it finds out. Not this address, which has been used.
-        return error_responses.unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
+        return unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
     # Here, since every callback loads this module.
     from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 

@@ -15,6 +15,7 @@ from django_auth0_flow.login.admission import check_organization_allowed
 from django_auth0_flow.login.begin import begin_login
 from django_auth0_flow.login.transactions import ACCESS_TOKEN, LOGIN
 from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
 from django_auth0_flow.session import Auth0Session, no_middleware
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY, noted_login
@@ -88,7 +89,7 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
     except LoginRequired as error:
         return error_responses.login_required(request, error)
     except TransportError as error:
-        return error_responses.unavailable(request, error)
+        return unavailable(request, error)
     asked_before = requirement.fingerprint and login.facts.get("asked") == requirement.fingerprint
     if test is None:
         if asked_before:
