@@ -530,7 +530,7 @@ def test_X22_two_clients_of_one_tenant_are_fine_where_the_request_chooses(settin
 
 def registered(*, deploy: bool) -> dict[str, Any]:
     """Return our checks by name. What is registered loads the package when it runs."""
-    found = registry.registry.get_checks(include_deployment_checks=deploy)
+    found: list[Any] = registry.registry.get_checks(include_deployment_checks=deploy)
     return {check.__name__: check for check in found if check.__module__ == "django_auth0_flow.apps"}
 
 

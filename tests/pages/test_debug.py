@@ -96,6 +96,25 @@ def test_a_script_hears_it_with_debug_only(path: str, missing: str, person: Visi
     assert set(person.client.get(path, headers=FETCH).json()) == {"error", "code", "message"}
 
 
+def test_a_page_without_an_access_token_says_why_with_debug_only(person: Visitor, settings: Any) -> None:
+    """Django's own context processor calls its variable ``debug``: it must not make an empty box."""
+    path = "/unmarked-token/?audience=https%3A%2F%2Funknown.example.com"
+    settings.INTERNAL_IPS = ["127.0.0.1"]
+    (engine,) = settings.TEMPLATES
+    processors = [*engine["OPTIONS"]["context_processors"], "django.template.context_processors.debug"]
+    settings.TEMPLATES = [{**engine, "OPTIONS": {**engine["OPTIONS"], "context_processors": processors}}]
+    person.visit(path)
+    assert person.page.status_code == 400
+    assert "DEBUG The tenant gives this login no token for that audience." in shown(person)
+    person.visit("/auth0/passwordless/")
+    assert "auth0-debug" not in person.text
+    settings.DEBUG = False
+    person.visit(path)
+    assert person.page.status_code == 400
+    assert "that audience" not in person.text
+    assert "auth0-debug" not in person.text
+
+
 @pytest.mark.parametrize("staff_groups", [[], ["staff"]], ids=["by hand", "by claim"])
 def test_the_admin_says_who_may_come_in(
     staff_groups: list[str], person: Visitor, tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any
