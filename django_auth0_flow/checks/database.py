@@ -55,7 +55,8 @@ def database_messages() -> list[CheckMessage]:
             )
         ]
     if missing:
-        text = f"The tables of django_auth0_flow are not up to date: {', '.join(missing)} not applied."
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        text = f"The tables of django_auth0_flow are not up to date: {missing[0]}{more} not applied."
         return [CheckWarning(text, hint="python manage.py migrate", id="auth0_flow.W042")]
     return groups
 

@@ -319,8 +319,9 @@ def converse(command: list[str], answers: list[tuple[str, str]], **options: Any)
 @pytest.mark.slow
 def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[str, str], tenant: Tenant) -> None:
     """The app is in no INSTALLED_APPS yet, AUTH0 does not exist; wrong answers are asked for again."""
-    tenant.application.callbacks = ["http://localhost:8000/auth0/callback/"]
-    tenant.application.logout_urls = ["http://localhost:8000/auth0/logged-out/"]
+    origins = ("http://localhost:8000", "http://127.0.0.1:8000")
+    tenant.application.callbacks = [f"{origin}/auth0/callback/" for origin in origins]
+    tenant.application.logout_urls = [f"{origin}/auth0/logged-out/" for origin in origins]
     said = converse(
         [sys.executable, "-m", "django_auth0_flow.setup", "--dotenv"],
         [
@@ -337,13 +338,18 @@ def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[
     )
     assert "Domain has a blank" in said
     assert DEFAULT_CLIENT_SECRET not in said
-    assert said.count("Nothing wrong.") == 2
+    report = re.sub(r"\x1b\[[\d;]*m", "", said.partition("The doctor")[2])
+    assert re.search(r"ERROR auth0_flow\.W042\n.*0001_initial(.*\n)+ +Fix: +python manage.py migrate\n", report), report
+    assert (report.count("ERROR"), report.count("WARNING"), report.count("Nothing wrong.")) == (1, 0, 1), report
     head, urls = re.findall(r"^(?:  (?! |They).*\n|      .*\n)+", said.partition("Env file")[0], re.MULTILINE)
     with (tmp_path / "mysite/settings.py").open("a") as file:
         file.write("".join(line[2:] + "\n" for line in head.splitlines()))
     with (tmp_path / "mysite/urls.py").open("a") as file:
         file.write(f"from django.urls import include\n{urls.strip()}\n")
-    steps = "set -a; . ./.env; set +a; python manage.py check && python manage.py auth0_setup --no-input --dotenv"
+    steps = (
+        "set -a; . ./.env; set +a; python manage.py migrate -v0 && python manage.py check && "
+        "python manage.py auth0_setup --no-input --dotenv"
+    )
     path = f"{Path(sys.executable).parent}{os.pathsep}{newcomer['PATH']}"
     done = subprocess.run(
         ["sh", "-c", steps], cwd=tmp_path, env={**newcomer, "PATH": path}, capture_output=True, text=True, check=False
@@ -351,6 +357,7 @@ def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[
     assert "System check identified no issues" in done.stdout, done.stdout + done.stderr
     assert "They say all of this already." in done.stdout
     assert "It has all of this already." in done.stdout
+    assert done.stdout.count("Nothing wrong.") == 2
 
 
 @pytest.mark.slow
