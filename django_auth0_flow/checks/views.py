@@ -85,6 +85,8 @@ def check_views(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 def _audience_messages(conf: Auth0Settings, views: Iterable[RoutedView]) -> Iterator[CheckMessage]:
     if conf.api_audience or {"audience", "resource"} & set(conf.authorization_params):
         return
+    if not {"code", "token"} & set(conf.response_kinds):
+        return  # such logins bring no access token at all
     if needs := [f"{view.name} ({what})" for view in views if (what := view.needs_audience(conf.name))]:
         yield CheckWarning(
             f"{conf.where} has no AUDIENCE, and these views need an access token for an API: {_some(needs)}.",
@@ -101,7 +103,7 @@ def _bearer_messages(conf: Auth0Settings, views: Iterable[RoutedView]) -> Iterat
         view.name
         for view in views
         for one in view.demands
-        if one.is_bearer and not one.audience and conf.name in view.configurations(one)
+        if one.is_bearer and not one.audience and conf.name in (one.configurations or _default_api_names())
     ]
     if needs:
         yield Error(
@@ -142,6 +144,12 @@ def _default_names() -> tuple[str, ...]:
     """Return the configurations that a view without ``configuration=`` may be about."""
     whole = getattr(settings, "AUTH0", None)
     return tuple(configuration_names()) if isinstance(whole, Mapping) and CHOOSER in whole else (DEFAULT,)
+
+
+def _default_api_names() -> tuple[str, ...]:
+    """As above, for an API. Where the request chooses, one that has an audience may be the one for the view."""
+    names = _default_names()
+    return () if len(names) > 1 and any(conf.api_audience for conf in readable_settings()) else names
 
 
 def routed_views() -> Iterator[RoutedView]:

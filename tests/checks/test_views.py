@@ -83,6 +83,16 @@ def test_a_view_without_a_name_is_about_any_that_the_request_may_choose(route: A
     assert found_for(settings, both) == []
     (found,) = found_for(settings, {**both, "CONFIGURATION_FOR": lambda request: "partners"})
     assert found.msg.startswith("AUTH0['partners'] has no AUDIENCE")
+    both["partners"] = changed(AUDIENCE=NOTHING, RESPONSE_TYPE="id_token", SCOPE="openid")
+    assert found_for(settings, {**both, "CONFIGURATION_FOR": lambda request: "partners"}) == []
+
+
+def test_E055_is_no_error_where_the_request_chooses_and_one_has_an_api(route: Any, settings: Any) -> None:
+    route(bearer_token_required(scopes="read:things")(needy.content))
+    chooser = {"CONFIGURATION_FOR": lambda request: "partners"}
+    assert found_for(settings, {"default": GOOD, "partners": NO_API, **chooser}) == []
+    found = found_for(settings, {"default": NO_API, "partners": NO_API, **chooser})
+    assert [message.id for message in found] == ["auth0_flow.E055", "auth0_flow.E055"]
 
 
 def test_E055_an_api_without_an_audience(route: Any, settings: Any) -> None:

@@ -258,12 +258,19 @@ def test_a_shell_reads_back_what_was_written(run: Run, tmp_path: Path, monkeypat
 # -- the doctor ------------------------------------------------------------------------------------------------------------
 
 
+def register_both_names(tenant: Tenant) -> None:
+    """Register the addresses of a site on this machine, as the command says."""
+    origins = ("http://localhost:8000", "http://127.0.0.1:8000")
+    tenant.application.callbacks = [f"{origin}/auth0/callback/" for origin in origins]
+    tenant.application.logout_urls = [f"{origin}/auth0/logged-out/" for origin in origins]
+
+
+@pytest.mark.django_db
 def test_the_doctor_asks_with_the_answers(run: Run, settings: Any, tenant: Tenant, monkeypatch: Any) -> None:
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", DEFAULT_CLIENT_SECRET)
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "Auth0" not in name]
-    settings.DEBUG = True
-    tenant.application.callbacks = ["http://localhost:8000/auth0/callback/"]
-    tenant.application.logout_urls = ["http://localhost:8000/auth0/logged-out/"]
+    settings.DEBUG, settings.ROOT_URLCONF = True, "tests.urlconfs.ours_only"
+    register_both_names(tenant)
     options = {"domain": tenant.issuer, "client_id": DEFAULT_CLIENT_ID, "base_url": "http://localhost:8000"}
     said = run(doctor=True, **options)
     assert said.count("Nothing wrong.") == 2
@@ -274,6 +281,7 @@ def test_the_doctor_asks_with_the_answers(run: Run, settings: Any, tenant: Tenan
     assert "python manage.py auth0_doctor --base-url http://localhost:8000" in said
 
 
+@pytest.mark.django_db
 def test_a_tenant_that_is_off_keeps_nothing_from_being_set_up(run: Run, tmp_path: Path) -> None:
     said = run("--dotenv", doctor=True, base_url="http://localhost:8000")
     assert "D02 tenant_unreachable" in said
@@ -319,9 +327,7 @@ def converse(command: list[str], answers: list[tuple[str, str]], **options: Any)
 @pytest.mark.slow
 def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[str, str], tenant: Tenant) -> None:
     """The app is in no INSTALLED_APPS yet, AUTH0 does not exist; wrong answers are asked for again."""
-    origins = ("http://localhost:8000", "http://127.0.0.1:8000")
-    tenant.application.callbacks = [f"{origin}/auth0/callback/" for origin in origins]
-    tenant.application.logout_urls = [f"{origin}/auth0/logged-out/" for origin in origins]
+    register_both_names(tenant)
     said = converse(
         [sys.executable, "-m", "django_auth0_flow.setup", "--dotenv"],
         [
