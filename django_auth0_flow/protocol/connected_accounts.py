@@ -95,6 +95,8 @@ class AccountsApi:
 
     def delete(self, account_id: str) -> None:
         """Disconnect an account; one that is gone already, or another user's, is no error."""
+        if account_id in ("", ".", ".."):  # as a part of a path these would name what is above the account
+            raise AccountsRefused("invalid_id", "That is no id of an account.")
         self._call(DELETE, "DELETE", f"/accounts/{quote(account_id, safe='')}", gone=True)
 
     def _pages(self, query: Mapping[str, str]) -> Iterator[ConnectedAccount]:
