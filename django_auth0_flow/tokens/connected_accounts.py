@@ -36,10 +36,12 @@ class ConnectedAccounts:
     def __init__(self, source: StoredTokenSource) -> None:
         self._source = source
 
+    @sensitive_variables()
     def list(self, connection: str = "") -> tuple[ConnectedAccount, ...]:
         """Return the accounts, at all identity providers or at one."""
         return tuple(self.api.accounts(connection))
 
+    @sensitive_variables()
     def disconnect(self, account_id: str) -> None:
         """Have the tenant forget an account and its tokens, and forget those that this site keeps."""
         self.api.delete(account_id)
