@@ -236,6 +236,11 @@ class TestAttacks:
         assert (answer.status_code, answer.context["code"]) == (403, "form_expired")
         assert calls(tenant, CONNECT_CALL) == []
 
+    def test_X30_the_page_says_whose_login_it_is(self, ada: Client) -> None:
+        assert 'You are logged in as <strong dir="auto">ada@example.com</strong>' in ada.get(
+            CONNECT, {"connection": GOOGLE}
+        ).content.decode()
+
     def test_F44_a_callback_that_another_browser_began_connects_nothing(
         self, ada: Client, tenant: Tenant, grace: User
     ) -> None:
