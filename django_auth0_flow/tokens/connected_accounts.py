@@ -99,7 +99,7 @@ def _drop(row: LoginSession) -> bool:
     """Drop the tokens in one row; False while another worker refreshes it."""
     try:
         # While it is leased, a token may be on its way that was asked for before the account was disconnected.
-        if not row.lease and row.grant.without_connection_tokens() == row.grant:
+        if row.grant.without_connection_tokens() == row.grant and not row.lease:
             return True
     except (UnsealError, ImproperlyConfigured):  # the keys or the configuration are gone: no token comes from this row
         return True

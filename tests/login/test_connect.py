@@ -465,6 +465,14 @@ class TestAccountPage:
         assert (now.version, now.lease) == (row.version, "another worker")
         assert f"connection_tokens_kept login_session={row.pk}" in caplog.text
 
+    def test_a_login_of_a_configuration_that_is_gone_keeps_no_one_from_it(self, ada: Client, tenant: Tenant) -> None:
+        connect(ada, tenant)
+        own = LoginSession.objects.get()
+        walk(Client(headers=NAVIGATE), tenant)
+        LoginSession.objects.exclude(pk=own.pk).update(configuration="gone", lease="a worker that was killed")
+        assert ada.post(ACCOUNT, {"disconnect": next(iter(tenant.user.connected_accounts))}).status_code == 302
+        assert not is_connected(tenant)
+
     def test_X29_a_token_that_is_on_its_way_is_forgotten_too(
         self, ada: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     ) -> None:
