@@ -237,9 +237,10 @@ class TestAttacks:
         assert calls(tenant, CONNECT_CALL) == []
 
     def test_X30_the_page_says_whose_login_it_is(self, ada: Client) -> None:
-        assert 'You are logged in as <strong dir="auto">ada@example.com</strong>' in ada.get(
-            CONNECT, {"connection": GOOGLE}
-        ).content.decode()
+        assert (
+            'You are logged in as <strong dir="auto">ada@example.com</strong>'
+            in ada.get(CONNECT, {"connection": GOOGLE}).content.decode()
+        )
 
     def test_F44_a_callback_that_another_browser_began_connects_nothing(
         self, ada: Client, tenant: Tenant, grace: User
@@ -361,6 +362,21 @@ class TestWhatGoesWrong:
         answer = ada.get(with_query(back, error="server_error", error_description="Call 0900 123"))
         assert answer.context["code"] == "accounts_refused"
         assert b"0900" not in answer.content
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            ("access_denied", "Service not found: https://api.example.com"),
+            ("unauthorized_client", "Grant type not allowed"),
+        ],
+    )
+    def test_X31_an_address_tells_the_log_of_no_mistake_in_the_setup(
+        self, ada: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture, error: str, text: str
+    ) -> None:
+        back = agree(tenant, begin(ada), deny=True)
+        ada.get(with_query(back, error=error, error_description=text))
+        assert "connect_failed" in caplog.text
+        assert "setup_mistake" not in caplog.text
 
     def test_what_took_too_long_begins_anew(self, ada: Client, tenant: Tenant) -> None:
         back = agree(tenant, begin(ada))
