@@ -353,8 +353,8 @@ def test_X32_a_page_that_tries_again_by_itself_sends_no_second_message(tenant: T
     assert answer.context["tries_itself"]
     visitor.open(answer.context["retry_url"])
     assert len(tenant.outbox) == 1
-    name, value = visitor.form_with("factor" if page == "/auth0/mfa/?" else "kind").buttons[0]
-    visitor.submit(name, **{name: value})
+    pressed: dict[str, Any] = dict(visitor.form_with("factor" if page == "/auth0/mfa/?" else "kind").buttons[:1])
+    visitor.submit(*pressed, **pressed)
     assert visitor.path.startswith("/auth0/mfa/code/")
     assert len(tenant.outbox) == 2
 
