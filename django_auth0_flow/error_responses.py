@@ -74,7 +74,7 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         text = "The tenant refuses this application a token of its own."
         return unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, AccountsRefused):
-        _setup_mistake(error)
+        setup_mistake(error)
         return unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
@@ -176,7 +176,7 @@ def failed(
     ``retry_url``: where to try again, if not at the login view.
     """
     code = public_code(error)
-    mistake = _setup_mistake(error)
+    mistake = setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
@@ -276,12 +276,13 @@ def _details_of_refusal(request: HttpRequest, shortfall: Shortfall) -> Details |
     return details_of_test(shortfall.test, missing=shortfall.missing, held=shortfall.held, has_audience=has_audience)
 
 
-def _setup_mistake(error: Auth0Error) -> Mistake | None:
+def setup_mistake(error: Auth0Error) -> Mistake | None:
     """Log what is wrong with the set-up; with ``DEBUG`` also return it for the page.
 
     Anyone can forge an authorization response with an error in it, so in production these are not logged as mistakes.
     """
-    if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
+    is_forgeable = isinstance(error, AuthorizationError) or isinstance(error.__cause__, AuthorizationError)
+    if is_forgeable and not django_settings.DEBUG:
         return None
     from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 

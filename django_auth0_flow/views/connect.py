@@ -6,7 +6,6 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
@@ -106,12 +105,9 @@ def _refusal(request: HttpRequest, error: Auth0Error, values: dict[str, str], co
     if isinstance(error, TransportError):
         # A lost answer may have connected it: the page that wanted it finds out. Not this address, which has been used.
         return unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
-    # Here, since every callback loads this module.
-    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-
-    mistake = note_setup_mistake(error)
+    mistake = error_responses.setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if error.code == "connect_declined" else HTTPStatus.BAD_REQUEST
-    return _page(request, values, configuration, status, error.code, mistake=mistake if django_settings.DEBUG else None)
+    return _page(request, values, configuration, status, error.code, mistake=mistake)
 
 
 def _page(

@@ -113,6 +113,23 @@ def test_a_named_configuration_has_its_own_variables_and_addresses(run: Run, set
     assert settings.AUTH0["CLIENT_ID"] == "main"
 
 
+@pytest.mark.parametrize("name", ["x;touch ruin", 'x"] = 1 #', "x$(touch ruin)", "x\n", "x(", "\x1b[2J", "ä"])
+def test_a_name_is_text_in_the_settings_and_no_command_in_the_env_file(
+    run: Run, tmp_path: Path, monkeypatch: Any, name: str
+) -> None:
+    prefix = f"AUTH0_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+    monkeypatch.setenv(f"{prefix}_CLIENT_SECRET", SECRET)
+    said = run(configuration=name, dotenv=".env")
+    printed = said.partition("  import os")[2].partition("}")[0]
+    settings: dict[str, Any] = {}
+    exec("import os\nAUTH0 = {}" + printed.replace("\n  ", "\n") + "}", settings)  # noqa: S102  # as a person would
+    assert list(settings["AUTH0"]) == [name]
+    assert said.isprintable() or said.replace("\n", "").isprintable()
+    command = f'set -eu; . ./.env; printf "%s" "${prefix}_CLIENT_ID"'
+    assert subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout == "an-id"
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
 # -- settings --------------------------------------------------------------------------------------------------------------
 
 
