@@ -36,7 +36,7 @@ from tests.docs.pages import PAGES, Block, blocks, prose
 from tests.projects.readme import settings as readme_settings
 
 MARKERS = {
-    "python": r"settings|module|in a view|in a view, with Token Vault|in an async view|run: [\w-]+|tour: mysite/\w+\.py",
+    "python": r"(celery )?settings|module|in a view(, with Token Vault)?|in an async view|run: [\w-]+|tour: mysite/\w+\.py",
     "sh": r"shell|controls|tour: (shell|tenant)|(demo|test) command",
     "html": r"template|template tags|frame",
     "text": r"|doctor output",
