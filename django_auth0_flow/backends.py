@@ -16,9 +16,6 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-from django_auth0_flow.embedded.error_codes import password_code
-from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.login.admission import (
     Login,
     attach_login,
@@ -30,7 +27,7 @@ from django_auth0_flow.models import Identity
 from django_auth0_flow.protocol.errors import Auth0Error, MfaRequired, TransportError
 from django_auth0_flow.signals import login_failed, send
 from django_auth0_flow.storage.django_session_facts import noted
-from django_auth0_flow.users.mapping import ClaimsMapper, remember_identity
+from django_auth0_flow.users.mapping import ClaimsMapper, find_identity, remember_identity
 from django_auth0_flow.users.writing import save_fields, save_flags, save_groups
 
 logger = logging.getLogger(__name__)
@@ -69,7 +66,7 @@ class Auth0Backend(ModelBackend):
         if not self.is_allowed(request, id_token_claims):
             logger.info("login_refused reason=is_allowed")
             return None
-        identity = self._identity(id_token_claims) or self._first_login(mapper, id_token_claims)
+        identity = find_identity(id_token_claims) or self._first_login(mapper, id_token_claims)
         if identity is None:
             return None
         user: Any = identity.user
@@ -191,10 +188,6 @@ class Auth0Backend(ModelBackend):
 
     # -- identities --------------------------------------------------------------------------------------------------
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
-        key = Identity.key_for(claims["iss"], claims["sub"])
-        return next(iter(Identity.objects.select_related("user").filter(key=key)), None)  # unique: nothing to order by
-
     def _first_login(self, mapper: ClaimsMapper, claims: Mapping[str, Any]) -> Identity | None:
         """Create the identity, and the user if needed. Two logins at the same time get the same identity."""
         alias = router.db_for_write(Identity)
@@ -219,7 +212,7 @@ class Auth0Backend(ModelBackend):
                 # SQLite and MySQL may refuse one of two writers. Inside a caller's transaction a second try would fail too.
                 if attempt == 2 or connections[alias].in_atomic_block:
                     raise
-            if identity := self._identity(claims):
+            if identity := find_identity(claims):
                 return identity
         logger.error(
             "login_refused reason=user_not_created: the user model refuses the mapped fields. A required field has no "
@@ -264,6 +257,9 @@ class Auth0PasswordBackend(ModelBackend):
         conf = get_settings(configuration)
         if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
             return None
+        # Here and below, since every request of a user loads this module, and few sites have this backend.
+        from django_auth0_flow.embedded.visitor_logins import embedded_logins
+
         session = getattr(request, "session", None)
         try:
             logins = embedded_logins(configuration, request if session is not None else None)
@@ -279,24 +275,27 @@ class Auth0PasswordBackend(ModelBackend):
         except TransportError:
             raise
         except Auth0Error as error:
-            self._note_refusal(request, error)
+            self._note_refusal(request, error, configuration)
             return None
         claims = with_userinfo(conf, granted.tokens, granted.claims)
         user = authenticate(request, id_token_claims=claims, configuration=configuration)
         if user is None:
-            self._note_refusal(request, Auth0Error(code="user_not_allowed"))
+            self._note_refusal(request, Auth0Error(code="user_not_allowed"), configuration)
             return None
         before = noted(request) if request is not None and session is not None else {}
         attach_login(user, Login(configuration, granted.tokens, claims, before=before))
         return user
 
-    def _note_refusal(self, request: HttpRequest | None, error: Auth0Error) -> None:
+    def _note_refusal(self, request: HttpRequest | None, error: Auth0Error, configuration: str) -> None:
+        from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+        from django_auth0_flow.embedded.error_codes import password_code
+
         note_setup_mistake(error)
         code = password_code(error)
         logger.info("password_refused code=%s", code)
         if request is not None:
             request._auth0_refusal = code  # type: ignore[attr-defined]  # a note for this request's form
-            send(login_failed, type(self), request=request, error=error)
+            send(login_failed, type(self), request=request, error=error, code=code, configuration=configuration)
 
 
 def refusal_of(request: HttpRequest | None) -> str:

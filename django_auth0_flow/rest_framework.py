@@ -28,6 +28,7 @@ from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, forbid_storing,
 from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.users.mapping import find_identity
 
 _CHALLENGE = "_auth0_challenge"
 
@@ -149,8 +150,7 @@ class Auth0BearerAuthentication(BaseAuthentication):
         A Django user then needs the consent of the project's ``Auth0Backend``, as at a login: of its ``is_allowed``, which
         gets the access token's claims, and of its ``user_can_authenticate``.
         """
-        key = Identity.key_for(str(claims["iss"]), str(claims["sub"]))
-        identity = Identity.objects.select_related("user").filter(key=key).first()
+        identity = find_identity(claims)
         return AccessTokenUser(claims) if identity is None else identity.user
 
     def _check(self, request: HttpRequest) -> HttpResponse | None:

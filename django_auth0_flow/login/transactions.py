@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -20,7 +20,6 @@ from django.http import HttpRequest
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
-from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import CallbackError
 from django_auth0_flow.storage.django_session_writes import change_session, change_stored
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
@@ -118,6 +117,8 @@ def new_transaction(configuration: str, **values: Any) -> Transaction:
     """Return a transaction with a fresh nonce, verifier and, with ``DPOP``, key."""
     conf, nonce = get_settings(configuration), new_secret()
     if conf.dpop:
+        from django_auth0_flow.protocol.dpop import DPoPKey
+
         key = DPoPKey.generate().dump().encode()
         values["dpop_key"] = seal(key, purpose="dpop_key", keys=secrets_of(configuration), context=nonce)
     return Transaction(
@@ -135,7 +136,7 @@ def begin(request: HttpRequest, transaction: Transaction, state: str = "") -> st
             too_old = stored[key].get("started_at", 0) + TRANSACTION_AGE < transaction.started_at
             if too_old or len(stored) >= MAX_UNDER_WAY:
                 del stored[key]
-        stored[_key(state)] = asdict(transaction)
+        stored[_key(state)] = dict(vars(transaction))
 
     change_stored(request, SESSION_KEY, add)
     renew(request)
@@ -162,7 +163,7 @@ def take(request: HttpRequest, state: str) -> Transaction | None:
 def keep_posted(session: SessionBase, response: AuthorizationResponse, configuration: str) -> bool:
     """Store a posted response with its transaction, sealed; a GET picks it up. False if there is no transaction."""
     key = _key(response.state)
-    sealed = seal(json.dumps(asdict(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
+    sealed = seal(json.dumps(vars(response)).encode(), purpose="posted", keys=secrets_of(configuration), context=key)
 
     def change(stored: dict[str, Any]) -> bool:
         stored[key]["posted"] = sealed

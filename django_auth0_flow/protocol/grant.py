@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django_auth0_flow.protocol.tokens import TokenSet
@@ -98,7 +98,7 @@ class Grant:
 
 
 def _dump(tokens: TokenSet) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(tokens).items() if value is not None}
+    values = {name: value for name, value in vars(tokens).items() if value is not None}
     return {**values, "scope": sorted(tokens.scope)}
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 import urllib3.exceptions
 
-from django_auth0_flow.protocol.adapters import DeadlineAdapter, http_deadline, remaining_time
+from django_auth0_flow.protocol.adapters import DeadlineAdapter
+from django_auth0_flow.protocol.deadline import http_deadline, remaining_time
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
 from django_auth0_flow.protocol.strict_json import parse_json_array, parse_json_object
 
@@ -20,7 +21,7 @@ MAX_BODY = 1024 * 1024
 
 _RETRY_AFTER = re.compile(r"[0-9]{1,6}\Z")
 
-RequestAuth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,8 @@ class HttpAnswer:
             ) from error
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from looking for credentials in a .netrc file."""
-    return request
-
-
 def build_session(certificate: str | tuple[str, str] | None = None) -> requests.Session:
-    """Return a session for the tenant: no redirects, no retries, no cookies kept between users.
+    """Return a session for the tenant; ``Http`` uses its adapter, certificate and headers. No retries.
 
     ``certificate``: the client certificate to show (mutual TLS): a PEM file that holds its key too, or the two files.
     """
@@ -74,7 +70,6 @@ def build_session(certificate: str | tuple[str, str] | None = None) -> requests.
     adapter = DeadlineAdapter(max_retries=0, pool_maxsize=32)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
     return session
 
@@ -89,22 +84,16 @@ class Http:
     def __init__(self, *, timeout: float, session: requests.Session | None = None) -> None:
         self.timeout = timeout
         self._session = session or build_session()
+        self._headers = dict(self._session.headers)
         self._environments: dict[str, dict[str, Any]] = {}
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send GET."""
         return self._send("GET", url, headers=headers)
 
-    def post_form(
-        self,
-        url: str,
-        form: Mapping[str, str],
-        *,
-        headers: Mapping[str, str] | None = None,
-        auth: RequestAuth | None = None,
-    ) -> HttpAnswer:
+    def post_form(self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send POST with ``application/x-www-form-urlencoded``."""
-        return self._send("POST", url, data=form, headers=headers, auth=auth)
+        return self._send("POST", url, data=urlencode(form), headers={**_FORM, **(headers or {})})
 
     def post_json(self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send POST with ``application/json``."""
@@ -117,14 +106,15 @@ class Http:
         sent: dict[str, Any] = {} if body is None else {"json": body}
         return self._send(method, url, headers=headers, **sent)
 
-    def _send(self, method: str, url: str, *, auth: RequestAuth | None = None, **kwargs: Any) -> HttpAnswer:
+    def _send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> HttpAnswer:
         started, timeout = time.monotonic(), None
         try:
             with http_deadline(self.timeout):
                 timeout = remaining_time()
-                request = self._session.prepare_request(requests.Request(method, url, auth=auth or _no_auth, **kwargs))
-                # By the adapter itself: a session's send() is about redirects, which it would read whatever their size,
-                # and cookies.
+                # Without the session's own prepare_request() and send(): they are about cookies, a .netrc file, and
+                # redirects, which are read whatever their size.
+                sent = {**self._headers, **(headers or {})}
+                request = requests.Request(method, url, sent, **content).prepare()
                 adapter = self._session.get_adapter(url)
                 with adapter.send(request, timeout=timeout, **self._environment(url)) as response:
                     body = self._read(response)

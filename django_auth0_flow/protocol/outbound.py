@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
 from requests.auth import AuthBase
+from requests.sessions import merge_setting
+from requests.utils import get_environ_proxies
 
 from django_auth0_flow.protocol.addresses import origin_of, token_origin
 from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
-from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
+from django_auth0_flow.protocol.prover import Prover, asks_for_nonce
 from django_auth0_flow.protocol.tokens import TokenSource
+
+_PROXY_VARIABLES = "http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY".split()
+
+
+@lru_cache(maxsize=256)
+def _environment_proxies(origin: str, no_proxy: str | None, variables: tuple[str | None, ...]) -> Mapping[str, str]:
+    """Return the proxies for an origin while the environment has these variables."""
+    return get_environ_proxies(origin, no_proxy)
 
 
 class TokenAuth(AuthBase):
@@ -127,6 +139,26 @@ class ApiSession(requests.Session):
         if len(args) < 7:
             kwargs.setdefault("timeout", self._timeout)
         return super().request(method, url, *args, **kwargs)
+
+    def merge_environment_settings(
+        self,
+        url: Any,
+        proxies: MutableMapping[str, str] | None,
+        stream: bool | None,
+        verify: bool | str | None,
+        cert: Any,
+    ) -> Any:
+        """Do as requests does, which goes through the whole environment twice to find the proxies of one call."""
+        if self.trust_env:
+            if proxies is not None:
+                origin, variables = "/".join(url.split("/", 3)[:3]), tuple(map(os.environ.get, _PROXY_VARIABLES))
+                for scheme, proxy in _environment_proxies(origin, proxies.get("no_proxy"), variables).items():
+                    proxies.setdefault(scheme, proxy)
+            if verify is True or verify is None:
+                verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or verify
+        asked = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
+        merge: Any = merge_setting  # its stubs leave it bare
+        return {name: merge(value, getattr(self, name)) for name, value in asked.items()}
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, TypeVar
 
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
@@ -51,7 +50,7 @@ def change_session(
             if fresh.session_key == key:  # else the session is gone and this is an empty one
                 if only_if and only_if not in pending:
                     return None
-                before = deepcopy(pending)
+                before = _stored(fresh, name)
                 result = change(pending)
                 fresh[name] = pending
                 if or_flush and not pending and all(holds_nothing_but(name, found) for found in (fresh, session)):
@@ -100,4 +99,6 @@ def _change_unsaved(
 
 def _stored(session: SessionBase, name: str) -> dict[str, Any]:
     found = session.get(name)
-    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: dict(value) for key, value in found.items() if isinstance(value, dict)}

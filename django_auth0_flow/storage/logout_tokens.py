@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, models, router, transaction
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from django_auth0_flow.storage.db_types import exact_key
+from django_auth0_flow.storage.prepared_queries import PreparedQuery
 
 
 class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
@@ -46,15 +47,16 @@ class SpentLogoutTokenManager(models.Manager["SpentLogoutToken"]):
         issuer, authenticated_at = claims["iss"], claims.get("auth_time")
         if authenticated_at is None:
             authenticated_at = claims.get("iat") if began_at is None else int(began_at)
-        by_subject = Q(ended_key=self.model.ended_key_for(client_id, issuer, subject=claims["sub"]))
-        if isinstance(authenticated_at, (int, float)):
-            by_subject &= Q(issued_at__gte=authenticated_at)
-        ended = by_subject
-        if key := self.model.ended_key_for(client_id, issuer, sid=claims.get("sid")):
-            ended |= Q(ended_key=key)
-        if began_at is not None:
-            ended &= Q(received_at__gte=began_at)
-        return self.using(router.db_for_write(self.model)).filter(ended).exists()
+        if not isinstance(authenticated_at, (int, float)):
+            authenticated_at = -math.inf
+        by_subject = self.model.ended_key_for(client_id, issuer, subject=claims["sub"])
+        by_session = self.model.ended_key_for(client_id, issuer, sid=claims.get("sid"))
+        rows = _ending.rows(router.db_for_write(self.model), by_subject, by_session or by_subject)
+        return any(
+            (row.ended_key == by_session or row.issued_at >= authenticated_at)
+            and (began_at is None or row.received_at >= began_at)
+            for row in rows
+        )
 
 
 class SpentLogoutToken(models.Model):
@@ -85,3 +87,8 @@ class SpentLogoutToken(models.Model):
         if isinstance(sid, str) and sid:
             return exact_key(client_id, issuer, "sid", sid)
         return exact_key(client_id, issuer, "sub", subject) if isinstance(subject, str) and subject else ""
+
+
+_ending = PreparedQuery(
+    SpentLogoutToken, lambda alias: SpentLogoutToken.objects.using(alias).filter(ended_key__in=["subject", "session"])
+)

@@ -10,15 +10,20 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import models
+from django.db import models, router
 
 from django_auth0_flow.conf import Auth0Settings, unlinked_issuers
 from django_auth0_flow.models import Identity
+from django_auth0_flow.storage.prepared_queries import PreparedQuery
 
 logger = logging.getLogger(__name__)
 
 #: The fields of a user that are rights: ``flags`` decides about them, never ``field_values``.
 FLAGS = ("is_staff", "is_superuser")
+
+_identities = PreparedQuery(
+    Identity, lambda alias: Identity.objects.using(alias).select_related("user").filter(key=""), related="user"
+)
 
 
 class ClaimsMapper:
@@ -121,6 +126,12 @@ class ClaimsMapper:
         except FieldDoesNotExist:
             return None
         return field if isinstance(field, models.Field) and not field.many_to_many else None
+
+
+def find_identity(claims: Mapping[str, Any]) -> Identity | None:
+    """Return the identity of these claims with its user, None if there is none yet. One query."""
+    found = _identities.rows(router.db_for_write(Identity), Identity.key_for(claims["iss"], claims["sub"]))
+    return found[0] if found else None
 
 
 def remember_identity(user: AbstractBaseUser, identity: Identity) -> None:

@@ -26,12 +26,15 @@ SHARED = ("django", "requests", "urllib3", "certifi", "pyjwt", "cryptography")
 PARTS = {
     "chain": (["400"], ["60"]),
     "reading": (["200"], ["10"]),
-    "api_calls": (["100"], ["6"]),
+    "api_calls": (["60"], ["6"]),
     "id_token": (["400"], ["60"]),
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),
-    "imports": (["15"], ["4"]),
+    "startup": (["15"], ["4"]),
+    "memory": (["2000"], ["60"]),
 }
+#: The parts that compare with peers.
+PEERED = {"login", "api_calls", "startup"}
 
 
 def main() -> None:
@@ -41,7 +44,7 @@ def main() -> None:
         nargs="?",
         const="",
         metavar="FOLDER",
-        help="install the other packages into a virtual environment and compare logins with them; "
+        help="install the other packages into a virtual environment and compare with them; "
         "FOLDER keeps that environment for the next time",
     )
     parser.add_argument(
@@ -54,12 +57,12 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-peers-") as temporary:
         peers = []
-        if arguments.peers is not None and "login" in arguments.only:
+        if arguments.peers is not None and PEERED.intersection(arguments.only):
             peers = [str(install_peers(Path(arguments.peers or temporary)))]
         rows: list[Row] = []
         for part in arguments.only:
             sys.stderr.write(f"{part} …\n")
-            rows += run(part, [*PARTS[part][arguments.quick], *(peers if part == "login" else [])])
+            rows += run(part, [*PARTS[part][arguments.quick], *(peers if part in PEERED else [])])
     text = f"{conditions()}\n\n{table(rows)}\n\n{profiles(rows)}"
     (out / "benchmarks.md").write_text(text)
     (out / "benchmarks.svg").write_text(plot(rows, "django-auth0-flow, as shares of the budgets (less is better)"))

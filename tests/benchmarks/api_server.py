@@ -1,20 +1,16 @@
-"""An API that keeps connections open; ``python -m tests.benchmarks.api_server [CERTIFICATE KEY]`` prints two ports.
+"""An API that keeps connections open; ``python -m tests.benchmarks.api_server [CERTIFICATE KEY]`` prints its port.
 
-The second leads to the same API by a line that takes 10 ms each way. ``/opened`` says how many connections were opened so
-far, that request's own included.
+``/opened`` says how many connections were opened so far, that request's own included.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 HOST = "127.0.0.1"
-ONE_WAY = 0.01
 
 
 class _Api(ThreadingHTTPServer):
@@ -41,32 +37,14 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
 
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    loop = asyncio.get_running_loop()
-    while data := await reader.read(65536):
-        loop.call_later(ONE_WAY, writer.write, data)
-    loop.call_later(ONE_WAY, writer.close)
-
-
-async def _delay(port: int) -> None:
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(2 * ONE_WAY)  # as a connection takes to be set up
-        there, back = await asyncio.open_connection(HOST, port)
-        await asyncio.gather(_forward(reader, back), _forward(there, writer))
-
-    line = await asyncio.start_server(connected, HOST, 0)
-    sys.stdout.write(f"{port} {line.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
-    await line.serve_forever()
-
-
 def main(*certificate: str) -> None:
     api = _Api((HOST, 0), _Handler)
     if certificate:
         api.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         api.context.load_cert_chain(*certificate)
-    Thread(target=api.serve_forever, daemon=True).start()
-    asyncio.run(_delay(api.server_port))
+    sys.stdout.write(f"{api.server_port}\n")
+    sys.stdout.flush()
+    api.serve_forever()
 
 
 if __name__ == "__main__":

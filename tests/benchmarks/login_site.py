@@ -1,9 +1,11 @@
 """A site in a process of its own that logs one browser after another in and tells what that cost.
 
 ``python -m tests.benchmarks.login_site NAME ACCOUNT`` reads one line of JSON per request on standard input, ``["GET",
-"/path?query", "cookie header", "time"]``, hands it to Django's WSGI handler and prints status, location, cookie, CPU
-seconds, number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to the browser.
-Instead of ``time``, ``count`` counts SQL statements, which costs time, and ``profile`` notes where the time goes;
+"/path?query", "cookie header", "time"]``, hands it to Django's WSGI handler and prints status, location, cookie, seconds of
+CPU and by the clock, number of SQL statements and whose session it now is. Only the handler counts: no server, no socket to
+the browser.
+Instead of ``time``, ``count`` counts SQL statements and ``trace`` bytecode instructions, which costs time, and ``profile``
+notes where the time goes;
 ``["", "", "", "shares"]`` prints what was noted, by package.
 """
 
@@ -18,74 +20,29 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.cookies import SimpleCookie
-from types import ModuleType
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
 
-from tests.benchmarks.peers import PEERS, Account, Peer
+from tests.benchmarks.peers import PEERS, Account, Peer, add_urls, project_settings
 from tests.benchmarks.profiles import by_package
 
-#: As in a new project.
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
 #: A CSRF secret that a browser has had since an earlier page.
 _CSRF = "b" * 32
 
 
-def configure(peer: Peer, account: Account) -> None:
-    """Set Django up as this site."""
-    own = peer.settings(account)
-    settings.configure(
-        **{
-            "SECRET_KEY": "not-a-secret-only-for-benchmarks-" + "x" * 32,
-            "ALLOWED_HOSTS": ["testserver"],
-            "ROOT_URLCONF": "benchmark_urls",
-            "USE_TZ": True,
-            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-            "LOGIN_REDIRECT_URL": "/",
-            "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
-            "TEMPLATES": [
-                {
-                    "BACKEND": "django.template.backends.django.DjangoTemplates",
-                    "APP_DIRS": True,
-                    "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
-                }
-            ],
-            **own,
-            "INSTALLED_APPS": [
-                "django.contrib.auth",
-                "django.contrib.contenttypes",
-                "django.contrib.messages",
-                "django.contrib.sessions",
-                *own.get("INSTALLED_APPS", ()),
-            ],
-            "MIDDLEWARE": [*MIDDLEWARE, *own.get("MIDDLEWARE", ())],
-        }
-    )
+def configure(peer: Peer, account: Account, database: str = ":memory:") -> None:
+    """Set Django up as this site; ``database``: the file of its SQLite."""
+    settings.configure(**project_settings(peer, account, database))
     django.setup()
-    urls = ModuleType("benchmark_urls")
-    urls.urlpatterns = [*peer.urls(account), path("", _home)]  # type: ignore[attr-defined]  # what a urls module is
-    sys.modules["benchmark_urls"] = urls
+    add_urls(peer, account)
 
     from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
-
-
-def _home(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("home")
+    call_command("migrate", run_syncdb=True, verbosity=0)
 
 
 class Site:
@@ -108,13 +65,14 @@ class Site:
 
         watching: Any = self.profile if mode == "profile" else nullcontext()
         counting: AbstractContextManager[list[str]] = counted() if mode == "count" else nullcontext([])
-        with counting as statements, watching:
-            started = time.process_time()
+        tracing: AbstractContextManager[list[int]] = traced() if mode == "trace" else nullcontext([0])
+        with counting as statements, watching, tracing as instructions:
+            started, began = time.process_time(), time.perf_counter()
             response = self._handler(environ, start_response)
             for _ in response:
                 pass
             response.close()  # as a server does; this ends the request
-            spent = time.process_time() - started
+            spent, took = time.process_time() - started, time.perf_counter() - began
         cookies: SimpleCookie = SimpleCookie(cookie)
         for name, value in answer["headers"]:
             if name == "Set-Cookie":
@@ -124,8 +82,10 @@ class Site:
             "location": next((value for name, value in answer["headers"] if name == "Location"), ""),
             "cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items()),
             "cpu": spent,
+            "wall": took,
             "sql": len(statements),
             "statements": statements,
+            "instructions": instructions[0],
             "user": _user_of(cookies),
         }
 
@@ -143,6 +103,23 @@ def counted() -> Iterator[list[str]]:
 
     with connection.execute_wrapper(note):
         yield statements
+
+
+@contextmanager
+def traced() -> Iterator[list[int]]:
+    """Count the bytecode instructions: a measure that does not depend on what else the machine does."""
+    instructions = [0]
+
+    def count(frame: FrameType, event: str, arg: object) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        instructions[0] += event == "opcode"
+        return count
+
+    sys.settrace(count)
+    try:
+        yield instructions
+    finally:
+        sys.settrace(None)
 
 
 def environ_for(method: str, address: str, cookie: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ SITE = "http://testserver"
 OURS = "django-auth0-flow"
 #: No protocol at all: what Django's own sessions and ``login()`` cost, which nobody can go below.
 FLOOR = "Django alone, trusting anybody"
+#: The page of each site that calls an API in the user's name; its query says which address.
+CALL = "/a/call/"
 
 
 class LoginPaths(NamedTuple):

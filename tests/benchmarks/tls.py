@@ -18,25 +18,31 @@ import certifi
 
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.browser import Browser
+from tests.benchmarks.slow_line import slow_line
 from tests.client_keys import make_certificates
 
 HOST = "127.0.0.1"
 
 
 class FrontedTenant(Tenant):
-    """A tenant that sites reach through a front, over https unless ``plain``.
+    """A tenant that sites reach through a front, over https unless ``plain``, by a ``slow_line`` if it is ``far``.
 
-    ``bundle``: the authorities for the sites to trust, its own and all the usual ones: reading those is part of the cost.
+    ``certificates``: those made for it. ``bundle``: the authorities for the sites to trust, its own and all the usual ones:
+    reading those is part of the cost.
     """
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(self, *, plain: bool = False, far: bool = False) -> None:
         super().__init__()
-        self._plain = plain
+        self._plain, self._far = plain, far
+        self._line = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="benchmark-tls-"))
         self._front = _Front(self)
-        made = make_certificates(self._folder)
+        self._port = self._front.server_port
+        if self._far:
+            self._port = self._line.enter_context(slow_line(self._port))
+        self.certificates = made = make_certificates(self._folder)
         self.bundle = self._folder / "bundle.pem"
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + made.ca.read_bytes())
         if not self._plain:
@@ -49,6 +55,7 @@ class FrontedTenant(Tenant):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._line.close()
         self._front.shutdown()
         self._front.server_close()
         self.hang_up()
@@ -57,7 +64,7 @@ class FrontedTenant(Tenant):
 
     @property
     def issuer(self) -> str:
-        return f"http{'' if self._plain else 's'}://{HOST}:{self._front.server_port}/"
+        return f"http{'' if self._plain else 's'}://{HOST}:{self._port}/"
 
     def browser(self) -> Browser:
         """Return a browser that goes round the front: its own TLS would only warm the machine."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,50 @@ def test_calls_by_way_of_a_proxy_share_its_connections_and_no_others(api: Api, p
     assert {path for _, path, _ in proxy.received} == {f"{api.origin}/things"}
     assert all(headers["Proxy-Authorization"].startswith("Basic ") for headers in proxy.headers_seen)
     assert "Proxy-Authorization" not in api.headers_seen[0]
+
+
+_ENVIRONMENTS: list[dict[str, str]] = [
+    {},
+    {"http_proxy": "http://proxy.test:3128"},
+    {"HTTPS_PROXY": "http://proxy.test:3128"},
+    {"ALL_PROXY": "http://proxy.test:3128", "NO_PROXY": "other.test"},
+    {"https_proxy": "http://proxy.test:3128", "no_proxy": ".test:8443"},
+    {"https_proxy": "http://proxy.test:3128", "no_proxy": "*"},
+    {"http_proxy": "http://proxy.test:3128", "no_proxy": "10.0.0.0/8"},
+    {"REQUESTS_CA_BUNDLE": "/one.pem", "CURL_CA_BUNDLE": "/two.pem"},
+    {"CURL_CA_BUNDLE": "/two.pem"},
+]
+_PER_CALL: list[dict[str, Any]] = [
+    {},
+    {"proxies": {"https": "http://own.test:1"}},
+    {"proxies": {"no_proxy": "api.test"}},
+    {"proxies": {"https": None}},
+    {"proxies": None},
+    {"verify": False},
+    {"verify": "/own.pem", "cert": "/client.pem", "stream": True},
+]
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+@pytest.mark.parametrize("per_call", _PER_CALL, ids=str)
+@pytest.mark.parametrize("url", ["https://api.test/a", "https://api.test:8443/a?b", "http://10.1.2.3/"])
+def test_proxies_and_certificates_of_the_environment_count_as_requests_has_it(
+    url: str, per_call: dict[str, Any], trusts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, plain = ApiSession(Source(), ["https://api.test"], timeout=5), requests.Session()
+    for session in (ours, plain):
+        session.trust_env = trusts
+        session.proxies = {"http": "http://of-session.test:2"}
+    given: Any = {"proxies": {}, "stream": None, "verify": None, "cert": None}
+    for _ in range(2):  # each environment after each other one: what was read before must not stay
+        for environment in _ENVIRONMENTS:
+            for name in {name for each in _ENVIRONMENTS for name in each}:
+                for spelling in (name.lower(), name.upper()):
+                    monkeypatch.delenv(spelling, raising=False)
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            found = [each.merge_environment_settings(url, **deepcopy({**given, **per_call})) for each in (ours, plain)]
+            assert found[0] == found[1]
 
 
 _FORKS = """

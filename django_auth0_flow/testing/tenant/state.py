@@ -28,6 +28,7 @@ from .model import (
 )
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
+from .refusals import RefusalLog
 
 
 class TenantState:
@@ -44,6 +45,7 @@ class TenantState:
         self.faults = FaultBox()
         self.limits = RateLimits()
         self.log = RequestLog()
+        self.refusals = RefusalLog()
         self.port = 0
 
         self.applications: dict[str, Application] = {}
@@ -76,6 +78,8 @@ class TenantState:
         self.jwks_with_alg = True
         self.allowed_acr_values: list[str] = []
         self.mfa_requirements = True
+        #: Multi-factor Auth: what is switched on, and may be enrolled, as ``mfa_requirements`` calls it.
+        self.mfa_factors: list[str] = ["otp", "phone", "push-notification", "email"]
         self.logout_urls: list[str] = []
         self.session_idle_lifetime: float = 3 * DAY
         self.session_lifetime: float = 7 * DAY
