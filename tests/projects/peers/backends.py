@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from social_core.backends.auth0 import Auth0OAuth2
 
 
-class Auth0(Auth0OAuth2):
+class Auth0(Auth0OAuth2[Any]):
     REDIRECT_STATE = False
