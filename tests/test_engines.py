@@ -28,6 +28,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
+    "tests/storage/test_prepared_models.py",
     "tests/tokens/test_refresh.py",
     "tests/users/test_users.py",
     "tests/users/test_groups.py",
