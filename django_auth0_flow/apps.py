@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -11,6 +12,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, register
 from django.utils.translation import gettext_lazy as _
+
+logger = logging.getLogger(__name__)
 
 #: What every site needs for a login, an API call, a refresh, a request with an access token, and a logout.
 _NEEDED = (
@@ -62,7 +65,15 @@ class Auth0FlowConfig(AppConfig):
             register(_lazy_check(name), "auth0_flow", *tags, deploy=is_for_deployment)
         user_logged_in.connect(store.store_carried_login, dispatch_uid="auth0_flow_store_carried_login")
         if hasattr(os, "register_at_fork"):  # Windows has no fork
-            os.register_at_fork(before=cache(preload))
+            os.register_at_fork(before=_preload_before_fork)
+
+
+@cache
+def _preload_before_fork() -> None:
+    try:
+        preload()
+    except Exception as error:  # noqa: BLE001  # Python would print a traceback at each fork; the first login meets the same
+        logger.warning("preload_failed error=%s", type(error).__name__)
 
 
 def _lazy_check(name: str) -> Callable[..., Iterable[CheckMessage]]:

@@ -223,6 +223,13 @@ EVENTS = (
         "keys_refetch_failed", WARNING, "code", "the tenant gave no signing keys; the last ones are used", "tenant"
     ),
     LogEvent("metadata_refetch_failed", WARNING, "code", "no discovery document came; the last one is used", "tenant"),
+    LogEvent(
+        "preload_failed",
+        WARNING,
+        "error",
+        "a process forked before it could load what logins need, `ImproperlyConfigured` without a `SECRET_KEY`, say; it goes on",
+        "settings",
+    ),
     LogEvent("login_not_begun", WARNING, "code configuration", "a login could not begin", "tenant, doctor"),
     LogEvent("silent_login_skipped", WARNING, "code", "a silent login could not begin", "tenant"),
     LogEvent("recheck_skipped", WARNING, "code", "a silent check could not begin", "tenant"),
