@@ -10,6 +10,7 @@ from django_auth0_flow.access.current_login import organization_for
 from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_settings
 from django_auth0_flow.login import ceiling, form_post_cookie, transactions
 from django_auth0_flow.login.admission import parameters_demanded
+from django_auth0_flow.pages.rendering import is_click
 from django_auth0_flow.pages.urls import absolute_url, url_of
 from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
@@ -36,9 +37,9 @@ def begin_login(
 
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
     visitor chose, which never replace an organization of this site's; ``once`` are in this request only, not stored with
-    the transaction. ``next_url`` must have gone through ``safe_next``.
-    ``any_organization``: the login must belong to one, no matter which. ``purpose`` as in ``Transaction``. Raises as
-    ``Client.authorization_url``, and TransportError when the tenant's metadata can't be fetched.
+    the transaction. ``next_url`` must have gone through ``safe_next``. ``any_organization``: the login must belong to one,
+    no matter which. ``purpose`` as in ``Transaction``. Raises as ``Client.authorization_url``, and TransportError when the
+    tenant's metadata can't be fetched.
     """
     ceiling.end_login_that_reached_it(request)
     conf, client = get_settings(configuration), get_client(configuration)
@@ -58,6 +59,7 @@ def begin_login(
         response_type=response_type,
         response_mode=conf.response_mode,
         purpose=purpose,
+        by_hand=is_click(request),
         organization_by=by or (transactions.ANY_ORGANIZATION if any_organization else ""),
         login_id=noted_login(request).get("id", "") if purpose in _ABOUT_A_LOGIN else "",
     )
