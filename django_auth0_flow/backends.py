@@ -275,24 +275,24 @@ class Auth0PasswordBackend(ModelBackend):
         except TransportError:
             raise
         except Auth0Error as error:
-            self._note_refusal(request, error)
+            self._note_refusal(request, error, configuration)
             return None
         claims = with_userinfo(conf, granted.tokens, granted.claims)
         user = authenticate(request, id_token_claims=claims, configuration=configuration)
         if user is None:
-            self._note_refusal(request, Auth0Error(code="user_not_allowed"))
+            self._note_refusal(request, Auth0Error(code="user_not_allowed"), configuration)
             return None
         before = noted(request) if request is not None and session is not None else {}
         attach_login(user, Login(configuration, granted.tokens, claims, by_hand=True, before=before))
         return user
 
-    def _note_refusal(self, request: HttpRequest | None, error: Auth0Error) -> None:
+    def _note_refusal(self, request: HttpRequest | None, error: Auth0Error, configuration: str) -> None:
         note_setup_mistake(error)
         code = password_code(error)
         logger.info("password_refused code=%s", code)
         if request is not None:
             request._auth0_refusal = code  # type: ignore[attr-defined]  # a note for this request's form
-            send(login_failed, type(self), request=request, error=error)
+            send(login_failed, type(self), request=request, error=error, code=code, configuration=configuration)
 
 
 def refusal_of(request: HttpRequest | None) -> str:

@@ -188,7 +188,8 @@ class LoginSession(LeasedRow):
                 return False
             if rows.filter(session_digest=self.session_digest).delete()[0]:
                 logger.info("login_session_ended login_session=%s reason=%s", self.pk, reason)
-                send(login_session_ended, type(self), login_session=self, reason=reason)
+                values = {"login_session": self, "configuration": self.configuration, "reason": reason}
+                send(login_session_ended, type(self), **values)
                 return True
             try:
                 self.refresh_from_db(from_queryset=rows)

@@ -23,6 +23,7 @@ ROWS = (
     ("7", "views"),
     ("6", "forms"),
     ("6", "backends error_responses"),
+    ("6", "setup"),
     ("5", "embedded machine"),
     ("5", "doctor"),
     ("5", "login"),

@@ -58,7 +58,7 @@ def _finish_silent(request: HttpRequest, response: AuthorizationResponse, transa
         return redeem.complete_login(request, response, transaction)
     except Auth0Error as error:
         remember_silent_login(request, transaction.configuration)
-        _report(request, error, "silent_login_failed")
+        _report(request, error, "silent_login_failed", transaction.configuration)
         return back
 
 
@@ -75,7 +75,7 @@ def _finish_recheck(request: HttpRequest, response: AuthorizationResponse, trans
             browser.end_local_login(request, "tenant_session_ended")
             remember_silent_login(request, transaction.configuration)
             return back
-        _report(request, error, "recheck_failed")
+        _report(request, error, "recheck_failed", transaction.configuration)
         _confirm(request, login)
         return back
     try:
@@ -131,11 +131,11 @@ def _confirm(request: HttpRequest, login: Auth0Session) -> None:
     request.session[FACTS_KEY] = facts
 
 
-def _report(request: HttpRequest, error: Auth0Error, event: str) -> None:
+def _report(request: HttpRequest, error: Auth0Error, event: str, configuration: str) -> None:
     """Log an error that no page shows; it is only info if the tenant has no session to adopt."""
     code = messages.public_code(error)
     if isinstance(error, AuthorizationError) and error.error in _NO_SESSION:
         logger.info("%s code=%s", event, code)
         return
     logger.warning("%s code=%s", event, code)
-    send(login_failed, Auth0Session, request=request, error=error)
+    send(login_failed, Auth0Session, request=request, error=error, code=code, configuration=configuration)

@@ -20,6 +20,7 @@ from django_auth0_flow.logout.sessions import end_rows
 from django_auth0_flow.models import LoginSession, hour_of
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.protocol.grant import Grant
+from django_auth0_flow.signals import login_finished, send
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.storage.logout_tokens import SpentLogoutToken
 from django_auth0_flow.users.mapping import identity_of
@@ -72,6 +73,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     }
     request.session.pop(FAILURES_KEY, None)
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
+    send(login_finished, LoginSession, request=request, login_session=row, configuration=conf.name)
 
 
 def _end_if_over(request: HttpRequest, row: LoginSession, login: Login) -> None:

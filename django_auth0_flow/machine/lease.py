@@ -6,6 +6,8 @@ import logging
 import time
 from functools import partial
 
+from django.dispatch import Signal
+
 from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.machine.access import Access
 from django_auth0_flow.models import MachineToken
@@ -18,6 +20,7 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
+from django_auth0_flow.signals import machine_token_failed, machine_token_renewed, send
 from django_auth0_flow.tokens.fetch import fetch_machine_token
 from django_auth0_flow.tokens.lease import Lease
 from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, is_usable, now_for
@@ -82,6 +85,7 @@ class MachineLease(Lease[MachineToken]):
             pause, failed = self.pause_after(row, error)
             yield Database(partial(row.release, lease, **failed))
             logger.warning("machine_token_failed %s code=%s retry_in=%d", self.name, error.code, pause)
+            yield _tell(machine_token_failed, row, started, code=error.code)
             error.retry_after = pause
             if is_usable(row, wanted):
                 return row
@@ -90,12 +94,14 @@ class MachineLease(Lease[MachineToken]):
             retry_at = now_for(row) + REFUSED_SECONDS
             yield Database(partial(row.release, lease, retry_at=retry_at, failure=error.code))
             logger.error("machine_token_refused %s code=%s", self.name, error.code)
+            yield _tell(machine_token_failed, row, started, code=error.code)
             note_setup_mistake(error)
             if is_usable(row, wanted):
                 return row
             raise
         row = yield from self._store(row, Grant(tokens, rejected_at=noted.rejected_at))
         logger.info("machine_token_renewed %s duration_ms=%d", self.name, (time.monotonic() - started) * 1000)
+        yield _tell(machine_token_renewed, row, started)
         return row
 
     def _store(self, row: MachineToken, grant: Grant) -> Procedure[MachineToken]:
@@ -108,3 +114,9 @@ class MachineLease(Lease[MachineToken]):
                 yield from self.save(row, grant, refreshed_at=now_for(row))
                 row.grant = grant
         return row
+
+
+def _tell(signal: Signal, row: MachineToken, started: float, **values: str) -> Database:
+    """Return the step that tells a signal's receivers how long the tenant took, and more."""
+    duration = time.monotonic() - started
+    return Database(partial(send, signal, MachineToken, configuration=row.configuration, duration=duration, **values))

@@ -23,7 +23,7 @@ from django_auth0_flow.protocol.errors import (
 )
 from django_auth0_flow.protocol.grant import Grant
 from django_auth0_flow.protocol.tokens import TokenSet
-from django_auth0_flow.signals import send, tokens_refreshed
+from django_auth0_flow.signals import refresh_failed, send, tokens_refreshed
 from django_auth0_flow.tokens.fetch import fetch_grant, revoke
 from django_auth0_flow.tokens.lease import Lease
 from django_auth0_flow.tokens.stored import Wanted, is_usable, now_for, settings_of, tokens_of
@@ -77,7 +77,15 @@ class LoginLease(Lease[LoginSession]):
         return None
 
     def renew(self, wanted: Wanted, row: LoginSession, lease: str) -> Procedure[LoginSession]:
-        started, noted = time.monotonic(), self.with_rejection(wanted, row)
+        started = time.monotonic()
+        try:
+            return (yield from self._renew(wanted, row, lease, started))
+        except (LoginRequired, NoAccessToken) as error:
+            yield _tell_failure(row, error.code, started)
+            raise
+
+    def _renew(self, wanted: Wanted, row: LoginSession, lease: str, started: float) -> Procedure[LoginSession]:
+        noted = self.with_rejection(wanted, row)
         try:
             fetch = Network(partial(fetch_grant, row.configuration, noted, wanted.target))
             grant, trouble = yield from self.without_connection(row, fetch)
@@ -87,7 +95,7 @@ class LoginLease(Lease[LoginSession]):
             logger.error("refresh_refused login_session=%s claim=%s", row.pk, error.claim)
             return (yield from self._rotated_or_ended(row, lease, "identity_changed"))
         except TransportError as error:
-            return (yield from self._later(wanted, row, lease, error))
+            return (yield from self._later(wanted, row, lease, error, started))
         except NoAccessToken:
             if noted != row.grant:
                 yield Database(partial(row.save_grant, noted, refreshed_at=row.refreshed_at))
@@ -104,7 +112,7 @@ class LoginLease(Lease[LoginSession]):
             refused = TransportError(
                 "The tenant refuses this application.", code="client_rejected", status=error.status
             )
-            return (yield from self._later(wanted, row, lease, refused))
+            return (yield from self._later(wanted, row, lease, refused, started))
         row = yield from self._save(row, grant, refreshed_at=now_for(row), duration=time.monotonic() - started)
         if trouble is not None:
             raise trouble
@@ -125,7 +133,8 @@ class LoginLease(Lease[LoginSession]):
             return (yield from self._overtaken(row, grant))
         if duration is not None:
             logger.info("tokens_refreshed login_session=%s duration_ms=%d", row.pk, duration * 1000)
-            yield Database(partial(send, tokens_refreshed, LoginSession, login_session=row, duration=duration))
+            values = {"login_session": row, "configuration": row.configuration, "duration": duration}
+            yield Database(partial(send, tokens_refreshed, LoginSession, **values))
         return row
 
     def _overtaken(self, row: LoginSession, grant: Grant) -> Procedure[LoginSession]:
@@ -157,7 +166,9 @@ class LoginLease(Lease[LoginSession]):
             raise refusal
         return found
 
-    def _later(self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError) -> Procedure[LoginSession]:
+    def _later(
+        self, wanted: Wanted, row: LoginSession, lease: str, error: TransportError, started: float
+    ) -> Procedure[LoginSession]:
         """A transient failure: there is no other try for a moment, the token is used as long as it lives.
 
         A refresh token that came with an answer of no other use is kept: the stored one may be spent.
@@ -172,7 +183,14 @@ class LoginLease(Lease[LoginSession]):
         else:
             yield Database(partial(row.release, lease, **failed))
         logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
+        yield _tell_failure(row, error.code, started)
         if is_usable(row, wanted):
             return row
         error.retry_after = pause
         raise error
+
+
+def _tell_failure(row: LoginSession, code: str, started: float) -> Database:
+    """Return the step that tells the receivers of ``refresh_failed``."""
+    values = {"login_session": row, "configuration": row.configuration, "code": code}
+    return Database(partial(send, refresh_failed, LoginSession, **values, duration=time.monotonic() - started))

@@ -52,7 +52,7 @@ class Auth0View(View):
         """Answer an error of the login and tell the receivers of ``login_failed``; else as ``error_responses.failed``."""
         code = messages.public_code(error)
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
-        send(login_failed, type(self), request=request, error=error)
+        send(login_failed, type(self), request=request, error=error, code=code, configuration=self.configuration)
         if isinstance(error, TransportError):
             # Not this address: a callback's has been used, and its code and state must not appear on a page.
             again = retry_url or rendering.login_path(self.configuration, next_url)

@@ -110,7 +110,7 @@ class EmbeddedView(FormView):
         """Show the form again with what the tenant had against it, and tell log and receivers."""
         mistake = note_setup_mistake(error)
         logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
-        send(login_failed, type(self), request=request, error=error)
+        send(login_failed, type(self), request=request, error=error, code=code, configuration=self.configuration)
         if not rendering.is_navigation(request):
             return self.json(request, code)
         says = error.error_description if isinstance(error, OAuthError) and code in _TENANT_SAYS else ""

@@ -43,7 +43,7 @@ class ClinicDemo(Demo):
     def prepare(self, tenant: Tenant, site: str) -> Mapping[str, str]:
         add_people(tenant)
         return {
-            "DEBUG": "0",
+            "DEBUG": "1",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "API_URL": f"{site}/api/appointments/",
             "OUTBOX_URL": f"{tenant.issuer}_tenant/outbox",

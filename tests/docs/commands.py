@@ -80,6 +80,8 @@ def _check_module(module: str, arguments: list[str]) -> None:
             assert parser.parse_known_args(arguments)[1] == []
         except ArgumentError as error:
             raise AssertionError(error) from error
+    elif module == "django_auth0_flow.setup":
+        _check_python(["manage.py", "auth0_setup", *arguments])
     elif module == "pytest":
         _check_pytest(arguments)
     elif module == "tests.benchmarks":

@@ -7,6 +7,7 @@ A block's marker is the comment on the line before it. It says how the block is 
 ``tour: …``            followed in a new project: shell commands, the local tenant, or the end of the file named
 ``settings``           executed; ``AUTH0`` then has no problems, and every other name is a setting of Django
 ``module``             executed as a module is when it is imported: what it defines is not called
+``module: name``       executed by a test of its own, which looks at what it does
 ``in a view``          executed in a request of a logged-in visitor, with an API that answers everything
 ``in an async view``   the same, with ``await``
 ``in a view, with …``  the same, after a login at a local tenant that keeps the user's token

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -29,6 +30,7 @@ from django_auth0_flow.doctor.findings import Finding
 from django_auth0_flow.doctor.report import as_text
 from django_auth0_flow.testing import FakeApi
 from django_auth0_flow.testing.tenant import Tenant
+from django_auth0_flow.testing.tenant.control import CONTROLS
 from django_auth0_flow.testing.tenant.model import ConnectedAccount
 from tests.client_keys import client_key
 from tests.docs.commands import check_commands
@@ -36,7 +38,9 @@ from tests.docs.pages import PAGES, Block, blocks, prose
 from tests.projects.readme import settings as readme_settings
 
 MARKERS = {
-    "python": r"settings|module|in a view|in a view, with Token Vault|in an async view|run: [\w-]+|tour: mysite/\w+\.py",
+    "python": (
+        r"settings|module(?:: \w+)?|in a view|in a view, with Token Vault|in an async view|run: [\w-]+|tour: mysite/\w+\.py"
+    ),
     "sh": r"shell|controls|tour: (shell|tenant)|(demo|test) command",
     "html": r"template|template tags|frame",
     "text": r"|doctor output",
@@ -189,11 +193,12 @@ def test_controls_of_the_local_tenant(command: str, tenant: Tenant) -> None:
 
 
 def test_controls_are_documented_whole() -> None:
-    from django_auth0_flow.testing.tenant.control import Control
-
-    documented = {tuple(line.split()[1:]) for found in blocks("controls") for line in found.code.splitlines()}
-    routes = [name for name in vars(Control) if not name.startswith("_")]
-    assert len(documented) == len(routes)
+    documented = set()
+    for line in "".join(found.code for found in blocks("controls")).splitlines():
+        words = shlex.split(line)
+        method = "POST" if "--json" in words else words[words.index("-X") + 1] if "-X" in words else "GET"
+        documented.add((method, urlsplit(words[-1]).path.removeprefix("/_tenant")))
+    assert documented == {(method, path) for method, path, *_ in CONTROLS}
 
 
 @pytest.mark.parametrize("block", blocks("doctor output"), ids=str)

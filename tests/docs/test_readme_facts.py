@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, reverse
 from django_auth0_flow import signals
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.__main__ import build_parser
+from django_auth0_flow.testing.tenant.control import CONTROLS
 from django_auth0_flow.testing.tenant.faults import ENDPOINTS, FAULTS
 from tests.docs import pages
 from tests.docs.pages import ROOT, blocks, table
@@ -142,6 +143,13 @@ def test_faults_are_those_of_the_local_tenant() -> None:
 def test_options_are_those_of_the_local_tenant() -> None:
     known = set(re.findall(r"^  (--[\w-]+)", build_parser().format_help(), re.MULTILINE))
     assert set(re.findall(r"`(--[\w-]+)`", table("tenant options"))) == known
+
+
+def test_controls_are_those_of_the_local_tenant() -> None:
+    rows = "\n".join(row.split("|")[1] for row in table("controls table").splitlines())
+    assert sorted(re.findall(r"`([A-Z]+ /[\w/-]+)`", rows)) == sorted(
+        f"{method} {path}" for method, path, *_ in CONTROLS
+    )
 
 
 def test_the_japanese_page_has_the_settings_and_steps_of_the_tour() -> None:

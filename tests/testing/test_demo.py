@@ -109,8 +109,9 @@ def test_another_project_walks_through_a_login(project: Path, fault: str, exit_c
         ('"NAME": os.environ["DATABASE"]', '"NAME": "precious.sqlite3"'),
         ('"ISSUER": os.environ["AUTH0_ISSUER"]', '"ISSUER": "https://mysite.eu.auth0.com/"'),
         ('"CLOCK": "django_auth0_flow.testing.demo.clock.now"', '"CLOCK": "time.time"'),
+        ("DEBUG = True", "DEBUG = False"),
     ],
-    ids=["database", "issuer", "clock"],
+    ids=["database", "issuer", "clock", "debug"],
 )
 def test_settings_that_are_not_the_demos_are_refused(project: Path, line: str, instead: str) -> None:
     settings = project / "mysite" / "demo_settings.py"
@@ -119,7 +120,7 @@ def test_settings_that_are_not_the_demos_are_refused(project: Path, line: str, i
     settings.write_text(text.replace(line, instead))
     done = run(project)
     assert done.returncode == 1
-    setting = line.split('"')[1]
-    assert f"['{setting}'] in mysite.demo_settings is not the demo's" in done.stderr
+    setting = "DEBUG" if "DEBUG" in line else f"['{line.split(chr(34))[1]}']"
+    assert f"{setting} in mysite.demo_settings is not the demo's" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "precious.sqlite3").exists()

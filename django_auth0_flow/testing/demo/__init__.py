@@ -19,6 +19,7 @@ environment, a module beside them does::
     }
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["DATABASE"]}}
     ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+    DEBUG = True
 
 And a branch in ``manage.py``, since the tenant starts before Django reads the settings::
 

@@ -167,6 +167,8 @@ class Stage:
             ("DATABASES['default']['NAME']", database == os.environ["DATABASE"], "os.environ['DATABASE']"),
             ("AUTH0['ISSUER']", conf.issuer == self.tenant.issuer, "os.environ['AUTH0_ISSUER']"),
             ("AUTH0['CLOCK']", conf.clock == clock.now, f"'{clock.__name__}.now'"),
+            # The tenant would not start beside it either: it is no production server.
+            ("DEBUG", settings.DEBUG, "True"),
         ):
             if not is_ours:
                 raise CannotStart(f"{name} in {settings.SETTINGS_MODULE} is not the demo's. Set it to {value}.")

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import textwrap
 import threading
 
+from .control import CONTROLS
+from .faults import FAULTS
 from .model import ALL_GRANTS
+from .production import InProduction, refuse_production_of_this_shell
 from .tenant import DEFAULT_AUDIENCE, DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Tenant
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m django_auth0_flow.testing.tenant", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m django_auth0_flow.testing.tenant",
+        description=(
+            "Run a simulated Auth0 tenant on this computer until Ctrl-C, for development. It is no production server: "
+            "it logs anybody in as anybody, and does not start for settings with DEBUG = False."
+        ),
+        epilog=controls_text(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--port", type=int, default=9400, help="port on 127.0.0.1 (default: 9400; 0 = any free one)")
     parser.add_argument(
         "--callback",
@@ -33,6 +46,25 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--overlap", type=float, default=0, help="rotation overlap period in seconds (default: 0)")
     parser.add_argument("--auto-login", action="store_true", help="log the first user in without showing a page")
     return parser
+
+
+def controls_text() -> str:
+    """Return the controls as --help shows them."""
+    lines = []
+    for method, path, _, text, body in CONTROLS:
+        lines += [f"  {f'{method} {path}':22} {text}", *([f"{'':25}{body}"] if body else [])]
+    names = textwrap.fill(", ".join(FAULTS), 110, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(
+        (
+            "While it runs, its page at /_tenant/ shows users, messages and what went wrong, and has buttons for most of",
+            "this. Programs on this computer send JSON to the addresses below /_tenant:",
+            "",
+            *lines,
+            "",
+            "Faults, for POST /faults:",
+            names,
+        )
+    )
 
 
 def build_tenant(arguments: argparse.Namespace) -> Tenant:
@@ -74,13 +106,18 @@ def settings_text(tenant: Tenant) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     tenant = build_tenant(build_parser().parse_args(argv))
+    try:
+        refuse_production_of_this_shell()
+    except InProduction as error:
+        sys.exit(str(error))
     with tenant:
-        print(f"A simulated tenant, not Auth0, is listening at {tenant.issuer}\n")
+        print(f"A simulated tenant, not Auth0 and no production server, is listening at {tenant.issuer}\n")
         print(settings_text(tenant))
         print("\nCallback URLs: " + ", ".join(tenant.application.callbacks))
         print("Logout URLs:   " + ", ".join(tenant.application.logout_urls))
         people = (f"{user.email} / {user.password}" for user in tenant.users.values())
         print("Users:         " + ", ".join(people))
+        print(f"Its page:      {tenant.issuer}_tenant/")
         print(f"Messages sent: {tenant.issuer}_tenant/outbox")
         print("\nStop it with Ctrl-C.", flush=True)
         try:

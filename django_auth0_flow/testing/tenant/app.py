@@ -11,6 +11,7 @@ from flask import Flask, Response, render_template, request
 from .account import account_blueprint
 from .authorize import authorize_blueprint
 from .connected_accounts import connected_accounts_blueprint
+from .console import console_blueprint
 from .control import control_blueprint
 from .database_connections import database_connections_blueprint
 from .discovery import discovery_blueprint
@@ -54,11 +55,21 @@ def build_app(state: TenantState) -> Flask:
         par_blueprint(state),
         logout_blueprint(state),
         control_blueprint(state),
+        console_blueprint(state),
     ):
         app.register_blueprint(blueprint)
 
+    def note(status: int, error: str, description: str) -> None:
+        body = request.get_json(silent=True)
+        sent = {**(body if isinstance(body, dict) else {}), **request.values}
+        by_header = request.authorization.username if request.authorization else None
+        client_id = str(sent.get("client_id") or by_header or "")
+        callback = str(sent.get("redirect_uri", ""))
+        state.refusals.add(state.clock.now(), request.path, client_id, status, error, description, callback)
+
     @app.errorhandler(ApiRefusal)
     def refuse(refusal: ApiRefusal) -> Response:
+        note(refusal.status, *refusal.texts)
         return Response(
             json.dumps(refusal.body),
             status=refusal.status,
@@ -68,6 +79,7 @@ def build_app(state: TenantState) -> Flask:
 
     @app.errorhandler(PageRefusal)
     def refuse_with_page(refusal: PageRefusal) -> Response:
+        note(refusal.status, refusal.title, refusal.text)
         if state.error_page is not None:
             return redirect_to(f"{state.error_page}?{urlencode(_error_page_query(refusal))}")
         page = render_template("error.html", title=refusal.title, text=refusal.text, state=state)

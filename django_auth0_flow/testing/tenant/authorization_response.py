@@ -76,7 +76,10 @@ def _code_grant(asked: AuthorizationRequest, authorization: Authorization) -> Co
 
 def refuse(state: TenantState, asked: AuthorizationRequest, refusal: CallbackRefusal) -> Response:
     """Answer with an error at the application's callback."""
-    if asked.application.open_redirect_protection:
+    if not asked.application.open_redirect_protection:
+        client_id, description = asked.application.client_id, refusal.description or ""
+        state.refusals.add(state.clock.now(), "/authorize", client_id, 302, refusal.error, description)
+    else:
         raise PageRefusal(400, refusal.error, refusal.description or "")
     fields = {"error": refusal.error}
     if refusal.description is not None:

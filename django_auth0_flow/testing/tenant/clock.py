@@ -24,6 +24,21 @@ class Clock:
             self._offset += seconds
         return self.now()
 
+    def reset(self) -> None:
+        """Go by the source again."""
+        with self._lock:
+            self._offset = 0.0
+
+    @property
+    def offset(self) -> float:
+        """Seconds ahead of the source."""
+        return self._offset
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it has a source of its own: then a site that is tested, or the demo, goes by it too."""
+        return self._source is not time.time
+
     def set(self, epoch: float) -> float:
         """Make it ``epoch`` now; the clock goes on running from there."""
         with self._lock:

@@ -14,31 +14,53 @@ from .state import TenantState
 _LOOPBACK_NAMES = {"127.0.0.1", "localhost", "[::1]"}
 
 
+#: Every control: method, path below ``/_tenant``, the method of ``Control``, what it does, and a body or query to send.
+CONTROLS = (
+    ("GET", "/state", "read_state", "issuer, clock, sessions, refresh tokens, requests counted, faults that wait", ""),
+    ("GET", "/log", "read_log", "every request so far, without secrets", ""),
+    ("DELETE", "/log", "clear_log", "forgets them", ""),
+    ("GET", "/refusals", "read_refusals", "what was refused, why, and the mistake behind it", ""),
+    ("GET", "/outbox", "read_outbox", "e-mails and text messages, with the codes in them", ""),
+    ("POST", "/clock", "move_clock", "moves the clock by seconds, or sets it to epoch seconds", '{"advance": 86400}'),
+    (
+        "POST",
+        "/faults",
+        "add_fault",
+        "lets something go wrong",
+        '{"name": "rate-limit", "times": 3, "retry_after": 10}',
+    ),
+    ("DELETE", "/faults", "clear_faults", "forgets the faults that wait", ""),
+    ("POST", "/keys/rotate", "rotate_keys", "takes the next signing key into use", '{"revoke_previous": false}'),
+    ("POST", "/applications", "change_application", "changes fields of the one in ?client_id=", '{"overlap": 10}'),
+    ("POST", "/apis", "change_api", "changes fields of the one in ?identifier=", '{"lifetime": 60}'),
+    (
+        "POST",
+        "/users",
+        "change_user",
+        "changes fields of the one in ?sub=: blocked, permissions, and roles as claims",
+        '{"claims": {"https://app.example.com/roles": ["admin"]}}',
+    ),
+    ("DELETE", "/refresh-tokens", "revoke_refresh_tokens", "revokes those of the user in ?sub=", ""),
+)
+
+
 def control_blueprint(state: TenantState) -> Blueprint:
     blueprint = Blueprint("control", __name__, url_prefix="/_tenant")
     control = Control(state)
     blueprint.before_request(_only_local_programs)
-    for method, path, view in (
-        ("GET", "/state", control.read_state),
-        ("GET", "/log", control.read_log),
-        ("DELETE", "/log", control.clear_log),
-        ("GET", "/outbox", control.read_outbox),
-        ("POST", "/clock", control.move_clock),
-        ("POST", "/faults", control.add_fault),
-        ("DELETE", "/faults", control.clear_faults),
-        ("POST", "/keys/rotate", control.rotate_keys),
-        ("POST", "/applications", control.change_application),
-        ("POST", "/apis", control.change_api),
-        ("POST", "/users", control.change_user),
-        ("DELETE", "/refresh-tokens", control.revoke_refresh_tokens),
-    ):
-        blueprint.add_url_rule(path, view.__name__, view, methods=[method])
+    for method, path, name, _, _ in CONTROLS:
+        blueprint.add_url_rule(path, name, getattr(control, name), methods=[method])
     return blueprint
+
+
+def is_for_this_machine() -> bool:
+    """Tell whether the request names this machine: with any other name, its address may be an attacker's doing."""
+    return request.host.rpartition(":")[0] in _LOOPBACK_NAMES
 
 
 def _only_local_programs() -> None:
     """Keep web pages out: no foreign host name, no cross-site post."""
-    if request.host.rpartition(":")[0] not in _LOOPBACK_NAMES or request.headers.get("Origin"):
+    if not is_for_this_machine() or request.headers.get("Origin"):
         abort(403)
 
 
@@ -78,6 +100,9 @@ class Control:
     def clear_log(self) -> Response:
         self.state.log.clear()
         return json_response({})
+
+    def read_refusals(self) -> Response:
+        return json_response([dataclasses.asdict(found) for found in self.state.refusals.snapshot()])
 
     def read_outbox(self) -> Response:
         """Answer with the messages to users, codes included: this is where a person reads them."""

@@ -28,6 +28,13 @@ class ApiRefusal(Exception):
         self.body.update(extra or {})
         self.headers = dict(headers or {})
 
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The error's word and text, whatever members this body has for them."""
+        error = self.body.get("error") or self.body.get("code") or self.body.get("title", "")
+        found = (self.body.get(name) for name in ("error_description", "message", "description", "detail"))
+        return str(error), next((text for text in found if isinstance(text, str)), "")
+
 
 class PageRefusal(Exception):
     """An HTML page of the tenant: the application never hears of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .model import Application
@@ -103,6 +104,12 @@ class RefreshTokens:
         """Return the number of families that are not revoked."""
         with self._lock:
             return len({token.family for token in self._tokens.values() if not token.family.revoked})
+
+    def live_by_user(self) -> Counter[str]:
+        """Return the number of families that are not revoked, by subject."""
+        with self._lock:
+            families = {token.family for token in self._tokens.values() if not token.family.revoked}
+        return Counter(family.authorization.sub for family in families)
 
     def _add(self, family: Family, parent: RefreshToken | None, now: float) -> str:
         value = secrets.token_urlsafe(34)[:45]

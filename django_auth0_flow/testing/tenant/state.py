@@ -28,6 +28,7 @@ from .model import (
 )
 from .records import AccessToken, Message, Session
 from .refresh_tokens import RefreshTokens
+from .refusals import RefusalLog
 
 
 class TenantState:
@@ -44,6 +45,7 @@ class TenantState:
         self.faults = FaultBox()
         self.limits = RateLimits()
         self.log = RequestLog()
+        self.refusals = RefusalLog()
         self.port = 0
 
         self.applications: dict[str, Application] = {}

@@ -14,6 +14,7 @@ from .browser import AuthorizationAnswer, Browser
 from .log import LoggedRequest
 from .logout import end_session, send_logout_token
 from .model import TOKEN_VAULT, Api, Application, Invitation, Organization, User
+from .production import refuse_production
 from .records import Authorization, Message
 from .state import TenantState
 from .tokens import issue_access_token, issue_id_token, logout_token
@@ -28,7 +29,8 @@ class Tenant(TenantState):
     """An Auth0 tenant on loopback, with one application, one API and three users.
 
     ``port`` 0 takes a free one at the first start and keeps it from then on. ``clock`` returns epoch seconds; the
-    tenant adds its own offset, see ``tenant.clock``. Everything may be changed while it runs.
+    tenant adds its own offset, see ``tenant.clock``. Everything may be changed while it runs. It does not start beside
+    Django settings with ``DEBUG`` off, except in a test run.
     """
 
     def __init__(self, port: int = 0, *, clock: Callable[[], float] | None = None) -> None:
@@ -73,7 +75,8 @@ class Tenant(TenantState):
     # Life
 
     def start(self) -> Self:
-        """Listen on 127.0.0.1 and return self; starting a running tenant changes nothing."""
+        """Listen on 127.0.0.1 and return self; starting a running tenant changes nothing. Raises InProduction."""
+        refuse_production()
         if self._server is None:
             self.stopping.clear()
             self._server = Server(self.port, Wire(self, build_app(self)))
