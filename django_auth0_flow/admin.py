@@ -1,78 +1,52 @@
-"""Identities and login sessions in Django's admin: staff can view, search and end them. No token is ever shown."""
+"""Identities, login sessions and machine tokens in Django's admin: to look at, to search and to end. No token is shown."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-from contextlib import nullcontext, suppress
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model, logout
-from django.db import router, transaction
-from django.db.models import Count, Q, QuerySet
-from django.db.models.constants import LOOKUP_SEP
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_auth0_flow.conf import readable_settings
+from django_auth0_flow.admin_pages.cells import address_of, link_to_logins, link_to_row, name_of, person, when
+from django_auth0_flow.admin_pages.ending import end_and_tell
+from django_auth0_flow.admin_pages.lists import ReadOnlyAdmin, ValuesByIndex
+from django_auth0_flow.admin_pages.machine_tokens import MachineTokenAdmin
+from django_auth0_flow.admin_pages.search import MOST, find_identities, find_login_sessions
 from django_auth0_flow.logout.own_logins import moment
-from django_auth0_flow.logout.sessions import Ended, end_here, revoke_all
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.storage.db_types import OpaqueField
 
-if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin
-
-#: Seconds for revoking all refresh tokens of one admin action.
-REVOCATION_SECONDS = 5
-
-_OPAQUE = frozenset(field.name for field in LoginSession._meta.get_fields() if isinstance(field, OpaqueField))
+__all__ = ["IdentityAdmin", "IdentityInline", "LoginSessionAdmin", "MachineTokenAdmin", "log_out_everywhere"]
 
 
-class _ReadOnlyAdmin(_ModelAdmin):
-    """Rows that only logins create: they can't be added or changed here. Deleting one ends its login sessions.
+class _LoginsAdmin(ReadOnlyAdmin):
+    """Rows that stand for logins. Deleting one ends its login sessions.
 
-    ``shown``: the fields on a row's page. ``lookup``: the prefix that leads from a row to its identity, "" for an identity.
+    ``lookup``: the prefix that leads from a row to its identity, "" for an identity.
     """
 
-    shown: tuple[str, ...] = ()
     lookup = ""
-    show_full_result_count = False
     actions = ("end_logins", "log_out_everywhere")
+    search_fields = ("subject",)  # to have a search box; ``find`` searches
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: only logins add rows."""
-        return False
+    def find(self, term: str) -> set[Any]:
+        """Return the primary keys of the rows that ``term`` names."""
+        raise NotImplementedError  # each of the two admins below has its own
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: nothing can be edited here."""
-        return False
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Return what is shown."""
-        return self.shown
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Return what is shown."""
-        return self.shown
-
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Return the subject and what names a user, whatever the user model calls it."""
-        model: Any = get_user_model()
-        names = {model.USERNAME_FIELD, model.get_email_field_name()}
-        known = sorted(names & {field.name for field in model._meta.get_fields()})
-        return [f"{self.lookup}subject", *(f"{self.lookup}user__{name}" for name in known)]
-
-    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Refuse look-ups that name a secret column, through any relation; the columns themselves refuse most of them."""
-        if not _OPAQUE.isdisjoint(lookup.split(LOOKUP_SEP)):
-            return False
-        return bool(super().lookup_allowed(lookup, value, request))
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search with an index per statement; say so if the term names more than are listed."""
+        if not (term := search_term.strip()):
+            return queryset, False
+        found = self.find(term)
+        if len(found) >= MOST:
+            text = gettext("More than %(count)d match; some are not listed. Please type more of the name.")
+            self.message_user(request, text % {"count": MOST}, messages.WARNING)
+        return queryset.filter(pk__in=found), False
 
     # -- ending ----------------------------------------------------------------------------------------------------------
 
@@ -88,7 +62,7 @@ class _ReadOnlyAdmin(_ModelAdmin):
     def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """End the login sessions of the selected rows and say what happened."""
         self.log_end(request, queryset)
-        _end_and_tell(self, request, self.login_sessions(queryset))
+        end_and_tell(self, request, self.login_sessions(queryset))
 
     @admin.action(permissions=["delete"], description=_("Log out everywhere"))
     def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -104,111 +78,57 @@ class _ReadOnlyAdmin(_ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """End the rows' login sessions, then delete the rows. If a login session could not be ended, all of them stay."""
         rows = self.model._default_manager.filter(pk__in=list(queryset.values_list("pk", flat=True)))
-        _end_and_tell(self, request, self.login_sessions(rows), delete=rows)
+        end_and_tell(self, request, self.login_sessions(rows), delete=rows)
 
 
 @admin.action(permissions=["change"], description=_("Log out everywhere"))
-def log_out_everywhere(model_admin: _ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+def log_out_everywhere(model_admin: admin.ModelAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]) -> None:
     """End every login of the selected users. For the admin of your users: ``actions = [log_out_everywhere]``."""
     users = list(queryset)
     for user in users:
         model_admin.log_change(request, user, gettext("Ended the logins."))
-    _end_and_tell(model_admin, request, LoginSession.objects.filter(identity__user__in=users))
-
-
-def _end_and_tell(
-    model_admin: _ModelAdmin,
-    request: HttpRequest,
-    login_sessions: QuerySet[LoginSession],
-    *,
-    delete: QuerySet[Any] | None = None,
-) -> None:
-    """End the login sessions, delete what is to be deleted if none is left, revoke the refresh tokens and tell it all.
-
-    ``delete`` is locked before the login sessions are read: a login that is stored meanwhile would go with its identity,
-    while its Django session lived on. The tenant, which may take its time, is asked after that.
-    """
-    own_digest = LoginSession.digest_of(request.session.session_key)
-    with nullcontext() if delete is None else transaction.atomic(using=router.db_for_write(LoginSession)):
-        if delete is not None:
-            list(delete.select_for_update().values_list("pk"))
-        rows = list(login_sessions.select_related("identity"))
-        own = any(row.session_digest == own_digest for row in rows) and bool(own_digest)
-        ended, left = end_here(rows, reason="admin")
-        if delete is not None and not left:
-            delete.delete()
-    if own:
-        logout(request)  # or Django would save a session that is gone
-    revoked, unrevoked = revoke_all(ended, REVOCATION_SECONDS)
-    for level, text in outcome(Ended(len(ended), left, revoked, unrevoked)):
-        model_admin.message_user(request, text, level)
-
-
-def outcome(ended: Ended) -> Iterator[tuple[int, str]]:
-    """Yield messages (level, text) about ended logins: what happened on this site, and at the tenant."""
-    count = ended.login_sessions
-    text = ngettext("%(count)d login was ended on this site.", "%(count)d logins were ended on this site.", count)
-    yield messages.SUCCESS if count else messages.INFO, text % {"count": count}
-    if ended.left:
-        text = ngettext(
-            "%(count)d session could not be deleted: its visitor stays logged in here. Please try again.",
-            "%(count)d sessions could not be deleted: their visitors stay logged in here. Please try again.",
-            ended.left,
-        )
-        yield messages.ERROR, text % {"count": ended.left}
-    if ended.revoked:
-        text = ngettext(
-            "The tenant has revoked %(count)d refresh token.",
-            "The tenant has revoked %(count)d refresh tokens.",
-            ended.revoked,
-        )
-        yield messages.SUCCESS, text % {"count": ended.revoked}
-    if ended.unrevoked:
-        text = ngettext(
-            "The tenant did not confirm that it has revoked %(count)d refresh token. It is deleted here.",
-            "The tenant did not confirm that it has revoked %(count)d refresh tokens. They are deleted here.",
-            ended.unrevoked,
-        )
-        yield messages.WARNING, text % {"count": ended.unrevoked}
-    if count:
-        yield (
-            messages.INFO,
-            gettext(
-                "At the tenant these users may still be logged in, and can come back without a password. To keep a user "
-                "out: Auth0 Dashboard: User Management > Users > (user) > Actions > Block."
-            ),
-        )
+    end_and_tell(model_admin, request, LoginSession.objects.filter(identity__user__in=users))
 
 
 @admin.register(LoginSession)
-class LoginSessionAdmin(_ReadOnlyAdmin):
+class LoginSessionAdmin(_LoginsAdmin):
     """Who is logged in, since when, and how the last refresh went."""
 
     lookup = "identity__"
-    list_display = (
-        *("user", "identity", "configuration", "device", "created_at", "used"),
-        *("expires_at", "refreshed", "refresh_failure"),
-    )
-    list_display_links = ("user", "identity")
-    list_filter = ("configuration", "identity__issuer", "refresh_failure")
+    list_display = ("user", "device", "logged_in", "used", "refresh_failure")
+    list_display_links = ("user",)
+    list_filter = ("created_at", ("configuration", ValuesByIndex), ("refresh_failure", ValuesByIndex))
     list_select_related = ("identity__user",)
-    date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    shown = ("id", "user", "identity", "issuer", *list_display[2:], "to_end_at")
-    search_help_text = _("Subject, user, the tenant's session id (sid), or the id of the login session from a log")
+    sortable_by = ("logged_in",)
+    shown = (
+        *("user_page", "identity_page", "issuer", "configuration", "device", "logged_in", "used"),
+        *("to_end_at", "expires_at", "refreshed", "refresh_failure", "id"),
+    )
+    search_help_text = _(
+        "How a username, an e-mail address or a subject begins; the tenant's session id (sid); "
+        "the id of the login session from a log"
+    )
+    end_label = _("Log out")
+    end_question = _("Log this person out?")
+    end_consequence = _(
+        "The login ends on this site at once: the browser is logged out with its next request. The tenant is asked to "
+        "revoke the refresh token. The person can log in again."
+    )
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Search by sid and by primary key as well, as exact matches only."""
-        found, may_have_duplicates = super().get_search_results(request, queryset, search_term)
-        if term := search_term.strip():
-            issuers = {conf.issuer for conf in readable_settings()}
-            exactly = Q(sid_key__in=[LoginSession.sid_key_for(issuer, term) for issuer in issuers])
-            with suppress(ValueError):
-                exactly |= Q(pk=uuid.UUID(term))
-            found |= queryset.filter(exactly)
-        return found, may_have_duplicates
+    @admin.action(permissions=["delete"], description=_("Log out"))
+    def end_logins(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """End the selected login sessions and say what happened."""
+        super().end_logins(request, queryset)
+
+    def find(self, term: str) -> set[Any]:
+        """Find by subject, user, sid and primary key."""
+        return find_login_sessions(term)
+
+    def describe(self, row: Any) -> list[str]:
+        """Return whose login it is, from where, since when."""
+        user = row.identity.user
+        return [name_of(user), address_of(user), row.identity.subject, self.device(row), self.logged_in(row)]
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
         """Return ``rows``."""
@@ -218,58 +138,94 @@ class LoginSessionAdmin(_ReadOnlyAdmin):
         """Log them as deleted: ending a login session deletes its row."""
         self.log_deletions(request, rows)
 
-    @admin.display(description=_("user"), ordering="identity__user")
+    @admin.display(description=_("user"))
     def user(self, row: LoginSession) -> str:
-        """The user who is logged in."""
-        return str(row.identity.user)
+        """The user who is logged in, and by which identity."""
+        return person(row.identity.user, identity=row.identity)
+
+    @admin.display(description=_("user"))
+    def user_page(self, row: LoginSession) -> str:
+        """The user, as a link."""
+        return link_to_row(self.admin_site.name, row.identity.user, person(row.identity.user))
+
+    @admin.display(description=_("identity"))
+    def identity_page(self, row: LoginSession) -> str:
+        """The identity, as a link."""
+        return link_to_row(self.admin_site.name, row.identity, row.identity.subject)
 
     @admin.display(description=_("issuer"))
     def issuer(self, row: LoginSession) -> str:
         """The issuer of the identity."""
         return row.identity.issuer
 
-    @admin.display(description=_("access token expires"), ordering="access_token_expires_at")
-    def expires_at(self, row: LoginSession) -> datetime | None:
-        """When the login's own access token expires."""
-        return moment(row.access_token_expires_at)
-
-    @admin.display(description=_("browser"), ordering="browser")
+    @admin.display(description=_("browser"))
     def device(self, row: LoginSession) -> str:
         """Browser and system in words, "" where they are not kept."""
         return row.device if row.browser or row.system else ""
 
-    @admin.display(description=_("last used"), ordering="last_used_at")
-    def used(self, row: LoginSession) -> datetime | None:
+    @admin.display(description=_("logged in at"), ordering="created_at")
+    def logged_in(self, row: LoginSession) -> str:
+        """When the login was made."""
+        return when(row.created_at)
+
+    @admin.display(description=_("last used"))
+    def used(self, row: LoginSession) -> str:
         """The hour in which the login was used last."""
-        return moment(row.last_used_at)
+        return when(moment(row.last_used_at))
 
     @admin.display(description=_("to end at"))
-    def to_end_at(self, row: LoginSession) -> datetime | None:
+    def to_end_at(self, row: LoginSession) -> str:
         """When the identity provider wants the login to be over."""
-        return moment(row.session_ceiling)
+        return when(moment(row.session_ceiling))
 
-    @admin.display(description=_("last refreshed"), ordering="refreshed_at")
-    def refreshed(self, row: LoginSession) -> datetime | None:
+    @admin.display(description=_("access token expires"))
+    def expires_at(self, row: LoginSession) -> str:
+        """When the login's own access token expires."""
+        return when(moment(row.access_token_expires_at))
+
+    @admin.display(description=_("last refreshed"))
+    def refreshed(self, row: LoginSession) -> str:
         """When tokens were refreshed last."""
-        return moment(row.refreshed_at)
+        return when(moment(row.refreshed_at))
+
+
+def _with_logins(identities: QuerySet[Any]) -> QuerySet[Any]:
+    """Add the number of login sessions to each row, by a subquery that is asked for the rows of a page only."""
+    own = LoginSession.objects.filter(identity=OuterRef("pk")).order_by().values("identity")
+    number: Any = Subquery(own.annotate(number=Count("pk")).values("number"))
+    counted: QuerySet[Any] = identities.annotate(logins_now=Coalesce(number, 0))
+    return counted
 
 
 @admin.register(Identity)
-class IdentityAdmin(_ReadOnlyAdmin):
+class IdentityAdmin(_LoginsAdmin):
     """Which subject at which issuer is which user."""
 
-    list_display = ("subject", "issuer", "user", "logins", "created_at")
-    list_filter = ("issuer",)
+    list_display = ("person", "issuer", "logins", "created")
+    list_display_links = ("person",)
+    list_filter = (("issuer", ValuesByIndex),)
     list_select_related = ("user",)
-    date_hierarchy = "created_at"
-    ordering = ("-created_at",)
-    shown = (*list_display, "managed_groups")
-    search_help_text = _("Subject or user")
+    ordering = ("-pk",)
+    sortable_by = ()
+    shown = ("user_page", "subject", "issuer", "logins", "created", "managed_groups")
+    search_help_text = _("How a username, an e-mail address or a subject begins")
+    end_question = _("Delete this identity and end its logins?")
+    end_consequence = _(
+        "Its logins end on this site at once, and the tenant is asked to revoke their refresh tokens. The user stays. A "
+        "person who logs in with this identity again is taken for somebody new, and may get another user."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Add the number of login sessions to each row."""
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(logins_now=Count("login_sessions"))
-        return rows
+        return _with_logins(super().get_queryset(request))
+
+    def find(self, term: str) -> set[Any]:
+        """Find by subject and user."""
+        return find_identities(term)
+
+    def describe(self, row: Any) -> list[str]:
+        """Return whose identity it is, and where."""
+        return [name_of(row.user), address_of(row.user), row.subject, row.issuer]
 
     def login_sessions(self, rows: QuerySet[Any]) -> QuerySet[LoginSession]:
         """Return the login sessions of these identities."""
@@ -280,7 +236,55 @@ class IdentityAdmin(_ReadOnlyAdmin):
         for identity in rows:
             self.log_change(request, identity, gettext("Ended the logins."))
 
-    @admin.display(description=_("logins"), ordering="logins_now")
-    def logins(self, row: Any) -> int:
-        """How many login sessions there are now."""
-        return int(row.logins_now)
+    @admin.display(description=_("user"))
+    def person(self, row: Identity) -> str:
+        """The user whose identity it is, and the subject at the tenant."""
+        return person(row.user, identity=row)
+
+    @admin.display(description=_("user"))
+    def user_page(self, row: Identity) -> str:
+        """The user, as a link."""
+        return link_to_row(self.admin_site.name, row.user, person(row.user))
+
+    @admin.display(description=_("created at"))
+    def created(self, row: Identity) -> str:
+        """When the identity logged in for the first time, or was imported."""
+        return when(row.created_at)
+
+    @admin.display(description=_("logins"))
+    def logins(self, row: Any) -> str:
+        """How many login sessions there are now, as a link to them."""
+        return link_to_logins(self.admin_site.name, row, str(row.logins_now))
+
+
+class IdentityInline(admin.TabularInline[Identity, Model] if TYPE_CHECKING else admin.TabularInline):  # type: ignore[misc]
+    """A user's identities, with links to their logins. For the admin of your users: ``inlines = [IdentityInline]``."""
+
+    model = Identity
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    verbose_name_plural = _("identities and logins at Auth0")
+    fields = readonly_fields = ("subject", "issuer", "logins", "created")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Add the number of login sessions to each row."""
+        return _with_logins(super().get_queryset(request))
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: only logins add identities."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: nothing can be edited here."""
+        return False
+
+    @admin.display(description=_("logins"))
+    def logins(self, row: Any) -> str:
+        """How many login sessions there are now, as a link to them."""
+        return link_to_logins(self.admin_site.name, row, str(row.logins_now))
+
+    @admin.display(description=_("created at"))
+    def created(self, row: Identity) -> str:
+        """When the identity logged in for the first time, or was imported."""
+        return when(row.created_at)

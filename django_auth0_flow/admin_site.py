@@ -17,7 +17,7 @@ from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.storage.django_session_facts import noted_login
-from django_auth0_flow.views import LogoutView
+from django_auth0_flow.views.logout import LogoutView
 
 
 class Auth0AdminSiteMixin:

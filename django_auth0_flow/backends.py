@@ -16,9 +16,6 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, get_settings, unlinked_issuers
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-from django_auth0_flow.embedded.error_codes import password_code
-from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.login.admission import (
     Login,
     attach_login,
@@ -260,6 +257,9 @@ class Auth0PasswordBackend(ModelBackend):
         conf = get_settings(configuration)
         if not conf.password_realm or not username or not password or len(password) > MAX_PASSWORD:
             return None
+        # Here and below, since every request of a user loads this module, and few sites have this backend.
+        from django_auth0_flow.embedded.visitor_logins import embedded_logins
+
         session = getattr(request, "session", None)
         try:
             logins = embedded_logins(configuration, request if session is not None else None)
@@ -287,6 +287,9 @@ class Auth0PasswordBackend(ModelBackend):
         return user
 
     def _note_refusal(self, request: HttpRequest | None, error: Auth0Error, configuration: str) -> None:
+        from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+        from django_auth0_flow.embedded.error_codes import password_code
+
         note_setup_mistake(error)
         code = password_code(error)
         logger.info("password_refused code=%s", code)

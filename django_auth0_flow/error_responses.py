@@ -6,8 +6,9 @@ A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON an
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -15,8 +16,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-from django_auth0_flow.embedded import mfa as mfa_logins
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
@@ -56,6 +55,15 @@ MAX_FAILURES = 3
 #: Seconds to wait before the next try, where the tenant names none.
 _RETRY_AFTER = 5
 
+#: A page that has to wait for longer does not try again by itself.
+_MAX_COUNTDOWN = 120
+
+#: What the same account may bring at its next login: another organization, a second factor, a fresh password.
+_HELPED_BY_A_LOGIN = frozenset(["organization", "acr_values", "max_age"])
+
+#: What no login can change.
+_FAULTS_OF_THE_SITE = frozenset(["configurations", "no_access_token"])
+
 
 def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
     """Answer an error that left a view: LoginRequired, TransportError or another error of this package."""
@@ -67,7 +75,7 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         text = "The tenant refuses this application a token of its own."
         return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, AccountsRefused):
-        note_setup_mistake(error)
+        _setup_mistake(error)
         return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
@@ -85,6 +93,8 @@ def mfa_required(
 
     ``start_url``: where this login began, if not at this address.
     """
+    from django_auth0_flow.embedded import mfa as mfa_logins
+
     name = error.configuration
     if next_url is None:
         wanted = error.next_url or request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME)
@@ -162,8 +172,7 @@ def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str |
     cause = "database" if error.code == "database_unavailable" else "tenant"
     logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
     if is_navigation(request):
-        retry_url = return_url(request) if retry_url is None else retry_url
-        context = {"code": error.code, "words": words_for(error.code), "retry_url": retry_url}
+        context = _retry_context(request, error.code, retry_url, seconds)
         response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
     else:
         response = finish_answer(
@@ -179,9 +188,22 @@ def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None
     if not is_navigation(request):
         body = {"error": "unusable_answer", "code": error.code, "message": words}
         return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
-    retry_url = return_url(request) if retry_url is None else retry_url
-    context = {"code": error.code, "words": words, "retry_url": retry_url}
+    context = _retry_context(request, error.code, retry_url, _RETRY_AFTER)
     return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
+
+
+def _retry_context(request: HttpRequest, code: str, retry_url: str | None, seconds: int) -> dict[str, Any]:
+    """Return what a page says about the next try. Only what was asked for by GET is asked for again by itself."""
+    retry_url = return_url(request) if retry_url is None else retry_url
+    may_help = bool(retry_url) and code != "client_rejected" and seconds <= _MAX_COUNTDOWN
+    return {
+        "code": code,
+        "words": words_for(code),
+        "retry_url": retry_url,
+        "retry_after": seconds,
+        "retry_minutes": math.ceil(seconds / 60) if seconds > 90 else 0,
+        "tries_itself": may_help and request.method == "GET",
+    }
 
 
 def failed(
@@ -263,6 +285,8 @@ def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse
         "code": test,
         "words": words_for(test),
         "retry_url": login_path(login_of(request).configuration.name, next_url),
+        "account_matters": test not in _FAULTS_OF_THE_SITE,
+        "log_in_again_helps": test in _HELPED_BY_A_LOGIN,
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 
@@ -274,6 +298,8 @@ def _setup_mistake(error: Auth0Error) -> Mistake | None:
     """
     if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
         return None
+    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+
     mistake = note_setup_mistake(error)
     return mistake if django_settings.DEBUG else None
 

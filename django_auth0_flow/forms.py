@@ -28,6 +28,10 @@ _EMAIL_ERROR = _("This does not look like an e-mail address.")
 
 _PHONE_ERROR = _("Please write the number with its country code, for example +81 90 1234 5678.")
 
+_PHONE_HINT = _("With the country code: for example +1 202 555 0143 or +44 7700 900123.")
+
+_MIXED_HINT = _("A telephone number needs its country code: +44 7700 900123.")
+
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
@@ -51,6 +55,17 @@ def clean_email(text: str) -> str:
     return address
 
 
+class _Focus:
+    """For forms with the cursor in their first field, until an answer puts it elsewhere."""
+
+    fields: dict[str, forms.Field]
+
+    def focus_on(self, name: str) -> None:
+        """Put the cursor into this field."""
+        for field_name, field in self.fields.items():
+            field.widget.attrs["autofocus"] = field_name == name
+
+
 class PasswordlessForm(forms.Form):
     """Where to send a code or link. ``kind`` is one of ``PASSWORDLESS``; the address decides if it goes by telephone."""
 
@@ -66,6 +81,7 @@ class PasswordlessForm(forms.Form):
         if self.kinds_by_phone:
             label = _("E-mail address or telephone number") if self.kinds_by_email else _("Telephone number")
             attributes = {} if self.kinds_by_email else {"type": "tel", "autocomplete": "tel"}
+            self.fields["address"].help_text = _MIXED_HINT if self.kinds_by_email else _PHONE_HINT
         self.fields["address"].label = label
         self.fields["address"].widget.attrs.update({"autofocus": True, **attributes})
         self.fields["address"].widget.input_type = attributes.get("type", "text")
@@ -82,10 +98,12 @@ class PasswordlessForm(forms.Form):
             data["address"] = (clean_phone_number if CHANNELS[kind].is_by_phone else clean_email)(address)
         except ValidationError as error:
             self.add_error("address", error)
+            self["address"].help_text = ""  # the error says it
         return data
 
     def _kind_for(self, wanted: str, address: str) -> str:
-        looks_like_a_number = not any(char.isalpha() or char == "@" for char in address)
+        # The filler has a letter: the long vowel mark stands for a hyphen on Japanese keyboards.
+        looks_like_a_number = not any(char.isalpha() or char == "@" for char in _PHONE_FILLER.sub("", address))
         by_phone = self.kinds_by_phone and (looks_like_a_number or not self.kinds_by_email)
         fitting = self.kinds_by_phone if by_phone else self.kinds_by_email
         return wanted if wanted in fitting else fitting[0]
@@ -102,8 +120,9 @@ class CodeForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, is_recovery: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_recovery: bool = False, focus: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = focus
         if is_recovery:
             self.fields["code"].label = _("Recovery code")
             self.fields["code"].widget.attrs.update({"autocomplete": "off", "inputmode": "text"})
@@ -116,7 +135,7 @@ class CodeForm(forms.Form):
         return code
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(_Focus, forms.Form):
     """Name and password, for the page ``auth0:password``."""
 
     username = forms.CharField(
@@ -144,7 +163,7 @@ _SIGN_UP_FIELDS = {
 }
 
 
-class SignUpForm(forms.Form):
+class SignUpForm(_Focus, forms.Form):
     """A new account, for the page ``auth0:signup``. ``fields``: the names of ``SIGN_UP_FIELDS``, in their order."""
 
     password = forms.CharField(
@@ -165,12 +184,6 @@ class SignUpForm(forms.Form):
             field.widget.input_type = kind
             self.fields[name] = field
         self.order_fields([*self.names, "password"])
-
-    def focus_on(self, name: str) -> None:
-        """Put the cursor into another field than the first."""
-        for field in self.names:
-            self.fields[field].widget.attrs["autofocus"] = False
-        self.fields[name].widget.attrs["autofocus"] = True
 
     @property
     def profile(self) -> dict[str, str]:
@@ -214,9 +227,10 @@ class EnrolForm(forms.Form):
     kind = forms.ChoiceField()
     phone_number = forms.CharField(
         label=_("Telephone number"),
+        help_text=_PHONE_HINT,
         required=False,
         max_length=40,
-        widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel"}),
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "required": True, "autofocus": True}),
     )
 
     def __init__(self, *args: Any, kinds: Sequence[str], **kwargs: Any) -> None:
@@ -233,6 +247,7 @@ class EnrolForm(forms.Form):
                 data["phone_number"] = clean_phone_number(number)
             except ValidationError as error:
                 self.add_error("phone_number", error)
+                self["phone_number"].help_text = ""  # the error says it
         return data
 
 

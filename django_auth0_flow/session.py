@@ -7,7 +7,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import requests
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
@@ -24,12 +23,14 @@ from django_auth0_flow.models import LoginSession
 from django_auth0_flow.pages.rendering import page_path, return_url
 from django_auth0_flow.protocol.errors import AccountNotConnected, Auth0Error
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Target
-from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.source import StoredTokenSource
 from django_auth0_flow.tokens.sync_async import acall
 
 if TYPE_CHECKING:
+    import requests
+
+    from django_auth0_flow.protocol.outbound import ApiSession
     from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from django.urls import path
-
-from django_auth0_flow.views import (
-    account,
-    backchannel,
-    callback,
-    connect,
-    login,
-    logout,
-    mfa,
-    password,
-    passwordless,
-    sign_up,
-)
+from django_auth0_flow.views.lazy_view import page
 
 app_name = "auth0"
 
 urlpatterns = [
-    path("login/", login.LoginView.as_view(), name="login"),
-    path("callback/", callback.CallbackView.as_view(), name="callback"),
-    path("logout/", logout.LogoutView.as_view(), name="logout"),
-    path("logged-out/", logout.LoggedOutView.as_view(), name="logged_out"),
-    path("backchannel-logout/", backchannel.BackchannelLogoutView.as_view(), name="backchannel_logout"),
-    path("account/", account.AccountView.as_view(), name="account"),
-    path("connect/", connect.ConnectView.as_view(), name="connect"),
-    path("passwordless/", passwordless.PasswordlessView.as_view(), name="passwordless"),
-    path("passwordless/code/", passwordless.PasswordlessCodeView.as_view(), name="passwordless_code"),
-    path("password/", password.PasswordView.as_view(), name="password"),
-    path("signup/", sign_up.SignUpView.as_view(), name="signup"),
-    path("password-reset/", sign_up.PasswordResetView.as_view(), name="password_reset"),
-    path("mfa/", mfa.MfaView.as_view(), name="mfa"),
-    path("mfa/code/", mfa.MfaCodeView.as_view(), name="mfa_code"),
-    path("mfa/enrol/", mfa.MfaEnrolView.as_view(), name="mfa_enrol"),
-    path("mfa/recovery-codes/", mfa.RecoveryCodesView.as_view(), name="mfa_recovery_codes"),
+    page("login/", "login.LoginView", "login"),
+    page("callback/", "callback.CallbackView", "callback"),
+    page("logout/", "logout.LogoutView", "logout"),
+    page("logged-out/", "logout.LoggedOutView", "logged_out"),
+    page("backchannel-logout/", "backchannel.BackchannelLogoutView", "backchannel_logout"),
+    page("account/", "account.AccountView", "account"),
+    page("connect/", "connect.ConnectView", "connect"),
+    page("passwordless/", "passwordless.PasswordlessView", "passwordless"),
+    page("passwordless/code/", "passwordless.PasswordlessCodeView", "passwordless_code"),
+    page("password/", "password.PasswordView", "password"),
+    page("signup/", "sign_up.SignUpView", "signup"),
+    page("password-reset/", "sign_up.PasswordResetView", "password_reset"),
+    page("mfa/", "mfa.MfaView", "mfa"),
+    page("mfa/code/", "mfa.MfaCodeView", "mfa_code"),
+    page("mfa/enrol/", "mfa.MfaEnrolView", "mfa_enrol"),
+    page("mfa/recovery-codes/", "recovery_codes.RecoveryCodesView", "mfa_recovery_codes"),
 ]

@@ -17,8 +17,11 @@ LONGEST_FIRST = [
     "tests/tokens/test_refresh_faults.py",
     "tests/logout/test_backchannel.py",
     "tests/test_example_project.py",
+    "tests/growth",
     "tests/browser",
+    "tests/webdriver",
     "tests/test_benchmarks.py",
+    "tests/test_memory.py",
     "tests/storage/test_data_size.py",
     "tests/tokens/test_outside_requests.py",
 ]
@@ -47,6 +50,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.partition("::")[0]
             if file in ONE_BY_ONE:
                 return nodeid
+            if file.startswith("tests/webdriver/"):
+                engine = nodeid.partition("[")[2].partition("]")[0].partition("-")[0]
+                return f"tests/webdriver[{engine}]"  # each browser's tests share it
             return "tests/browser" if file.startswith("tests/browser/") else file
 
     return Scheduler(config, log)

@@ -15,9 +15,12 @@ from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from django_auth0_flow.admin import log_out_everywhere
+from django_auth0_flow.admin import IdentityInline, log_out_everywhere
+from django_auth0_flow.admin_pages import lists
 from django_auth0_flow.logout import sessions
-from django_auth0_flow.models import Identity, LoginSession
+from django_auth0_flow.logout.own_logins import moment
+from django_auth0_flow.machine import machine_token
+from django_auth0_flow.models import Identity, LoginSession, MachineToken
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.tokens.fetch import revoke
 from tests import stubborn_sessions
@@ -94,11 +97,58 @@ class TestLooking:
         assert (LoginSession.objects.values().get(), Identity.objects.values().get()) == before
 
     @pytest.mark.parametrize("use_tz", [True, False])
-    def test_moments_with_and_without_time_zones(self, staff: Client, ada: Client, settings: Any, use_tz: bool) -> None:
+    def test_all_moments_look_alike_with_and_without_time_zones(
+        self, staff: Client, ada: Client, settings: Any, use_tz: bool
+    ) -> None:
         settings.USE_TZ, settings.TIME_ZONE = use_tz, "Asia/Tokyo"
-        LoginSession.objects.update(access_token_expires_at=1_800_000_000.5, refreshed_at=1e300)
-        page = staff.get(ROWS).content.decode()
-        assert "Jan. 15, 2027, 5 p.m." in page
+        at = 1_800_000_000.5
+        LoginSession.objects.update(
+            created_at=moment(at), access_token_expires_at=at, last_used_at=at, session_ceiling=at, refreshed_at=1e300
+        )
+        assert staff.get(ROWS).content.decode().count("Jan. 15, 2027, 5 p.m.") == 2
+        page = staff.get(f"{ROWS}{row_of(ada).pk}/change/").content.decode()
+        assert page.count("Jan. 15, 2027, 5 p.m.") == 4
+        assert not re.search(
+            r"\d\d:\d\d|None", page.partition('<div class="submit-row">')[0].partition('id="content"')[2]
+        )
+
+    def test_people_are_named_and_linked(self, staff: Client, ada: Client) -> None:
+        users.objects.filter(email="ada@example.com").update(first_name="Ada", last_name="<i>King</i>")
+        row = row_of(ada)
+        user = row.identity.user
+        for path in (ROWS, PEOPLE):
+            page = staff.get(path).content.decode()
+            assert "Ada &lt;i&gt;King&lt;/i&gt;" in page
+            assert all(f'<span class="quiet">{line}</span>' in page for line in (user.email, row.identity.subject))
+        page = staff.get(f"{ROWS}{row.pk}/change/").content.decode()
+        assert f'href="/admin/auth/user/{user.pk}/change/"' in page
+        assert f'href="{PEOPLE}{row.identity_id}/change/"' in page
+        assert f'href="{ROWS}?identity__id__exact={row.identity_id}">1</a>' in staff.get(PEOPLE).content.decode()
+
+    def test_a_list_shows_the_logins_of_one_identity(self, staff: Client, ada: Client, grace: Client) -> None:
+        page = staff.get(ROWS, {"identity__id__exact": row_of(ada).identity_id}).content.decode()
+        assert str(row_of(ada).pk) in page
+        assert str(row_of(grace).pk) not in page
+
+    def test_a_user_s_page_shows_identities_and_leads_to_their_logins(
+        self, staff: Client, ada: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(admin.site.get_model_admin(users), "inlines", [IdentityInline])
+        identity = row_of(ada).identity
+        path = f"/admin/auth/user/{identity.user_id}/change/"
+        page = staff.get(path).content.decode()
+        assert identity.subject in page
+        assert f'href="{ROWS}?identity__id__exact={identity.pk}">1</a>' in page
+        assert staff.post(path, {**self.form_of(identity.user), "auth0_identities-0-subject": "x"}).status_code == 302
+        assert users.objects.get(pk=identity.user_id).first_name == "Changed"
+        identity.refresh_from_db()
+        assert identity.subject != "x"
+
+    def form_of(self, user: Any) -> dict[str, Any]:
+        """Return what the form of a user's page sends."""
+        inline = {f"auth0_identities-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+        joined = {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
+        return {"username": user.username, "first_name": "Changed", "is_active": "on", **joined, **inline}
 
     def test_a_configuration_that_was_removed(self, staff: Client, ada: Client) -> None:
         LoginSession.objects.update(configuration="gone")
@@ -113,12 +163,69 @@ class TestSearching:
     def test_by_subject_user_address_sid_and_id(self, staff: Client, ada: Client, grace: Client) -> None:
         row, other = row_of(ada), row_of(grace)
         sid = row.grant.claims["sid"]
+        user = row.identity.user
         assert found(staff, ROWS, "") == {str(row.pk), str(other.pk)}
-        for term in (row.identity.subject, "ada@example.com", f"  {sid} ", str(row.pk), row.pk.hex):
+        terms = [
+            row.identity.subject,
+            row.identity.subject[:9],
+            "ada@example.com",
+            "ada@",
+            "Ada@Example.com",
+            user.username,
+        ]
+        for term in (*terms, f"  {sid} ", str(row.pk), row.pk.hex):
             assert found(staff, ROWS, term) == {str(row.pk)}, term
         assert found(staff, ROWS, sid[:-1]) == set()
         assert found(staff, PEOPLE, "ada@example.com") == {str(row.identity_id)}
-        assert found(staff, PEOPLE, "nobody") == set()
+        for term in terms:
+            assert found(staff, PEOPLE, term) == {str(row.identity_id)}, term
+        for term in ("nobody", "da@example.com", "%", "_da@example.com"):
+            assert found(staff, PEOPLE, term) == found(staff, ROWS, term) == set(), term
+
+    def test_when_more_match_than_are_listed_that_is_said(
+        self, staff: Client, ada: Client, grace: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert len(found(staff, PEOPLE, "auth0|")) == 2
+        for module in ("django_auth0_flow.admin", "django_auth0_flow.admin_pages.search"):
+            monkeypatch.setattr(f"{module}.MOST", 1)
+        page = staff.get(PEOPLE, {"q": "auth0|"}).content.decode()
+        assert "More than 1 match; some are not listed." in page
+        assert page.count('name="_selected_action"') == 1
+
+
+class TestManyRows:
+    """A list that counts 1 row only, as if two were a million."""
+
+    @pytest.fixture(autouse=True)
+    def counts_little(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lists, "COUNTED", 1)
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    def test_a_list_counts_no_further_than_it_must_and_says_so(
+        self, staff: Client, ada: Client, grace: Client, path: str
+    ) -> None:
+        page = staff.get(path).content.decode()
+        assert "Only the first 1 are counted and listed." in page
+        LoginSession.objects.exclude(pk=row_of(ada).pk).delete()
+        Identity.objects.exclude(pk=row_of(ada).identity_id).delete()
+        assert "are counted and listed" not in staff.get(path).content.decode()
+
+    @pytest.mark.parametrize("action", ["end_logins", "log_out_everywhere"])
+    def test_all_means_all_that_are_counted(self, staff: Client, ada: Client, grace: Client, action: str) -> None:
+        text = end(staff, ROWS, row_of(ada).pk, action=action, select_across="1")
+        assert "1 login was ended on this site." in text
+        assert is_logged_in(ada), "the older of the two"
+        assert not is_logged_in(grace)
+
+    def test_filters_offer_what_there_is(self, staff: Client, ada: Client, grace: Client) -> None:
+        assert "By configuration" not in staff.get(ROWS).content.decode(), "there is one only"
+        LoginSession.objects.filter(pk=row_of(ada).pk).update(configuration="gone", refresh_failure="timeout")
+        page = staff.get(ROWS).content.decode()
+        assert set(re.findall(r'href="\?(configuration=\w+|refresh_failure=\w+)"', page)) == {
+            *("configuration=default", "configuration=gone", "refresh_failure=timeout")
+        }
+        for query in ({"configuration": "gone"}, {"refresh_failure": "timeout"}):
+            assert str(row_of(grace).pk) not in staff.get(ROWS, query).content.decode()
 
 
 SECRET = ("session_key", "sealed_session_key", "session_digest", "sealed", "sid_key", "lease")
@@ -204,7 +311,7 @@ class TestNothingIsSpelledOut:
                 assert found(looker, ROWS, str(getattr(row, name))[:6] or "~") == set()
 
     def test_X4_what_is_no_secret_can_still_be_filtered(self, looker: Client, ada: Client, grace: Client) -> None:
-        _, _, listed = self.seen(looker, ROWS, {"identity__issuer": row_of(ada).identity.issuer})
+        _, _, listed = self.seen(looker, PEOPLE, {"issuer": row_of(ada).identity.issuer})
         assert len(listed) == 2
         assert self.seen(looker, ROWS, {"configuration__startswith": "~"})[0] == 200
 
@@ -267,8 +374,38 @@ class TestEnding:
         assert not is_logged_in(ada)
         assert not LoginSession.objects.exists()
 
+    def test_a_login_is_not_deleted_but_logged_out(self, staff: Client, ada: Client) -> None:
+        row = row_of(ada)
+        assert "delete_selected" not in staff.get(ROWS).content.decode()
+        page = staff.get(f"{ROWS}{row.pk}/change/").content.decode()
+        assert re.search(r'<a role="button" href="[^"]*/delete/" class="deletelink">Log out</a>', page)
+        page = staff.get(f"{ROWS}{row.pk}/delete/").content.decode()
+        assert "Log this person out?" in page
+        assert "the browser is logged out with its next request" in page
+        assert row.identity.user.email in page
+        assert "Are you sure" not in page
+
+    def test_who_may_only_look_is_offered_no_end(self, ada: Client) -> None:
+        user = users.objects.create_user("looker", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="view_loginsession"))
+        client = Client()
+        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        page = client.get(f"{ROWS}{row_of(ada).pk}/change/").content.decode()
+        assert "Close" in page
+        assert "deletelink" not in page
+        assert "end_logins" not in client.get(ROWS).content.decode()
+
+    def test_what_deleting_an_identity_does_is_said_before(self, staff: Client, ada: Client) -> None:
+        key = row_of(ada).identity_id
+        page = staff.get(f"{PEOPLE}{key}/delete/").content.decode()
+        assert "Its logins end on this site at once" in page
+        assert "Login sessions: 1" in page
+        assert "Their logins end on this site at once" in end(staff, PEOPLE, key, action="delete_selected")
+        assert is_logged_in(ada)
+
     def test_deleting_several(self, staff: Client, ada: Client, grace: Client, tenant: Tenant) -> None:
-        text = end(staff, ROWS, row_of(ada).pk, row_of(grace).pk, action="delete_selected", post="yes")
+        keys = [row_of(client).identity_id for client in (ada, grace)]
+        text = end(staff, PEOPLE, *keys, action="delete_selected", post="yes")
         assert "2 logins were ended on this site." in text
         assert "The tenant has revoked 2 refresh tokens." in text
         assert tenant.count("/oauth/revoke") == 2
@@ -335,8 +472,9 @@ class TestEnding:
         assert "tenant has revoked" not in text
         assert not is_logged_in(ada)
 
-    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
-    @pytest.mark.parametrize("action", ["end_logins", "delete_selected"])
+    @pytest.mark.parametrize(
+        ("path", "action"), [(ROWS, "end_logins"), (PEOPLE, "end_logins"), (PEOPLE, "delete_selected")]
+    )
     def test_X10_a_session_that_can_t_be_deleted_is_said_and_its_login_can_be_ended_again(
         self, staff: Client, ada: Client, settings: Any, path: str, action: str
     ) -> None:
@@ -352,6 +490,19 @@ class TestEnding:
         assert "1 login was ended on this site." in end(staff, path, key, action=action, post="yes")
         assert not LoginSession.objects.exists()
         assert not is_logged_in(ada)
+
+    @pytest.mark.parametrize("path", [ROWS, PEOPLE])
+    def test_X10_a_page_does_not_say_deleted_of_what_is_left(
+        self, staff: Client, ada: Client, settings: Any, path: str
+    ) -> None:
+        settings.SESSION_ENGINE = "tests.stubborn_sessions"
+        stubborn_sessions.spared = ada.session.session_key
+        key = row_of(ada).pk if path == ROWS else row_of(ada).identity_id
+        text = staff.post(f"{path}{key}/delete/", {"post": "yes"}, follow=True).content.decode()
+        stubborn_sessions.spared = None
+        assert "1 session could not be deleted" in text
+        assert "deleted successfully" not in text
+        assert is_logged_in(ada)
 
     @pytest.mark.parametrize("storage", ["fallback.FallbackStorage", "session.SessionStorage"])
     @pytest.mark.parametrize("always", [False, True])
@@ -373,6 +524,58 @@ class TestEnding:
         end(client, ROWS, row_of(ada).pk)
         assert client.post(f"{ROWS}{row_of(ada).pk}/delete/", {"post": "yes"}).status_code == 403
         assert is_logged_in(ada)
+
+
+class TestMachineTokens:
+    PATH = "/admin/auth0_flow/machinetoken/"
+
+    @pytest.fixture
+    def row(self, tenant: Tenant) -> MachineToken:
+        tenant.application.client_grants = {tenant.api.identifier: ["read:appointments"]}
+        machine_token()
+        return MachineToken.objects.get()
+
+    def test_they_are_shown_without_the_token(self, staff: Client, row: MachineToken) -> None:
+        for path in (self.PATH, f"{self.PATH}{row.pk}/change/", f"{self.PATH}{row.pk}/delete/"):
+            page = staff.get(path).content.decode()
+            assert row.audience in page
+            assert row.sealed not in page
+            assert str(row.grant.tokens.access_token) not in page
+        assert staff.get(f"{self.PATH}add/").status_code == 403
+        assert staff.post(f"{self.PATH}{row.pk}/change/", {"audience": "x"}).status_code == 403
+
+    @pytest.mark.parametrize("by", ["action", "page"])
+    def test_one_that_is_forgotten_is_asked_for_again(
+        self, staff: Client, row: MachineToken, tenant: Tenant, by: str
+    ) -> None:
+        page = staff.get(f"{self.PATH}{row.pk}/delete/").content.decode()
+        assert "Forget this token?" in page
+        assert "stays valid until it expires" in page
+        if by == "action":
+            text = end(staff, self.PATH, row.pk, action="forget")
+        else:
+            text = staff.post(f"{self.PATH}{row.pk}/delete/", {"post": "yes"}, follow=True).content.decode()
+        assert "1 token was forgotten." in text
+        assert not MachineToken.objects.exists()
+        assert LogEntry.objects.count() == 1
+        before = tenant.count("/oauth/token", grant_type="client_credentials")
+        machine_token()
+        assert tenant.count("/oauth/token", grant_type="client_credentials") == before + 1
+
+    def test_who_may_only_look_can_t_forget(self, row: MachineToken) -> None:
+        user = users.objects.create_user("looker", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="view_machinetoken"))
+        client = Client()
+        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        assert client.get(self.PATH).status_code == 200
+        end(client, self.PATH, row.pk, action="forget")
+        assert client.post(f"{self.PATH}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+        assert MachineToken.objects.exists()
+
+    @pytest.mark.parametrize("name", ["sealed", "lease"])
+    def test_X4_no_list_is_filtered_by_a_secret(self, staff: Client, row: MachineToken, name: str) -> None:
+        for lookup in ("", "__exact", "__in", "__isnull", "__startswith", "__gt", "__regex", "__length"):
+            assert staff.get(self.PATH, {f"{name}{lookup}": row.sealed[:8]}).status_code == 400
 
 
 class TestLoginThroughAuth0:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from django_auth0_flow import error_responses
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import MachineTokenRefused, TransportError
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, LOGIN, NAVIGATE, SITE, SLOW, code_shown, come_back, is_logged_in, start, walk
 
@@ -207,6 +209,43 @@ class TestTenantUnreachable:
         page = come_back(client, url)
         assert page.context["retry_url"] == f"{LOGIN}?next=%2Fbare%2F"
         assert "state=" not in page.content.decode()
+
+    @pytest.mark.parametrize(
+        ("seconds", "says", "tries_itself"),
+        [
+            (1, "Please come back in 1 second.", True),
+            (90, "Please come back in 90 seconds.", True),
+            (91, "Please come back in 2 minutes.", True),
+            (900, "Please come back in 15 minutes.", False),
+        ],
+    )
+    def test_the_page_says_when_to_come_back_and_tries_itself_if_that_is_soon(
+        self, client: Client, tenant: Tenant, seconds: int, says: str, tries_itself: bool
+    ) -> None:
+        tenant.fault("rate-limit", endpoint="metadata", retry_after=seconds)
+        page = client.get(LOGIN, {"next": "/bare/"})
+        assert (page.status_code, page["Retry-After"]) == (503, str(seconds))
+        assert says in page.content.decode()
+        assert (f'data-auth0-retry="{seconds}"' in page.content.decode()) is tries_itself
+
+    def test_a_502_page_tries_itself_once_as_well_but_not_for_a_mistake_of_the_set_up(
+        self, client: Client, tenant: Tenant
+    ) -> None:
+        tenant.fault("html", endpoint="metadata")
+        page = client.get(LOGIN, {"next": "/bare/"})
+        assert (page.status_code, 'data-auth0-retry="5"' in page.content.decode()) == (502, True)
+        request = RequestFactory().get("/bare/", headers=NAVIGATE)
+        refused = error_responses.answer(request, MachineTokenRefused("unauthorized_client", status=403))
+        assert (refused.status_code, "data-auth0-retry" in refused.content.decode()) == (502, False)
+
+    @pytest.mark.parametrize("method", ["get", "post"])
+    @pytest.mark.parametrize("code", ["tenant_timeout", "malformed_answer"])
+    def test_an_answer_to_a_form_never_tries_itself(self, client: Client, method: str, code: str) -> None:
+        headers = {**NAVIGATE, "Referer": "http://testserver/bare/"}
+        request = getattr(RequestFactory(), method)("/bare/", headers=headers)
+        page = error_responses.unavailable(request, TransportError(code=code)).content.decode()
+        assert 'href="/bare/"' in page
+        assert ("data-auth0-retry" in page) is (method == "get")
 
     def test_at_the_login_page(self, client: Client, tenant: Tenant) -> None:
         tenant.fault("drop", endpoint="metadata")

@@ -20,6 +20,7 @@ ROWS = (
     ("9", "urls apps"),
     ("8", "admin_site rest_framework decorators templatetags management"),
     ("8", "admin admin_config middleware"),
+    ("7", "admin_pages"),
     ("7", "views"),
     ("6", "forms"),
     ("6", "backends error_responses"),
@@ -46,10 +47,10 @@ CORE = (
     "token_endpoint validation protected_calls",
     "issuer",
     "cached_document",
-    "http grant authorization client_auth connection_pool",
+    "http grant authorization client_auth connection_pool prover",
     "tokens dpop signing_keys adapters",
     "claim_checks jws",
-    "errors strict_json base64url addresses passwordless_channels",
+    "errors strict_json base64url addresses passwordless_channels deadline",
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50

@@ -16,7 +16,6 @@ from django_auth0_flow.conf.shared_cache import add_once
 from django_auth0_flow.pages.cache_headers import forbid_storing
 from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
-from django_auth0_flow.protocol.dpop import ALGORITHM, MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
 from django_auth0_flow.protocol.errors import NoAccessToken, TokenValidationError, TransportError
 
 logger = logging.getLogger(__name__)
@@ -27,8 +26,8 @@ _CREDENTIALS = re.compile(r"[A-Za-z]+ +([A-Za-z0-9._~+/=-]+)\Z")
 
 _BAD_PROOF = "invalid_dpop_proof"
 
-#: Seconds that a used proof is remembered: as long as it would be accepted, and a minute more for rounding and clocks.
-_REMEMBERED_SECONDS = MAX_PROOF_AGE + MAX_PROOF_SKEW + 60
+#: Seconds for rounding and clocks that a used proof is remembered longer than it would be accepted.
+_REMEMBERED_LONGER = 60
 
 
 def check_bearer_token(
@@ -116,6 +115,9 @@ def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, An
 
     The proof's address may be the one of this request or the same path below ``BASE_URL``.
     """
+    # Here, since cryptography comes along: the decorators of views stand on this module.
+    from django_auth0_flow.protocol.dpop import MAX_PROOF_AGE, MAX_PROOF_SKEW, validate_proof
+
     binding = claims.get("cnf")
     if not isinstance(binding, dict) or set(binding) != {"jkt"}:
         raise TokenValidationError("cnf", "the token is not bound to a DPoP key")
@@ -128,7 +130,7 @@ def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, An
         thumbprint=binding["jkt"],
         now=conf.clock(),
     )
-    if not add_once(f"auth0_flow:dpop:{digest}", _REMEMBERED_SECONDS):
+    if not add_once(f"auth0_flow:dpop:{digest}", MAX_PROOF_AGE + MAX_PROOF_SKEW + _REMEMBERED_LONGER):
         raise TokenValidationError("jti", "the proof was used before", code=_BAD_PROOF)
 
 
@@ -154,8 +156,14 @@ def _refuse(
     if scope:
         parts.append(f'scope="{scope}"')
     if scheme == "DPoP":
-        parts.append(f'algs="{ALGORITHM}"')
+        parts.append(_dpop_algorithms())
     body = {"error": error or "unauthorized", "error_description": description}
     answer = JsonResponse(body, status=status)
-    answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f', DPoP algs="{ALGORITHM}"' if dpop_too else "")
+    answer["WWW-Authenticate"] = f"{scheme} {', '.join(parts)}" + (f", DPoP {_dpop_algorithms()}" if dpop_too else "")
     return forbid_storing(answer)
+
+
+def _dpop_algorithms() -> str:
+    from django_auth0_flow.protocol.dpop import ALGORITHM
+
+    return f'algs="{ALGORITHM}"'

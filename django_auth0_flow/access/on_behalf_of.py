@@ -14,8 +14,8 @@ from django_auth0_flow.access.bearer import caller_of
 from django_auth0_flow.conf import get_client, get_settings
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.signals import api_session_created, send
+from django_auth0_flow.tokens.api_session import DiscreetApiSession
 from django_auth0_flow.tokens.exchange import CallersTokens
-from django_auth0_flow.tokens.row_tokens import DiscreetApiSession
 
 
 def on_behalf_of(

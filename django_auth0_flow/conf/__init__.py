@@ -1,8 +1,7 @@
-"""``settings.AUTH0``: parsed once, the only reader of its keys; what is wrong with it; clients made of it."""
+"""``settings.AUTH0``: parsed once, the only reader of its keys; what is wrong with it; the clients of this process."""
 
 from __future__ import annotations
 
-from django_auth0_flow.conf.clients import build_client, build_shared_client, http_options
 from django_auth0_flow.conf.parsing import find_problems, parse_settings
 from django_auth0_flow.conf.registry import (
     CHOOSER,
@@ -28,8 +27,6 @@ __all__ = [
     "CHOOSER",
     "DEFAULT",
     "Auth0Settings",
-    "build_client",
-    "build_shared_client",
     "chosen_configuration",
     "clear_caches",
     "configuration_for",
@@ -40,7 +37,6 @@ __all__ = [
     "find_problems",
     "get_client",
     "get_settings",
-    "http_options",
     "is_simulated",
     "names_of_client",
     "parse_settings",

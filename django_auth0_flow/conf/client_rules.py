@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from django_auth0_flow.conf.client_auth_methods import CLIENT_AUTH_METHODS
 from django_auth0_flow.conf.problems import Problem
 from django_auth0_flow.conf.settings import Auth0Settings
+from django_auth0_flow.protocol.claim_checks import ID_TOKEN_ALGORITHMS
 from django_auth0_flow.protocol.signing_keys import load_signing_key
-from django_auth0_flow.protocol.validation import ID_TOKEN_ALGORITHMS
 
 #: An HMAC key is to be no shorter than the hash. RFC 7518 §3.2.
 _HS256_BYTES = 32

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
+from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 
-from django_auth0_flow.conf.clients import build_shared_client
 from django_auth0_flow.conf.parsing import parse_settings
 from django_auth0_flow.conf.problems import Problem, path_problem
 from django_auth0_flow.conf.setting_types import is_callable_or_path
@@ -26,7 +26,9 @@ from django_auth0_flow.conf.settings import (
     build_settings,
     imported,
 )
-from django_auth0_flow.protocol.client import Client
+
+if TYPE_CHECKING:
+    from django_auth0_flow.protocol.client import Client
 
 #: Beside several named configurations: a callable that takes the request and returns the name of the one to use.
 CHOOSER = "CONFIGURATION_FOR"
@@ -94,7 +96,7 @@ _parsed: dict[str, Auth0Settings] = {}
 
 _clients: dict[str, Client] = {}
 
-_client_builders: list[Callable[[Auth0Settings], Client]] = [build_shared_client]
+_client_builders: list[Callable[[Auth0Settings], Client]] = []
 
 
 def get_settings(name: str = DEFAULT) -> Auth0Settings:
@@ -111,8 +113,17 @@ def get_client(name: str = DEFAULT) -> Client:
     client = _clients.get(name)
     if client is None:
         with _lock:
-            client = _clients[name] = _clients.get(name) or _client_builders[-1](get_settings(name))
+            client = _clients[name] = _clients.get(name) or _builder()(get_settings(name))
     return client
+
+
+def _builder() -> Callable[[Auth0Settings], Client]:
+    if _client_builders:
+        return _client_builders[-1]
+    # Here, since requests, PyJWT and cryptography come along: a worker that only shows pages does without.
+    from django_auth0_flow.conf.clients import build_shared_client
+
+    return build_shared_client
 
 
 def _load_settings(name: str) -> Auth0Settings:
@@ -138,7 +149,7 @@ def remove_client_builder(build: Callable[[Auth0Settings], Client]) -> None:
 
 def is_simulated() -> bool:
     """Tell whether clients are made by a builder of a test: what they get is for this process only."""
-    return len(_client_builders) > 1
+    return bool(_client_builders)
 
 
 def configuration_names() -> list[str]:

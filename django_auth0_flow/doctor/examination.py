@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
 
 from django_auth0_flow import checks
-from django_auth0_flow.conf import Auth0Settings, build_client, get_settings, http_options
+from django_auth0_flow.conf import Auth0Settings, get_settings
+from django_auth0_flow.conf.clients import build_client, http_options
 from django_auth0_flow.doctor import (
     authorize_probes,
     limits_probes,

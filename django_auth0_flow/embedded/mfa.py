@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,7 @@ from django_auth0_flow.embedded.submit import AlreadySubmitted, submit_once
 from django_auth0_flow.embedded.visitor_logins import embedded_logins
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.pages import urls as site_urls
-from django_auth0_flow.protocol.embedded_grants import OOB_CHANNELS, Authenticator, Challenge, Granted
+from django_auth0_flow.protocol.embedded_grants import Authenticator, Challenge, Granted
 from django_auth0_flow.protocol.errors import MfaRequired, TokenRequestError
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,11 @@ _REQUIREMENT_KINDS = {
     "recovery-code": ("recovery-code",),
 }
 
+#: The kinds that can be enrolled, the best first: a code of an app needs no network, and no number can be taken over.
+_ENROLLABLE = ("otp", "push", "sms", "voice", "email")
+
 #: What a tenant that does not say may let a user enrol.
-_ENROLLABLE = ("otp", "sms", "push", "email")
+_USUAL = ("otp", "push", "sms", "email")
 
 #: Seconds between two questions whether a push notification was approved. Auth0 allows twelve a minute.
 PUSH_SECONDS = 5
@@ -66,22 +70,31 @@ def mfa_factors(request: HttpRequest, waiting: WaitingLogin) -> tuple[WaitingLog
         else:
             found = embedded_logins(waiting.configuration, request).authenticators(waiting.data["mfa_token"])
             found = found or [Authenticator("", kind) for kind in waiting.data["usable"]]
+            apps = [factor for factor in found if factor.kind == "otp"]
+            # A code is good for whichever app shows it: several are one way.
+            found = [factor for factor in found if factor not in apps[1:]]
         waiting = waiting_logins.update(request, waiting, factors=[asdict(factor) for factor in found])
     return waiting, [Authenticator(**factor) for factor in waiting.data["factors"]]
 
 
 def enrollable_kinds(waiting: WaitingLogin) -> list[str]:
-    """Return the kinds of factor that the user may enrol, as far as the tenant says."""
-    return [kind for kind in waiting.data["enrollable"] if kind in ("otp", *OOB_CHANNELS)] or list(_ENROLLABLE)
+    """Return the kinds of factor that the user may enrol, as far as the tenant says, the best first."""
+    allowed = [kind for kind in _ENROLLABLE if kind in waiting.data["enrollable"]]
+    return allowed or list(_USUAL)
 
 
-def begin_challenge(request: HttpRequest, waiting: WaitingLogin, factor: Authenticator) -> str:
-    """Challenge a factor and return the id of its challenge. Raises OAuthError or TransportError."""
+def begin_challenge(
+    request: HttpRequest, waiting: WaitingLogin, factor: Authenticator, *, may_resend: bool = True
+) -> str:
+    """Challenge a factor and return the id of its challenge. Raises OAuthError or TransportError.
+
+    Within RESEND_SECONDS nothing is sent again; with ``may_resend`` False nothing is, however long ago it was sent.
+    """
     nothing_is_sent = factor.kind in ("otp", "recovery-code")
-    for key, known in waiting.data["challenges"].items():
-        recent = get_settings(waiting.configuration).clock() - known["at"] < RESEND_SECONDS
-        if (known["factor"], known["kind"]) == (factor.id, factor.kind) and (recent or nothing_is_sent):
-            return str(key)
+    if known := _known_challenge(
+        waiting, may_be_old=nothing_is_sent or not may_resend, kind=factor.kind, factor=factor.id, enrols=False
+    ):
+        return known
     challenge = Challenge()
     if not nothing_is_sent:
         logins = embedded_logins(waiting.configuration, request)
@@ -89,11 +102,15 @@ def begin_challenge(request: HttpRequest, waiting: WaitingLogin, factor: Authent
     return _add_challenge(request, waiting, factor.kind, challenge, factor=factor.id, name=factor.name)
 
 
-def begin_enrolment(request: HttpRequest, waiting: WaitingLogin, kind: str, *, phone_number: str = "") -> str:
+def begin_enrolment(
+    request: HttpRequest, waiting: WaitingLogin, kind: str, *, phone_number: str = "", may_resend: bool = True
+) -> str:
     """Begin to enrol the first second factor; return the id of the challenge that confirms it.
 
-    Raises OAuthError or TransportError.
+    ``may_resend`` as in ``begin_challenge``. Raises OAuthError or TransportError.
     """
+    if known := _known_challenge(waiting, may_be_old=not may_resend, kind=kind, name=phone_number, enrols=True):
+        return known
     logins = embedded_logins(waiting.configuration, request)
     enrolment = logins.associate(waiting.data["mfa_token"], kind, phone_number=phone_number)
     return _add_challenge(
@@ -105,7 +122,17 @@ def begin_enrolment(request: HttpRequest, waiting: WaitingLogin, kind: str, *, p
         secret=enrolment.secret,
         barcode_uri=enrolment.barcode_uri,
         recovery_codes=list(enrolment.recovery_codes),
+        enrols=True,
     )
+
+
+def resend(request: HttpRequest, waiting: WaitingLogin, challenge_id: str) -> str:
+    """Have the message of a challenge sent again; return the id of the new challenge. Raises as ``begin_challenge``."""
+    challenge = waiting.data["challenges"][challenge_id]
+    kind, name = challenge["kind"], challenge["name"]
+    if challenge.get("enrols"):
+        return begin_enrolment(request, waiting, kind, phone_number=name)
+    return begin_challenge(request, waiting, Authenticator(challenge["factor"], kind, name))
 
 
 def finish_mfa(request: HttpRequest, waiting: WaitingLogin, challenge_id: str, code: str) -> str:
@@ -163,6 +190,21 @@ def _change_challenge(request: HttpRequest, waiting: WaitingLogin, challenge_id:
     return waiting_logins.update(request, waiting, challenges=challenges)
 
 
+def is_recent(waiting: WaitingLogin, challenge: Mapping[str, Any]) -> bool:
+    """Tell whether a challenge was begun a moment ago."""
+    return bool(get_settings(waiting.configuration).clock() - challenge["at"] < RESEND_SECONDS)
+
+
+def _known_challenge(waiting: WaitingLogin, *, may_be_old: bool, **wanted: Any) -> str:
+    """Return the newest challenge like ``wanted`` that was begun a moment ago, or whenever; "" without one."""
+    found = [
+        key
+        for key, known in waiting.data["challenges"].items()
+        if (may_be_old or is_recent(waiting, known)) and all(known.get(name) == value for name, value in wanted.items())
+    ]
+    return max(found, key=int, default="")
+
+
 def _kinds(requirements: Any, name: str) -> list[str]:
     found = requirements.get(name)
     types = [item.get("type") for item in found if isinstance(item, dict)] if isinstance(found, list) else []
@@ -170,13 +212,21 @@ def _kinds(requirements: Any, name: str) -> list[str]:
 
 
 def _add_challenge(
-    request: HttpRequest, waiting: WaitingLogin, kind: str, challenge: Challenge, *, factor: str = "", **values: Any
+    request: HttpRequest,
+    waiting: WaitingLogin,
+    kind: str,
+    challenge: Challenge,
+    *,
+    factor: str = "",
+    enrols: bool = False,
+    **values: Any,
 ) -> str:
     challenges = dict(list(waiting.data["challenges"].items())[-_MAX_CHALLENGES + 1 :])
     number = str(int(max(challenges, key=int, default="0")) + 1)
     challenges[number] = {
         "kind": kind,
         "factor": factor,
+        "enrols": enrols,
         "oob_code": challenge.oob_code,
         "asks_for_code": challenge.asks_for_code,
         "at": get_settings(waiting.configuration).clock(),

@@ -33,9 +33,8 @@ def wait_for_message(
     """
     if not again:
         last = waiting_logins.find_last(request, kind, configuration)
-        earliest = get_settings(configuration).clock() - RESEND_SECONDS
         # One that is over has other data, so it is equal to none.
-        if last is not None and (last.data, last.next_url) == (wanted, next_url) and last.started_at > earliest:
+        if last is not None and (last.data, last.next_url) == (wanted, next_url) and is_recent(last):
             return last
     waiting = waiting_logins.add(request, kind, configuration, wanted, next_url=next_url)
     try:
@@ -44,3 +43,8 @@ def wait_for_message(
         waiting_logins.remove(request, waiting)
         raise
     return waiting
+
+
+def is_recent(waiting: WaitingLogin) -> bool:
+    """Tell whether the message was sent a moment ago."""
+    return get_settings(waiting.configuration).clock() - waiting.started_at < RESEND_SECONDS

@@ -20,7 +20,6 @@ from django.http import HttpRequest
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.conf.login_time_limits import TRANSACTION_AGE
 from django_auth0_flow.protocol.authorization import AuthorizationRequest, AuthorizationResponse, new_secret
-from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import CallbackError
 from django_auth0_flow.storage.django_session_writes import change_session, change_stored
 from django_auth0_flow.storage.sealing import UnsealError, seal, secrets_of, unseal
@@ -119,6 +118,8 @@ def new_transaction(configuration: str, **values: Any) -> Transaction:
     """Return a transaction with a fresh nonce, verifier and, with ``DPOP``, key."""
     conf, nonce = get_settings(configuration), new_secret()
     if conf.dpop:
+        from django_auth0_flow.protocol.dpop import DPoPKey
+
         key = DPoPKey.generate().dump().encode()
         values["dpop_key"] = seal(key, purpose="dpop_key", keys=secrets_of(configuration), context=nonce)
     return Transaction(

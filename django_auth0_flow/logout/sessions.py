@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_auth0_flow.conf import get_settings, names_of_client
 from django_auth0_flow.models import Identity, LoginSession
-from django_auth0_flow.protocol.adapters import http_deadline
+from django_auth0_flow.protocol.deadline import http_deadline
 from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.storage.sealing import UnsealError
 from django_auth0_flow.tokens.fetch import revoke

@@ -16,7 +16,8 @@ from django_auth0_flow.models import MachineToken
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.signals import api_session_created, send
-from django_auth0_flow.tokens.row_tokens import DiscreetApiSession, RowTokens
+from django_auth0_flow.tokens.api_session import DiscreetApiSession
+from django_auth0_flow.tokens.row_tokens import RowTokens
 from django_auth0_flow.tokens.stored import Wanted
 from django_auth0_flow.tokens.sync_async import acall
 

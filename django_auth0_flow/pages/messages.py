@@ -83,6 +83,9 @@ _WORDS: dict[str, Promise] = {
     "invalid_grant": _("This login was used already, or it took too long."),
     "login_loop": _("You were logged in several times in a row, and still could not go on."),
     "cookies_off": _("Your browser keeps no cookies for this site. Please allow them and log in again."),
+    "form_post_needs_https": _(
+        "In this browser, this login works over https only. Please open the https address, or use another browser."
+    ),
     "initiator_unknown": _("This login was begun for another login service than the one that this site uses."),
     "code_missing": _UNUSABLE_ADDRESS,
     "id_token_missing": _UNUSABLE_ADDRESS,

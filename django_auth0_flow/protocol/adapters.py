@@ -1,4 +1,4 @@
-"""Transport adapters for requests: one deadline for a whole exchange, TLS contexts that are loaded once.
+"""Transport adapters for requests: they obey ``deadline``, and load TLS contexts once.
 
 Connections are not taken along into a forked process: two of them would talk over one socket.
 """
@@ -10,10 +10,6 @@ import io
 import os
 import socket
 import ssl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
 
@@ -23,6 +19,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
+
+from django_auth0_flow.protocol.deadline import remaining_time
 
 #: Path, time of the last change in nanoseconds, size.
 _File = tuple[str, int, int]
@@ -106,34 +104,6 @@ def _close_inherited() -> None:
 
 
 os.register_at_fork(after_in_child=_close_inherited)
-
-_deadline: ContextVar[float | None] = ContextVar("auth0_flow_http_deadline", default=None)
-
-
-@contextmanager
-def http_deadline(seconds: float) -> Iterator[None]:
-    """Let every answer read in this context be complete within ``seconds`` from now, else TimeoutError.
-
-    Inside another deadline the earlier one counts.
-    """
-    outer = _deadline.get()
-    deadline = time.monotonic() + seconds
-    token = _deadline.set(deadline if outer is None else min(outer, deadline))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
-def remaining_time() -> float | None:
-    """Return the seconds left of the current exchange, None without a deadline. Raises TimeoutError when none is left."""
-    deadline = _deadline.get()
-    if deadline is None:
-        return None
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise TimeoutError("the exchange took longer than its deadline")
-    return remaining
 
 
 class _DeadlineReader(io.RawIOBase):

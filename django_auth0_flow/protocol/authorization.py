@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django_auth0_flow.protocol.base64url import base64url_encode
-from django_auth0_flow.protocol.dpop import DPoPKey
 from django_auth0_flow.protocol.errors import AuthorizationError, CallbackError
 
 #: Parameters of the request that this package sets: extra parameters never replace them.
@@ -105,6 +104,8 @@ class AuthorizationRequest:
         if "code" in self.kinds:
             query |= {"code_challenge": code_challenge(self.code_verifier), "code_challenge_method": "S256"}
             if self.dpop_key is not None:
+                from django_auth0_flow.protocol.dpop import DPoPKey
+
                 query["dpop_jkt"] = DPoPKey.load(self.dpop_key).thumbprint
         return query
 

@@ -11,6 +11,9 @@ from django_auth0_flow.protocol.base64url import base64url_decode, base64url_enc
 from django_auth0_flow.protocol.errors import TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.strict_json import is_storable_text, parse_json_object
 
+#: Every algorithm this package ever accepts. HS256 only with the client secret and only where configured.
+ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
+
 #: ``acr`` of a login with a second factor at Auth0; ``amr`` then has "mfa", also where no ``acr`` was asked for.
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from django_auth0_flow.protocol.claim_checks import is_of_another
-from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.errors import MachineTokenRefused, OAuthError, unusable_answer
 from django_auth0_flow.protocol.tokens import TokenSet
+
+if TYPE_CHECKING:
+    from django_auth0_flow.protocol.client import Client
 
 
 def request_machine_token(client: Client, parameters: Mapping[str, str], *, dpop_key: str | None = None) -> TokenSet:

@@ -1,17 +1,14 @@
 """DPoP: tokens bound to a key that every request proves to hold. RFC 9449.
 
-The client's side makes keys and proofs and remembers the nonces that servers ask for; the API's side judges a proof.
+The client's side makes keys and proofs, an API judges a proof. Loaded where a token is bound.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -35,10 +32,6 @@ MAX_PROOF_AGE, MAX_PROOF_SKEW = 300, 30
 _CODE = "invalid_dpop_proof"
 
 _MAX_PROOF_LENGTH = 8192
-
-_MAX_ORIGINS = 64
-
-_NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}\Z")
 
 
 class DPoPKey:
@@ -88,34 +81,6 @@ class DPoPKey:
         return jwt.encode(claims, self._private_key, ALGORITHM, headers={"typ": "dpop+jwt", "jwk": self.jwk})
 
 
-class Prover:
-    """Makes proofs by one clock, with the nonce that each server asked for last. Safe to share between threads."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._nonces: OrderedDict[str, str] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def headers(self, key: str, method: str, url: str, *, access_token: str | None = None) -> dict[str, str]:
-        """Return the header that proves ``key`` (as ``DPoPKey.dump`` wrote it) for one request."""
-        nonce = self._nonces.get(origin_of(url))
-        proof = DPoPKey.load(key).proof(method, url, now=self._clock(), access_token=access_token, nonce=nonce)
-        return {"DPoP": proof}
-
-    def note_nonce(self, url: str, headers: Mapping[str, str]) -> bool:
-        """Remember the nonce in an answer's headers for the next proof; tell whether there is one. RFC 9449 §8."""
-        nonce = headers.get("DPoP-Nonce", "")
-        if not _NONCE.match(nonce):
-            return False
-        origin = origin_of(url)
-        with self._lock:
-            self._nonces[origin] = nonce
-            self._nonces.move_to_end(origin)
-            while len(self._nonces) > _MAX_ORIGINS:
-                self._nonces.popitem(last=False)
-        return True
-
-
 def target_of(url: str) -> str:
     """Return ``htu``: the address without query, fragment and user info, host in lower case, no default port."""
     parts = urlsplit(url)
@@ -125,11 +90,6 @@ def target_of(url: str) -> str:
 def token_hash(access_token: str) -> str:
     """Return ``ath``. RFC 9449 §4.2."""
     return base64url_encode(hashlib.sha256(access_token.encode()).digest())
-
-
-def asks_for_nonce(headers: Mapping[str, str]) -> bool:
-    """Tell whether an API's 401 asks for a proof with a nonce. RFC 9449 §9."""
-    return "use_dpop_nonce" in headers.get("WWW-Authenticate", "")
 
 
 def validate_proof(

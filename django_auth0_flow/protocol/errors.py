@@ -160,7 +160,7 @@ class CallbackError(Auth0Error):
 
     Codes: ``state_missing``, ``state_unknown``, ``state_expired``, ``iss_mismatch``, ``iss_missing``,
     ``parameter_repeated``, ``parameter_too_long``, ``code_missing``, ``id_token_missing``, ``access_token_missing``,
-    ``malformed_request``; at the login view also ``initiator_unknown`` and ``cookies_off``.
+    ``malformed_request``, ``form_post_needs_https``; at the login view also ``initiator_unknown`` and ``cookies_off``.
     """
 
     code = "callback_error"

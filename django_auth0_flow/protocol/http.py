@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 import requests
 import urllib3.exceptions
 
-from django_auth0_flow.protocol.adapters import DeadlineAdapter, http_deadline, remaining_time
+from django_auth0_flow.protocol.adapters import DeadlineAdapter
+from django_auth0_flow.protocol.deadline import http_deadline, remaining_time
 from django_auth0_flow.protocol.errors import InvalidGrant, MfaRequired, OAuthError, TokenRequestError, TransportError
 from django_auth0_flow.protocol.strict_json import parse_json_array, parse_json_object
 

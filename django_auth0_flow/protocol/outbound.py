@@ -15,8 +15,8 @@ from requests.utils import get_environ_proxies
 
 from django_auth0_flow.protocol.addresses import origin_of, token_origin
 from django_auth0_flow.protocol.connection_pool import PooledAdapter, body_position, rewind
-from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.errors import NoAccessToken, OriginNotAllowed
+from django_auth0_flow.protocol.prover import Prover, asks_for_nonce
 from django_auth0_flow.protocol.tokens import TokenSource
 
 _PROXY_VARIABLES = "http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY".split()

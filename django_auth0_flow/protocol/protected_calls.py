@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django_auth0_flow.protocol.dpop import Prover, asks_for_nonce
 from django_auth0_flow.protocol.http import Http, HttpAnswer
+from django_auth0_flow.protocol.prover import Prover, asks_for_nonce
 
 
 def call_protected(

@@ -8,11 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 ALGORITHMS = ("RS256", "RS384", "PS256")
 
@@ -33,6 +32,8 @@ class SigningKey:
 
     def sign(self, claims: Mapping[str, object], *, now: float, lifetime: int, typ: str = "JWT") -> str:
         """Return a JWT with these claims and an id of its own, good for ``lifetime`` seconds."""
+        import jwt
+
         times = {"iat": int(now), "exp": int(now) + lifetime, "jti": secrets.token_urlsafe(24)}
         headers = {"typ": typ, **({"kid": self.kid} if self.kid else {})}
         return jwt.encode({**claims, **times}, self.private_key, self.algorithm, headers=headers)
@@ -49,6 +50,11 @@ def sign_request(parameters: Mapping[str, str], *, client_id: str, issuer: str, 
 
 def load_signing_key(key: str, *, kid: str = "", alg: str = "RS256") -> SigningKey:
     """Return the key in ``key``: PEM text, or the path of a PEM file. Raises ValueError saying what is wrong."""
+    # Here and in ``sign``, so that clients without keys of their own load neither library for their settings.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     if alg not in ALGORITHMS:
         raise ValueError(f"alg must be one of {', '.join(ALGORITHMS)}")
     try:

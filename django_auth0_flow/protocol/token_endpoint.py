@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from django_auth0_flow.protocol.client_auth import ClientAuth
-from django_auth0_flow.protocol.dpop import DPoPKey, Prover
 from django_auth0_flow.protocol.errors import Auth0Error, TokenRequestError
 from django_auth0_flow.protocol.http import Http, HttpAnswer, parse_oauth_answer
 from django_auth0_flow.protocol.issuer import Issuer
+from django_auth0_flow.protocol.prover import Prover
 from django_auth0_flow.protocol.signing_keys import KeyRing
 from django_auth0_flow.protocol.tokens import TokenSet, parse_token_response
 
@@ -47,7 +47,11 @@ class AuthenticatedHttp:
 
     def new_dpop_key(self) -> str | None:
         """Return a key for a login, or None without DPoP."""
-        return DPoPKey.generate().dump() if self._dpop else None
+        if not self._dpop:
+            return None
+        from django_auth0_flow.protocol.dpop import DPoPKey
+
+        return DPoPKey.generate().dump()
 
     def request_tokens(
         self,

@@ -16,9 +16,6 @@ from django_auth0_flow.protocol.errors import SigningKeyNotFound, TokenValidatio
 from django_auth0_flow.protocol.issuer import Issuer
 from django_auth0_flow.protocol.jws import VerificationKey, parse_jwt
 
-#: Every algorithm this package ever accepts. HS256 only with the client secret and only where configured.
-ID_TOKEN_ALGORITHMS = ("RS256", "PS256", "HS256")
-
 _ACCESS_TOKEN_ALGORITHMS = ("RS256", "PS256")
 
 #: Values of ``typ``, in any case; a token without one is taken for a JWT.

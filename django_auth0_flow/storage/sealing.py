@@ -10,15 +10,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings as django_settings
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.protocol.base64url import base64url_decode, base64url_encode
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
 
@@ -43,6 +43,11 @@ def _as_text(secret: str | bytes) -> str:
 
 @lru_cache(maxsize=64)
 def _cipher(secret: str, purpose: str) -> AESGCM:
+    # The models need this module, most requests of a site don't need a cipher.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     info = f"django_auth0_flow:{purpose}".encode()
     hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
     return AESGCM(hkdf.derive(secret.encode("utf-8", "surrogateescape")))
@@ -57,6 +62,8 @@ def seal(data: bytes, *, purpose: str, keys: Sequence[str], context: str = "") -
 
 def unseal(text: str, *, purpose: str, keys: Sequence[str], context: str = "") -> bytes:
     """Return what ``seal`` was given. Raises UnsealError."""
+    from cryptography.exceptions import InvalidTag
+
     try:
         sealed = base64url_decode(text)
     except ValueError as error:

@@ -115,12 +115,20 @@ def auth0_home_url() -> str:
 
 @register.simple_tag
 def auth0_stylesheet() -> str:
-    """Return the address of the pages' style sheet, "" where the project's static files can't name it.
+    """Return the address of the pages' style sheet, "" where the project's static files can't name it."""
+    return _static("auth0/auth0.css")
 
-    A manifest that was not collected must not turn an error page into a server error.
-    """
+
+@register.simple_tag
+def auth0_script(name: str) -> str:
+    """Return the address of one of the pages' scripts, "" where the project's static files can't name it."""
+    return _static(f"auth0/{name}.js")
+
+
+def _static(path: str) -> str:
+    """Return an address, or "": a manifest that was not collected must not turn an error page into a server error."""
     try:
-        return static("auth0/auth0.css")
+        return static(path)
     except (ValueError, ImproperlyConfigured):
         return ""
 

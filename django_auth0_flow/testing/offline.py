@@ -20,12 +20,11 @@ from jwt.algorithms import RSAAlgorithm
 
 from django_auth0_flow.conf import (
     Auth0Settings,
-    build_client,
-    build_shared_client,
     get_settings,
     push_client_builder,
     remove_client_builder,
 )
+from django_auth0_flow.conf.clients import build_client, build_shared_client
 from django_auth0_flow.protocol.client import Client
 from django_auth0_flow.protocol.http import Http
 from django_auth0_flow.protocol.tokens import TokenSet

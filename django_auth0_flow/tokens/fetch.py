@@ -14,8 +14,8 @@ from typing import TypeVar
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import get_client, get_settings
-from django_auth0_flow.protocol.adapters import http_deadline
 from django_auth0_flow.protocol.client_credentials import request_machine_token
+from django_auth0_flow.protocol.deadline import http_deadline
 from django_auth0_flow.protocol.errors import (
     AccountNotConnected,
     Auth0Error,

@@ -8,19 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Collection
 from concurrent.futures import Future
-from typing import Any, Generic
+from typing import Generic
 
-import requests
 from django.db import connections, router
-from django.views.decorators.debug import sensitive_variables
 
-from django_auth0_flow.conf import get_client, get_settings, is_simulated
+from django_auth0_flow.conf import is_simulated
 from django_auth0_flow.protocol.errors import LoginRequired, TransportError
-from django_auth0_flow.protocol.outbound import ApiSession
-from django_auth0_flow.protocol.tokens import TokenSet, TokenSource
-from django_auth0_flow.signals import api_session_created, send
+from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE, Lease, Row
 from django_auth0_flow.tokens.single_flight import SingleFlight
 from django_auth0_flow.tokens.stored import Wanted, fresh_tokens, settings_of
@@ -35,14 +30,6 @@ def _finished(task: asyncio.Task[TokenSet]) -> None:
     _running.discard(task)
     if not task.cancelled():
         task.exception()  # those who wait get the error; if none waits, the event loop need not log it
-
-
-class DiscreetApiSession(ApiSession):
-    """Hides the variables of failed calls from Django's error reports: a request's headers hold the access token."""
-
-    @sensitive_variables()
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        return super().send(request, **kwargs)
 
 
 class RowTokens(Generic[Row]):
@@ -115,11 +102,3 @@ class RowTokens(Generic[Row]):
             logger.warning("no_second_connection %s error=%s", name, kind)
         self.flight.row = None
         return run(self.flight.obtain(wanted))
-
-
-def api_session(source: TokenSource, origins: Collection[str], configuration: str) -> ApiSession:
-    """Return a ``requests.Session`` that sends the source's access token to ``origins``."""
-    timeout, prover = get_settings(configuration).http_timeout, get_client(configuration).prover
-    session = DiscreetApiSession(source, origins, timeout=timeout, prover=prover)
-    send(api_session_created, ApiSession, session=session, configuration=configuration)
-    return session

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -15,13 +16,15 @@ from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.claim_checks import permissions_of
 from django_auth0_flow.protocol.errors import LoginRequired, TokenExpired, TokenValidationError
 from django_auth0_flow.protocol.grant import DEFAULT_TARGET, Grant, Target
-from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from django_auth0_flow.tokens.lease import DATABASE_TROUBLE
 from django_auth0_flow.tokens.login_lease import LoginLease, load
 from django_auth0_flow.tokens.reading import read_login_session
-from django_auth0_flow.tokens.row_tokens import RowTokens, api_session
+from django_auth0_flow.tokens.row_tokens import RowTokens
 from django_auth0_flow.tokens.stored import SESSION_EXPIRED, Wanted, check_ceiling, settings_of, tokens_of
+
+if TYPE_CHECKING:
+    from django_auth0_flow.protocol.outbound import ApiSession
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +151,9 @@ class StoredTokenSource:
 
     def api_session(self, origins: Collection[str], target: Target = DEFAULT_TARGET) -> ApiSession:
         """Return a ``requests.Session`` that sends the target's access token to ``origins``."""
+        # Here, since requests comes along: reading a login needs none of it.
+        from django_auth0_flow.tokens.api_session import api_session
+
         session = api_session(TargetSource(self, target), origins, self.row.configuration)
         self._api_sessions.append(session)
         return session

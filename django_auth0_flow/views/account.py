@@ -17,7 +17,7 @@ from django_auth0_flow.logout import own_logins
 from django_auth0_flow.logout.sessions import Ended, end_logins, end_rows
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
-from django_auth0_flow.protocol.adapters import http_deadline
+from django_auth0_flow.protocol.deadline import http_deadline
 from django_auth0_flow.protocol.errors import AccountsRefused, TransportError
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.views.base import FormView

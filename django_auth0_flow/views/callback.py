@@ -80,7 +80,7 @@ class CallbackView(Auth0View):
         if transaction.response_mode != "query" and response.error is None:
             posted = transactions.open_posted(transaction, response.state)
             if posted is None:
-                return self._without_transaction(request, response, sealed)
+                return self._without_post(request, response, sealed)
             response = posted
         return self._complete(request, response, transaction)
 
@@ -136,6 +136,16 @@ class CallbackView(Auth0View):
             again = rendering.page_path("passwordless", self.configuration, next_url) if transaction.is_link else ""
             return self.failure(request, error, next_url=next_url, retry_url=again)
         return rendering.finish_answer(HttpResponseRedirect(url))
+
+    def _without_post(
+        self, request: HttpRequest, response: AuthorizationResponse, sealed: transactions.SealedState
+    ) -> HttpResponse:
+        """Answer a login of this browser whose POST brought nothing, because the login's own cookie was not with it."""
+        if _POSTED not in request.GET or form_post_cookie.is_https(request, self.configuration):
+            return self._without_transaction(request, response, sealed)
+        logger.warning("form_post_needs_https: this browser keeps no Secure cookie of plain http, as Safari does not")
+        error = CallbackError("The browser kept no cookie of plain http.", code="form_post_needs_https")
+        return self.failure(request, error, next_url=site_urls.safe_next(request, sealed.next_url))
 
     def _without_transaction(
         self, request: HttpRequest, response: AuthorizationResponse, sealed: transactions.SealedState

@@ -14,7 +14,6 @@ from django.utils.functional import cached_property
 from django_auth0_flow import error_responses
 from django_auth0_flow.access.requirements import Requirement
 from django_auth0_flow.conf import get_settings
-from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.logout.own_logins import provider_in_words
 from django_auth0_flow.pages import messages, rendering
@@ -106,6 +105,9 @@ def _refusal(request: HttpRequest, error: Auth0Error, values: dict[str, str], co
     if isinstance(error, TransportError):
         # A lost answer may have connected it: the page that wanted it finds out. Not this address, which has been used.
         return error_responses.unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
+    # Here, since every callback loads this module.
+    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
+
     mistake = note_setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if error.code == "connect_declined" else HTTPStatus.BAD_REQUEST
     return _page(request, values, configuration, status, error.code, mistake=mistake if django_settings.DEBUG else None)

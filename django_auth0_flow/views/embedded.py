@@ -57,6 +57,17 @@ class EmbeddedView(FormView):
         """Where a login that is over begins again."""
         return rendering.login_path(self.configuration, self.next_url)
 
+    @property
+    def ways_to_log_in(self) -> dict[str, str]:
+        """The addresses of the pages to log in on, the tenant's page among them; "" for those that are switched off."""
+        conf = get_settings(self.configuration)
+        pages = {"password": bool(conf.password_realm), "passwordless": bool(conf.passwordless)}
+        found = {
+            f"{name}_url": rendering.page_path(name, self.configuration, self.next_url) if is_on else ""
+            for name, is_on in pages.items()
+        }
+        return {**found, "tenants_page_url": rendering.login_path(self.configuration, self.next_url)}
+
     def waiting(self, request: HttpRequest) -> WaitingLogin | None:
         """Return the login of this browser that the page is about."""
         found = waiting_logins.find(request, request.GET.get("login", ""), *self.waits_for)

@@ -1,8 +1,8 @@
-"""The pages of the second factor: choose one, answer its challenge, set up the first one, write recovery codes down."""
+"""The pages of the second factor: choose one, answer its challenge, set up the first one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,15 +16,24 @@ from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, EnrolForm
 from django_auth0_flow.pages import rendering
-from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.pages.qr_code import draw_qr_code
-from django_auth0_flow.protocol.embedded_grants import Authenticator
+from django_auth0_flow.protocol.embedded_grants import OOB_CHANNELS, Authenticator
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError, TransportError
 from django_auth0_flow.views.embedded import EmbeddedView, with_waiting_login
+from django_auth0_flow.views.recovery_codes import in_groups
 
 #: After these the tenant takes nothing more for this login.
 _OVER = FINAL_CODES | {"client_rejected"}
+
+
+#: The kinds of factor that a telephone number is asked for.
+_BY_PHONE = ("sms", "voice")
+
+
+def enrolment_choices(kinds: Sequence[str]) -> list[str]:
+    """Return the kinds to choose from: a telephone is one of them, and is asked for its number once."""
+    return [kind for kind in kinds if kind != "voice" or "sms" not in kinds]
 
 
 class SecondFactorView(EmbeddedView):
@@ -56,9 +65,22 @@ class SecondFactorView(EmbeddedView):
             return rendering.login_path(self.configuration, next_url)
         return path if "?" in path or not next_url else f"{path}?{urlencode({'next': next_url})}"
 
-    def factors_url(self, waiting: WaitingLogin) -> str:
-        """Return the address of the choice of factors."""
-        return rendering.page_path("mfa", self.configuration, waiting.next_url, login=waiting.id, choose="1")
+    def url_for(self, name: str, waiting: WaitingLogin, **query: str) -> str:
+        """Return the address of one of the pages of this login."""
+        return rendering.page_path(name, self.configuration, waiting.next_url, login=waiting.id, **query)
+
+    def factors_url(self, waiting: WaitingLogin, page: str = "mfa") -> str:
+        """Return the address of the choice of factors, or of what to set up."""
+        return self.url_for(page, waiting, choose="1")
+
+    def may_act(self, request: HttpRequest) -> bool:
+        """Tell whether a person came here by themselves: another site's link or a prefetch must have no effect."""
+        is_own = request.method == "GET" and request.headers.get("Sec-Fetch-Site") != "cross-site"
+        return is_own and not rendering.is_prefetch(request)
+
+    def may_go_straight_on(self, request: HttpRequest, choices: Sequence[object]) -> bool:
+        """Tell whether there is nothing to choose, and nobody asked to choose."""
+        return len(choices) == 1 and "choose" not in request.GET and self.may_act(request)
 
 
 class MfaView(SecondFactorView):
@@ -74,22 +96,35 @@ class MfaView(SecondFactorView):
             return self.trouble(request, waiting, error, forms.Form())
         if not factors:
             return self.go_to("mfa_enrol", waiting)
-        apps = [factor for factor in factors if factor.kind == "otp"]
-        others = [factor for factor in factors if factor.kind not in ("otp", "recovery-code")]
-        if apps and not others and "choose" not in request.GET:
-            # Nothing to choose, and nothing is sent: straight to the code.
-            return self.go_to("mfa_code", waiting, challenge=mfa_logins.begin_challenge(request, waiting, apps[0]))
+        ways = [factor for factor in factors if factor.kind != "recovery-code"] or factors
+        if self.may_go_straight_on(request, ways):
+            # At most one message for this login: a second one takes a button.
+            return self.challenge(request, waiting, ways[0], factors, may_resend=False)
         return self.show(request, factors=factors, next=waiting.next_url)
 
     @with_waiting_login
     def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
-        factors: list[Authenticator] = []
         try:
             waiting, factors = mfa_logins.mfa_factors(request, waiting)
-            chosen = {str(number): factor for number, factor in enumerate(factors)}.get(request.POST.get("factor", ""))
-            if chosen is None:
-                return self.go(self.factors_url(waiting))
-            challenge = mfa_logins.begin_challenge(request, waiting, chosen)
+        except Auth0Error as error:
+            return self.trouble(request, waiting, error, forms.Form())
+        chosen = {str(number): factor for number, factor in enumerate(factors)}.get(request.POST.get("factor", ""))
+        if chosen is None:
+            return self.go(self.factors_url(waiting))
+        return self.challenge(request, waiting, chosen, factors)
+
+    def challenge(
+        self,
+        request: HttpRequest,
+        waiting: WaitingLogin,
+        chosen: Authenticator,
+        factors: Sequence[Authenticator],
+        *,
+        may_resend: bool = True,
+    ) -> HttpResponse:
+        """Challenge a factor and lead to the page for its answer."""
+        try:
+            challenge = mfa_logins.begin_challenge(request, waiting, chosen, may_resend=may_resend)
         except Auth0Error as error:
             if error.code == "association_required":
                 return self.go_to("mfa_enrol", waiting)
@@ -105,20 +140,53 @@ class MfaEnrolView(SecondFactorView):
     @with_waiting_login
     def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         kinds = mfa_logins.enrollable_kinds(waiting)
-        return self.show(request, EnrolForm(kinds=kinds), kinds=kinds, next=waiting.next_url)
+        form, choices = EnrolForm(kinds=kinds), enrolment_choices(kinds)
+        wanted = request.GET.get("kind", "")
+        if self.may_go_straight_on(request, choices):
+            if choices[0] not in _BY_PHONE:
+                return self.enrol(request, waiting, form, choices[0], may_resend=False)
+            wanted = choices[0]
+        if wanted in _BY_PHONE and wanted in kinds:
+            return self.show(request, form, **self.context(waiting, wanted))
+        return self.show(request, form, **self.context(waiting))
 
     @with_waiting_login
     def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
         kinds = mfa_logins.enrollable_kinds(waiting)
         form = EnrolForm(request.POST, kinds=kinds)
+        kind = request.POST.get("kind", "")
+        if kind in _BY_PHONE and "phone_number" not in request.POST:
+            return self.go_to("mfa_enrol", waiting, kind=kind)
         if not form.is_valid():
-            return self.show_invalid(request, form, kinds=kinds)
-        data = form.cleaned_data
+            return self.show_invalid(request, form, **self.context(waiting, kind))
+        return self.enrol(request, waiting, form, kind, phone_number=form.cleaned_data["phone_number"])
+
+    def enrol(
+        self, request: HttpRequest, waiting: WaitingLogin, form: EnrolForm, kind: str, **options: Any
+    ) -> HttpResponse:
+        """Begin to enrol and lead to the page that confirms it."""
         try:
-            challenge = mfa_logins.begin_enrolment(request, waiting, data["kind"], phone_number=data["phone_number"])
+            challenge = mfa_logins.begin_enrolment(request, waiting, kind, **options)
         except Auth0Error as error:
-            return self.trouble(request, waiting, error, form, kinds=kinds)
+            return self.trouble(request, waiting, error, form, **self.context(waiting, kind))
         return self.go_to("mfa_code", waiting, challenge=challenge)
+
+    def context(self, waiting: WaitingLogin, kind: str = "") -> dict[str, Any]:
+        """Return what the template needs; for a ``kind`` by telephone that is the page that asks for the number."""
+        kinds = mfa_logins.enrollable_kinds(waiting)
+        choices = enrolment_choices(kinds)
+        found: dict[str, Any] = {
+            "kinds": kinds,
+            "choices": choices,
+            "recommended": choices[0],
+            "next": waiting.next_url,
+        }
+        if kind in _BY_PHONE and kind in kinds:
+            self.template_name = "mfa_phone.html"
+            found["ways"] = [kind, *(other for other in kinds if other in _BY_PHONE and other != kind)]
+            found["is_only_way"] = len(choices) == 1
+            found["factors_url"] = self.factors_url(waiting, "mfa_enrol")
+        return found
 
 
 class MfaCodeView(SecondFactorView):
@@ -137,11 +205,9 @@ class MfaCodeView(SecondFactorView):
         if challenge is None:
             return self.go(self.factors_url(waiting))
         if not challenge["asks_for_code"]:
-            # A reload asks again, since there is no script; another site's link or a prefetch does not.
-            is_reload = request.method == "GET" and not rendering.is_prefetch(request)
-            if not is_reload or request.headers.get("Sec-Fetch-Site") == "cross-site":
-                return self.wait(request, waiting, challenge)
-            return self.poll(request, waiting, challenge)
+            # A reload asks again, since there is no script.
+            answer = self.poll if self.may_act(request) else self.wait
+            return answer(request, waiting, challenge)
         return self.show(request, self.form(challenge), **self.context(waiting, challenge))
 
     @with_waiting_login
@@ -149,6 +215,8 @@ class MfaCodeView(SecondFactorView):
         challenge = waiting.data["challenges"].get(self.challenge_id)
         if challenge is None:
             return self.go(self.factors_url(waiting))
+        if "again" in request.POST:
+            return self.send_again(request, waiting, challenge)
         if not challenge["asks_for_code"]:
             return self.poll(request, waiting, challenge)
         form = self.form(challenge, request.POST)
@@ -159,6 +227,14 @@ class MfaCodeView(SecondFactorView):
         except Auth0Error as error:
             return self.trouble(request, waiting, error, form, **self.context(waiting, challenge))
         return self.go(url)
+
+    def send_again(self, request: HttpRequest, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> HttpResponse:
+        """Have the message sent once more."""
+        try:
+            new = mfa_logins.resend(request, waiting, self.challenge_id)
+        except Auth0Error as error:
+            return self.trouble(request, waiting, error, self.form(challenge), **self.context(waiting, challenge))
+        return self.go_to("mfa_code", waiting, challenge=new, again="1")
 
     def poll(self, request: HttpRequest, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> HttpResponse:
         """Ask whether the notification was approved."""
@@ -181,41 +257,34 @@ class MfaCodeView(SecondFactorView):
 
     def form(self, challenge: Mapping[str, Any], data: Any = None) -> CodeForm:
         """Return the form for this kind of code."""
-        return CodeForm(data, is_recovery=challenge["kind"] == "recovery-code")
+        # Without the focus at first where there is much to do before: browsers scroll to it.
+        focus = data is not None or not challenge.get("secret")
+        return CodeForm(data, is_recovery=challenge["kind"] == "recovery-code", focus=focus)
 
     def context(self, waiting: WaitingLogin, challenge: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the template needs of a challenge; the secret of an authenticator app while it is being set up."""
         secret = challenge.get("secret", "")
         uri = challenge.get("barcode_uri", "")
         uri = uri if uri.startswith("otpauth://") else ""
+        kind, enrols = challenge["kind"], bool(challenge.get("enrols"))
+        ways: Sequence[object] = waiting.data.get("factors", ())
+        number_url = ""
+        if enrols:
+            ways = enrolment_choices(mfa_logins.enrollable_kinds(waiting))
+            if kind in _BY_PHONE:
+                number_url = self.url_for("mfa_enrol", waiting, kind=kind)
         return {
-            "kind": challenge["kind"],
+            "kind": kind,
             "name": challenge.get("name", ""),
             "asks_for_code": challenge["asks_for_code"],
-            "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
+            "secret": " ".join(in_groups(secret)),
             "barcode_uri": uri,
             "qr_code": draw_qr_code(uri),
-            "is_enrolment": not challenge["factor"] and bool(secret or uri or challenge.get("recovery_codes")),
-            "factors_url": self.factors_url(waiting),
+            "is_enrolment": enrols,
+            "is_only_way": len(ways) == 1,
+            "number_url": number_url,
+            "is_message": kind in OOB_CHANNELS and not uri,
+            "is_sent_again": "again" in self.request.GET and mfa_logins.is_recent(waiting, challenge),
+            "factors_url": self.factors_url(waiting, "mfa_enrol" if enrols else "mfa"),
             "next": waiting.next_url,
         }
-
-
-class RecoveryCodesView(EmbeddedView):
-    """``auth0:mfa_recovery_codes``: codes to write down, shown until the visitor says so, ten minutes at most."""
-
-    template_name = "mfa_recovery_codes.html"
-    waits_for = ("recovery",)
-
-    def waiting(self, request: HttpRequest) -> WaitingLogin | None:
-        """Return what holds the codes, to the visitor who is still logged in."""
-        return super().waiting(request) if request.user.is_authenticated else None
-
-    @with_waiting_login
-    def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
-        return self.show(request, codes=waiting.data["codes"])
-
-    @with_waiting_login
-    def post(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
-        waiting_logins.remove(request, waiting)
-        return self.go(site_urls.landing_url(site_urls.safe_next(request, waiting.next_url)))

@@ -33,17 +33,14 @@ class PasswordView(EmbeddedView):
 
     @property
     def links(self) -> dict[str, str]:
-        """The addresses of the pages about passwords, "" for those that are switched off."""
+        """The addresses of the pages about passwords, and of other ways to log in; "" for those that are switched off."""
         conf = get_settings(self.configuration)
-        pages = {
-            "password": True,
-            "signup": bool(conf.sign_up_fields),
-            "password_reset": bool(conf.database_connection),
-        }
-        return {
+        pages = {"signup": bool(conf.sign_up_fields), "password_reset": bool(conf.database_connection)}
+        found = {
             f"{name}_url": rendering.page_path(name, self.configuration, self.next_url) if is_on else ""
             for name, is_on in pages.items()
         }
+        return {**self.ways_to_log_in, **found}
 
     def show(
         self, request: HttpRequest, form: forms.Form | None = None, *, status: int = 200, **context: Any
@@ -60,7 +57,7 @@ class PasswordView(EmbeddedView):
             return self.show_invalid(request, form)
         return self.log_in(request, form, form.cleaned_data["username"], form.cleaned_data["password"])
 
-    def log_in(self, request: HttpRequest, form: forms.Form, username: str, password: str) -> HttpResponse:
+    def log_in(self, request: HttpRequest, form: Any, username: str, password: str) -> HttpResponse:
         """Log in with a password and lead on; ``form`` is shown again if the tenant refuses."""
         try:
             url = password_logins.finish_password(
@@ -81,6 +78,7 @@ class PasswordView(EmbeddedView):
             return self.failure(request, error, next_url=self.next_url, retry_url=self.start_url)
         return self.go(url)
 
-    def login_refused(self, request: HttpRequest, error: OAuthError, code: str, form: forms.Form) -> HttpResponse:
-        """Answer a password that did not log in."""
+    def login_refused(self, request: HttpRequest, error: OAuthError, code: str, form: PasswordForm) -> HttpResponse:
+        """Answer a password that did not log in: the name stays, the password is typed again."""
+        form.focus_on("password")
         return self.refuse(request, error, code, form)

@@ -11,6 +11,7 @@ from django_auth0_flow import error_responses
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.embedded import passwordless as passwordless_logins
 from django_auth0_flow.embedded.error_codes import FINAL_CODES, passwordless_code
+from django_auth0_flow.embedded.sending import is_recent
 from django_auth0_flow.embedded.submit import AlreadySubmitted
 from django_auth0_flow.embedded.waiting import WaitingLogin
 from django_auth0_flow.forms import CodeForm, PasswordlessForm
@@ -33,6 +34,12 @@ class PasswordlessView(EmbeddedView):
     def kinds(self) -> tuple[str, ...]:
         """What the configuration offers."""
         return get_settings(self.configuration).passwordless
+
+    def show(
+        self, request: HttpRequest, form: forms.Form | None = None, *, status: int = 200, **context: Any
+    ) -> HttpResponse:
+        """Show the page, with links to other ways to log in."""
+        return super().show(request, form, status=status, **{**self.ways_to_log_in, **context})
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return self.show(request, PasswordlessForm(kinds=self.kinds), kinds=self.kinds)
@@ -61,7 +68,7 @@ class PasswordlessView(EmbeddedView):
             return self.failure(request, error, retry_url=self.start_url)
         except Auth0Error as error:
             return self.refuse(request, error, passwordless_code(error), form, kinds=self.kinds)
-        return self.go_to("passwordless_code", waiting)
+        return self.go_to("passwordless_code", waiting, **({"again": "1"} if again else {}))
 
     @property
     def start_url(self) -> str:
@@ -118,4 +125,5 @@ class PasswordlessCodeView(PasswordlessView):
             "start_url": self.start_url,
             "next": waiting.next_url,
             "is_over": bool(data.get("over")),
+            "is_sent_again": "again" in self.request.GET and is_recent(waiting),
         }

@@ -153,16 +153,14 @@ class ClinicWalk(Walk):
         nurse = self.user_of("mary@example.com")
         with self.step(f"Password and MFA: {nurse.email} logs in on a page of the site") as done:
             self.begin_with_password(nurse)
-            pages = [self.browser.answer.text]
-            self.browser.submit("factor", factor="0")
-            pages.append(self.browser.follow().text)
+            page = self.browser.answer.text
             self.browser.submit("code", code=self.message_to(nurse.email))
             self.browser.follow()
             self.landed(PROFILE)
             grants = (f"{_GRANT}password-realm", f"{_GRANT}mfa-oob")
             self.expect("password and MFA grants", [1, 1], [self.token_calls(grant) for grant in grants])
             mfa_token = self.last("/mfa/challenge").form["mfa_token"][0]
-            self.expect("pages with the mfa_token", 0, sum(mfa_token in page for page in pages))
+            self.expect("a page with the mfa_token", False, mfa_token in page)
             done("mfa_required, a challenge by e-mail, then the tokens; the mfa_token stayed on the server")
 
     def step_set_up_a_second_factor(self) -> None:

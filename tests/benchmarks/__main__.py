@@ -30,10 +30,11 @@ PARTS = {
     "id_token": (["400"], ["60"]),
     "login": (["25", "8"], ["4", "4"]),
     "storm": (["3"], ["2"]),
-    "imports": (["15"], ["4"]),
+    "startup": (["15"], ["4"]),
+    "memory": (["2000"], ["60"]),
 }
 #: The parts that compare with peers.
-PEERED = {"login", "api_calls"}
+PEERED = {"login", "api_calls", "startup"}
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from tests.benchmarks.login_site import MIDDLEWARE, configure, environ_for
+from tests.benchmarks.login_site import configure, environ_for
 from tests.benchmarks.measure import Row, Spread, ratios, scaled, take_turns, write_rows
-from tests.benchmarks.peers import Account, Peer, ours
+from tests.benchmarks.peers import MIDDLEWARE, Account, Peer, ours
 
 GROUP = "Middleware"
 BUDGET = 1.03

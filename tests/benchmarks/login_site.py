@@ -20,74 +20,29 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.cookies import SimpleCookie
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
 
-from tests.benchmarks.peers import PEERS, Account, Peer
+from tests.benchmarks.peers import PEERS, Account, Peer, add_urls, project_settings
 from tests.benchmarks.profiles import by_package
 
-#: As in a new project.
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
 #: A CSRF secret that a browser has had since an earlier page.
 _CSRF = "b" * 32
 
 
-def configure(peer: Peer, account: Account) -> None:
-    """Set Django up as this site."""
-    own = peer.settings(account)
-    settings.configure(
-        **{
-            "SECRET_KEY": "not-a-secret-only-for-benchmarks-" + "x" * 32,
-            "ALLOWED_HOSTS": ["testserver"],
-            "ROOT_URLCONF": "benchmark_urls",
-            "USE_TZ": True,
-            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-            "LOGIN_REDIRECT_URL": "/",
-            "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
-            "TEMPLATES": [
-                {
-                    "BACKEND": "django.template.backends.django.DjangoTemplates",
-                    "APP_DIRS": True,
-                    "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
-                }
-            ],
-            **own,
-            "INSTALLED_APPS": [
-                "django.contrib.auth",
-                "django.contrib.contenttypes",
-                "django.contrib.messages",
-                "django.contrib.sessions",
-                *own.get("INSTALLED_APPS", ()),
-            ],
-            "MIDDLEWARE": [*MIDDLEWARE, *own.get("MIDDLEWARE", ())],
-        }
-    )
+def configure(peer: Peer, account: Account, database: str = ":memory:") -> None:
+    """Set Django up as this site; ``database``: the file of its SQLite."""
+    settings.configure(**project_settings(peer, account, database))
     django.setup()
-    urls = ModuleType("benchmark_urls")
-    urls.urlpatterns = [*peer.urls(account), path("", _home)]  # type: ignore[attr-defined]  # what a urls module is
-    sys.modules["benchmark_urls"] = urls
+    add_urls(peer, account)
 
     from django.core.management import call_command
 
     call_command("migrate", run_syncdb=True, verbosity=0)
-
-
-def _home(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("home")
 
 
 class Site:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +22,16 @@ from django.urls import include, path
 from tests.benchmarks.names import CALL, FLOOR, OURS, SITE
 
 SCOPE = "openid profile email"
+#: As in a new project.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 _MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -204,3 +216,52 @@ PEERS = {
     "django-allauth": Peer(allauth, _included("allauth.urls")),
     "Authlib": Peer(authlib, authlib_urls),
 }
+
+
+def project_settings(peer: Peer, account: Account, database: str = ":memory:") -> dict[str, Any]:
+    """Return all settings of a site; its urls come with ``add_urls``, once Django is set up.
+
+    ``database``: the file of its SQLite.
+    """
+    own = peer.settings(account)
+    return {
+        "SECRET_KEY": "not-a-secret-only-for-benchmarks-" + "x" * 32,
+        "ALLOWED_HOSTS": ["testserver"],
+        "ROOT_URLCONF": "benchmark_urls",
+        "USE_TZ": True,
+        "DATABASES": {
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": database,
+                "OPTIONS": {"init_command": "PRAGMA synchronous=OFF"},
+            }
+        },
+        "LOGIN_REDIRECT_URL": "/",
+        "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+        "TEMPLATES": [
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+            }
+        ],
+        **own,
+        "INSTALLED_APPS": [
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.messages",
+            "django.contrib.sessions",
+            *own.get("INSTALLED_APPS", ()),
+        ],
+        "MIDDLEWARE": [*MIDDLEWARE, *own.get("MIDDLEWARE", ())],
+    }
+
+
+def add_urls(peer: Peer, account: Account) -> None:
+    urls = ModuleType("benchmark_urls")
+    urls.urlpatterns = [*peer.urls(account), path("", _home)]  # type: ignore[attr-defined]  # what a urls module is
+    sys.modules["benchmark_urls"] = urls
+
+
+def _home(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"home of {request.user}")

@@ -1,4 +1,4 @@
-"""Where the time and the memory behind a figure go: what a missed budget is explained with.
+"""Where the time behind a figure goes: what a missed budget is explained with.
 
 The profiler makes every Python function a little dearer than it is, so shares tell where to look, not what it costs.
 """
@@ -6,15 +6,10 @@ The profiler makes every Python function a little dearer than it is, so shares t
 from __future__ import annotations
 
 import cProfile
-import gc
-import importlib.machinery
 import pstats
 import re
-import tracemalloc
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import ModuleType
+from collections import defaultdict
+from collections.abc import Mapping
 
 #: What a share is of, and the share; the largest first.
 Shares = list[tuple[str, float]]
@@ -43,40 +38,6 @@ def by_package(profile: cProfile.Profile) -> Shares:
 def _package_of(filename: str) -> str:
     package = _PACKAGE.search(filename)
     return next(filter(None, package.groups())) if package else "Python"
-
-
-@contextmanager
-def memory_of_modules(prefix: str, kept: Counter[str]) -> Iterator[None]:
-    """Note in ``kept`` the bytes that each module below ``prefix`` keeps once imported, without those it imports."""
-    below: list[int] = []
-    loader = importlib.machinery.SourceFileLoader
-    execute = loader.exec_module
-
-    def in_use() -> int:
-        gc.collect()
-        gc.freeze()  # so that the next collection is short
-        return tracemalloc.get_traced_memory()[0]
-
-    def measured(self: importlib.machinery.SourceFileLoader, module: ModuleType) -> None:
-        before = in_use()
-        below.append(0)
-        try:
-            execute(self, module)
-        finally:  # some try optional modules, which fail
-            whole = in_use() - before
-            own = whole - below.pop()
-            if below:
-                below[-1] += whole
-            if module.__name__.startswith(prefix):
-                kept[module.__name__] += own
-
-    loader.exec_module = measured  # type: ignore[assignment,method-assign]  # there is no other way to see one module's execution
-    tracemalloc.start(1)
-    try:
-        yield
-    finally:
-        tracemalloc.stop()
-        loader.exec_module = execute  # type: ignore[method-assign]
 
 
 def shares(found: Mapping[str, float]) -> Shares:

@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tests.benchmarks.chain import OURS, SHORT, log_in, wsgi
-from tests.benchmarks.login_site import MIDDLEWARE, configure
+from tests.benchmarks.login_site import configure
 from tests.benchmarks.measure import Row, ratios, scaled, take_turns, write_rows
-from tests.benchmarks.peers import Account, Peer, ours
+from tests.benchmarks.peers import MIDDLEWARE, Account, Peer, ours
 
 GROUP = "Reading the login"
 BUDGET = 1.6

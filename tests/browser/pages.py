@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,19 @@ from django_auth0_flow.decorators import auth0_login_required
 
 #: The pages are for people of every configuration.
 ALL = tuple(settings.AUTH0)
+
+
+class RequestsMiddleware:
+    """Remembers what browsers sent: method, path, and the names of the cookies."""
+
+    newest: deque[tuple[str, str, list[str]]] = deque(maxlen=1000)
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        self.newest.append((str(request.method), request.path, list(request.COOKIES)))
+        return self.get_response(request)
 
 
 class StrictPolicyMiddleware:
@@ -69,6 +83,17 @@ def numbers(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"numbers": [1, 2, 3]})
 
 
+@auth0_login_required(silent=True, configuration=ALL)
+def news(request: HttpRequest) -> HttpResponse:
+    return render(request, "page.html", {"title": "News"})
+
+
+@login_not_required
+def received(request: HttpRequest) -> JsonResponse:
+    wanted = (request.GET["method"], request.GET["path"])
+    return JsonResponse({"cookies": [cookies for *kind, cookies in RequestsMiddleware.newest if tuple(kind) == wanted]})
+
+
 @login_not_required
 def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
@@ -82,6 +107,8 @@ urlpatterns: list[Any] = [
     path("attic/", attic),
     path("circle/", circle),
     path("numbers/", numbers),
+    path("news/", news),
+    path("received/", received),
     path("favicon.ico", favicon),
     path("auth0/", include("django_auth0_flow.urls")),
 ]

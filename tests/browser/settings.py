@@ -1,4 +1,7 @@
-"""The test project with pages for a person, under a strict policy. TEST_COOKIE_SAMESITE sets SESSION_COOKIE_SAMESITE."""
+"""The test project with pages for a person, under a strict policy.
+
+TEST_COOKIE_SAMESITE sets SESSION_COOKIE_SAMESITE; TEST_CERTIFICATE, JSON of the two paths, has the site speak https.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tests.settings import TEMPLATES as _TEMPLATES
 
 DEBUG = False
 ROOT_URLCONF = "tests.browser.pages"
-MIDDLEWARE = ["tests.browser.pages.StrictPolicyMiddleware", *_MIDDLEWARE]
+MIDDLEWARE = ["tests.browser.pages.RequestsMiddleware", "tests.browser.pages.StrictPolicyMiddleware", *_MIDDLEWARE]
 TEMPLATES = [{**_TEMPLATES[0], "DIRS": [Path(__file__).parent / "templates"]}]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = "TEST_CERTIFICATE" in os.environ
 SESSION_COOKIE_SAMESITE = os.environ.get("TEST_COOKIE_SAMESITE", "Lax")

@@ -11,8 +11,11 @@ import os
 import sys
 from typing import Any
 
+import requests
+
 from django_auth0_flow.testing.tenant import Tenant, User
 from django_auth0_flow.testing.tenant.model import Application
+from tests.client_keys import make_certificates
 from tests.servers.process import Server, accepts_connections
 from tests.storm.harness import ROOT
 
@@ -35,17 +38,21 @@ _numbers = itertools.count(1)
 
 
 class Site(Server):
-    """A running site with all of ``CONFIGURATIONS``, each an application of its own at ``tenant``."""
+    """A running site with all of ``CONFIGURATIONS``, each an application of its own at ``tenant``.
 
-    def __init__(self, tenant: Tenant, **environment: str) -> None:
+    ``https``: with a certificate of nobody's, and Django's cookies ``Secure``.
+    """
+
+    def __init__(self, tenant: Tenant, *, https: bool = False, **environment: str) -> None:
         self.tenant = tenant
+        self.https = https
         self.environment = environment
         self.applications: dict[str, Application] = {}
 
     @property
     def url(self) -> str:
         """The site's address, without a slash at the end."""
-        return f"http://localhost:{self.port}"
+        return f"http{'s' if self.https else ''}://localhost:{self.port}"
 
     def path_to(self, name: str, configuration: str = "default") -> str:
         return f"/{'auth0' if configuration == 'default' else configuration}/{name}/"
@@ -54,6 +61,13 @@ class Site(Server):
         """Add a user whom no other test knows."""
         nickname = f"{name.partition(' ')[0].lower()}{next(_numbers)}"
         return self.tenant.add_user(email=f"{nickname}@example.com", name=name, password=PASSWORD, **fields)
+
+    def received(self, path: str, method: str) -> list[set[str]]:
+        """Return the names of the cookies that came with requests of this kind, oldest first."""
+        url = f"{self.url.replace('localhost', '127.0.0.1')}/received/"
+        verify = str(self.folder / "ca.pem") if self.https else True
+        answer = requests.get(url, params={"path": path, "method": method}, timeout=120, verify=verify)
+        return [set(names) for names in answer.json()["cookies"]]
 
     def _start(self) -> None:
         database = {"NAME": str(self.folder / "site.db"), "OPTIONS": {"timeout": 120, "transaction_mode": "IMMEDIATE"}}
@@ -65,6 +79,9 @@ class Site(Server):
             "TEST_DATABASE": json.dumps(database),
             **self.environment,
         }
+        if self.https:
+            made = make_certificates(self.folder)
+            environment["TEST_CERTIFICATE"] = json.dumps([str(made.edge), str(made.edge_key)])
         command = [sys.executable, "-m", "tests.browser.serve", str(self.port)]
         self._spawn(command, until=lambda: accepts_connections(self.port), environment=environment)
 

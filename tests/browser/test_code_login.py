@@ -214,13 +214,42 @@ def test_a_person_who_clicks_and_clicks_is_no_circle(anybody: Person) -> None:
 def test_a_tenant_in_trouble_is_a_page_with_a_way_on(person: Person) -> None:
     ada = person.site.add_person("Ada Lovelace")
     person.open("/diary/9/")
-    person.site.tenant.fault("status", times=2, endpoint="token", status=503)
+    headers = {"Retry-After": "300"}  # the page must not try again by itself meanwhile
+    person.site.tenant.fault("status", times=2, endpoint="token", status=503, headers=headers)
     person.log_in_at_tenant(ada)
     person.site.tenant.clear_faults()
     assert person.title == "One moment, please"
     person.look("unavailable")
     person.click("Try again")
     assert (person.path, person.name) == ("/diary/9/", "Ada Lovelace")
+
+
+def test_the_page_counts_down_and_tries_again_by_itself_once(visit: Callable[..., Person], site: Site) -> None:
+    person = visit(site)
+    ada = site.add_person("Ada Lovelace")
+    page = person.page
+    page.clock.install(time="2026-06-14T12:00:00")
+    page.clock.pause_at("2026-06-14T12:00:01")
+    site.tenant.fault("drop", times=2, endpoint="token")
+    person.open("/diary/10/")
+    person.log_in_at_tenant(ada)
+    assert person.title == "One moment, please"
+    timer = page.get_by_role("timer")
+    assert timer.inner_text() == "0:05"
+    page.clock.run_for(2000)
+    assert timer.inner_text() == "0:03"
+    callbacks = len(person.addresses("/auth0/callback/"))
+    with page.expect_event("load"):
+        page.clock.run_for(4000)
+    page.wait_for_url("**/auth0/callback/**")
+    assert page.get_by_text("has tried again by itself").is_visible()
+    assert len(person.addresses("/auth0/callback/")) == callbacks + 1
+    asked = len(person.requests)
+    page.clock.run_for(120_000)
+    assert len(person.requests) == asked, "a second failure waits for a person"
+    person.look("unavailable-tried")
+    person.click("Try again")
+    assert (person.path, person.name) == ("/diary/10/", "Ada Lovelace")
 
 
 # -- more of the same ----------------------------------------------------------------------------------------------------

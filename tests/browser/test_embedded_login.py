@@ -14,7 +14,6 @@ from tests.browser.site import PASSWORD, Site
 pytestmark = pytest.mark.slow
 
 SECRET = "JBSWY3DPEHPK3PXP"
-CODE_PAGE = "Send me a code by e-mail"
 
 
 def type_password(person: Person, email: str | None, password: str = PASSWORD) -> None:
@@ -22,6 +21,12 @@ def type_password(person: Person, email: str | None, password: str = PASSWORD) -
     person.type("E-mail address or username", email or "")
     person.type("Password", password)
     person.click("Log in")
+
+
+def press_enter(person: Person) -> None:
+    """Send the form as people do who have just typed something."""
+    with person.page.expect_event("load"):
+        person.page.keyboard.press("Enter")
 
 
 def one_time_code(site: Site) -> str:
@@ -35,7 +40,7 @@ def test_a_code_by_mail(person: Person) -> None:
     person.open("/embedded/passwordless/?next=/diary/1/")
     person.look("passwordless")
     person.type("E-mail address or telephone number", "ada@example.org")
-    person.click(CODE_PAGE)
+    press_enter(person)
     assert person.title == "Enter the code"
     person.look("passwordless-code")
     person.type("Code", str(person.site.tenant.last_message().code))
@@ -45,10 +50,34 @@ def test_a_code_by_mail(person: Person) -> None:
     assert person.title == "Diary of day 1", "the form that is done leads on"
 
 
+def test_the_button_fits_what_is_being_typed(visit: Callable[..., Person], site: Site) -> None:
+    person = visit(site)
+    person.open("/embedded/passwordless/?next=/diary/1/")
+    field = person.page.get_by_label("E-mail address or telephone number")
+    send = person.page.locator("button").first
+    link = person.page.get_by_role("button", name="Send me a link by e-mail")
+    assert send.inner_text() == "Send me a code"
+    for typed in ("a", "ada@example.org", "アダ"):
+        field.fill(typed)
+        assert (send.inner_text(), link.is_visible()) == ("Send me a code by e-mail", True)
+    for typed in ("+", "+44 7700 900123", "０９０ー１２３４"):
+        field.fill(typed)
+        assert (send.inner_text(), link.is_visible()) == ("Send me a code by text message", False)
+    field.fill("")
+    assert (send.inner_text(), link.is_visible()) == ("Send me a code", True)
+    field.fill("+44 7700 900123")
+    person.look("passwordless-number")
+    press_enter(person)
+    assert "+447700900123" in person.page.inner_text("main")
+    assert (site.tenant.last_message().kind, site.tenant.last_message().to) == ("sms", "+447700900123")
+    person.page.go_back()
+    assert send.inner_text() == "Send me a code by text message", "the number is still in the field"
+
+
 def test_a_wrong_code_can_be_corrected_and_a_new_one_sent(person: Person) -> None:
     person.open("/embedded/passwordless/?next=/diary/1/")
     person.type("E-mail address or telephone number", "ada@example.org")
-    person.click(CODE_PAGE)
+    press_enter(person)
     person.type("Code", "000000")
     person.click("Log in")
     assert "wrong" in person.page.get_by_role("alert").first.inner_text()
@@ -62,7 +91,7 @@ def test_a_wrong_code_can_be_corrected_and_a_new_one_sent(person: Person) -> Non
 def test_an_address_that_is_none_is_told_at_its_field(person: Person) -> None:
     person.open("/embedded/passwordless/")
     person.type("E-mail address or telephone number", "ada at home")
-    person.click(CODE_PAGE)
+    press_enter(person)
     field = person.page.get_by_label("E-mail address or telephone number")
     assert field.get_attribute("aria-invalid") == "true"
     problem = person.page.locator(f"#{field.get_attribute('aria-describedby')}")
@@ -244,11 +273,103 @@ def test_the_first_factor_is_set_up_on_the_way(person: Person) -> None:
     assert person.title == "Set up a second step"
     person.look("mfa-enrol")
     person.click("Code from an authenticator app")
+    person.page.get_by_text("It can't be scanned?").click()
     secret = person.page.locator(".auth0-secret code").first.inner_text().replace(" ", "")
     person.look("mfa-enrol-app")
     person.type("Code", totp(secret, person.site.tenant.clock.now()))
     person.click("Continue")
     assert person.title == "Your recovery code"
     person.look("mfa-recovery-codes")
-    person.click("I have written it down")
+    person.click("I have kept it")
     assert (person.path, person.name) == ("/diary/8/", "Ada Lovelace")
+
+
+def test_recovery_codes_are_copied_printed_and_kept_as_a_file(anybody: Person) -> None:
+    ada = anybody.site.add_person(
+        "Ada Lovelace", mfa_required=True, authenticators=[Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQR")]
+    )
+    page = anybody.page
+    anybody.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    anybody.open("/embedded/password/?next=/diary/9/")
+    type_password(anybody, ada.email)
+    anybody.type("Recovery code", "ABCD EFGH JKLM NPQR")
+    anybody.click("Continue")
+    assert anybody.title == "Your recovery code"
+    code = ada.authenticators[0].secret
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copied", exact=True).wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == code
+    page.evaluate("window.print = () => { window.printed = true; }")
+    page.get_by_role("button", name="Print", exact=True).click()
+    assert page.evaluate("window.printed")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    assert download.value.path().read_text().split() == [
+        "Recovery",
+        "code",
+        "for",
+        f"localhost:{anybody.site.port}",
+        code,
+    ]
+    anybody.look("mfa-recovery-code-kept")
+    page.emulate_media(media="print")
+    assert not page.get_by_role("button", name="Print", exact=True).is_visible()
+    assert page.locator(".auth0-secret").is_visible()
+
+
+def test_without_script_recovery_codes_are_kept_as_a_file(visit: Callable[..., Person], site: Site) -> None:
+    person = visit(site, java_script_enabled=False)
+    ada = site.add_person(
+        "Ada Lovelace", mfa_required=True, authenticators=[Authenticator("recovery-code", secret="ABCDEFGHJKLMNPQR")]
+    )
+    person.open("/embedded/password/?next=/diary/9/")
+    type_password(person, ada.email)
+    person.type("Recovery code", "ABCDEFGHJKLMNPQR")
+    person.click("Continue")
+    assert not person.page.get_by_role("button", name="Copy").is_visible()
+    assert not person.page.get_by_role("button", name="Print").is_visible()
+    with person.page.expect_download() as download:
+        person.page.get_by_role("link", name="Download", exact=True).click()
+    assert ada.authenticators[0].secret in download.value.path().read_text()
+
+
+def test_a_second_step_is_chosen_and_set_up_with_the_keyboard_only(anybody: Person) -> None:
+    ada = anybody.site.add_person("Ada Lovelace", mfa_required=True)
+    page, keys = anybody.page, anybody.page.keyboard
+    anybody.open("/embedded/password/?next=/diary/9/")
+    type_password(anybody, ada.email)
+    order = []
+    for _ in range(4):
+        keys.press("Tab")
+        order.append(page.evaluate("document.activeElement.value"))
+    assert order == ["otp", "push", "sms", "email"]
+    keys.press("Shift+Tab")
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert anybody.title == "Your telephone number"
+    keys.type("+81 90 1234 5678")
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert "+819012345678" in page.inner_text("main")
+    keys.type(str(anybody.site.tenant.last_message().code))
+    with page.expect_event("load"):
+        keys.press("Enter")
+    assert anybody.title == "Your recovery code"
+
+
+def test_a_form_whose_answer_is_trouble_is_not_sent_again_by_itself(anybody: Person, site: Site) -> None:
+    ada = site.add_person("Ada Lovelace", mfa_required=True, authenticators=[Authenticator("otp", secret=SECRET)])
+    anybody.page.clock.install()
+    anybody.open("/embedded/password/?next=/diary/9/")
+    type_password(anybody, ada.email)
+    site.tenant.fault("drop", endpoint="token")
+    anybody.type("Code", one_time_code(site))
+    anybody.click("Continue")
+    assert anybody.title == "One moment, please"
+    asked = len(anybody.requests)
+    anybody.page.clock.run_for(300_000)
+    assert len(anybody.requests) == asked
+    anybody.click("Try again")
+    anybody.type("Code", one_time_code(site))
+    anybody.click("Continue")
+    assert (anybody.path, anybody.name) == ("/diary/9/", "Ada Lovelace")

@@ -108,12 +108,13 @@ def test_a_first_second_factor_is_set_up(page: Page, pictures: Path) -> None:
     page.get_by_label("Password", exact=True).fill("field hospital")
     page.get_by_role("main").get_by_role("button", name="Log in").click()
     page.get_by_role("button", name="Code from an authenticator app").click()
+    page.get_by_text("It can't be scanned?").click()
     key = page.locator(".auth0-secret code").inner_text().replace(" ", "")
     page.get_by_label("Code", exact=True).fill(totp(key, time.time()))
     choose(page, "Continue")
-    assert "Write this down" in page.inner_text("main")
+    assert "Keep this in a safe place" in page.inner_text("main")
     assert page.locator(".auth0-secret li").count() == 1
     keep_pictures(page, pictures, "recovery-code")
-    choose(page, "I have written it down")
+    choose(page, "I have kept it")
     assert page.url.endswith("/profile/")
     assert page.locator("#configuration").inner_text() == "direct"

@@ -77,6 +77,9 @@ class TestTests:
         """The test still fails after the round trip: a page, not a second round."""
         _, answer = self.ask(client, tenant, path)
         assert (answer.status_code, code_shown(answer)) == (403, test)
+        text = answer.content.decode()
+        assert f'You are logged in as <strong dir="auto">{tenant.user.email}</strong>' in text
+        assert ("Log in again" in text) is (test in ("organization", "acr_values", "max_age"))
         assert client.get(path, headers=NAVIGATE).status_code == 403
         script = client.get(path, headers=FETCH)
         assert (script.status_code, script.json()["code"]) == (403, test)

@@ -17,6 +17,7 @@ from django.core.management.base import CommandError
 
 from django_auth0_flow.testing.tenant.__main__ import build_parser
 from tests.docs.pages import ROOT
+from tests.growth.__main__ import build_parser as build_growth_parser
 
 #: Of the system or of Django: nothing here that could change.
 _FOREIGN = {".", "cp", "django-admin", "export"}
@@ -87,6 +88,10 @@ def _check_module(module: str, arguments: list[str]) -> None:
     elif module == "tests.benchmarks":
         known = _help_of(module)
         assert [option for option in arguments if option not in known] == []
+    elif module == "tests.benchmarks.memory":
+        assert [argument for argument in arguments if not argument.isdigit()] == []
+    elif module == "tests.growth":
+        build_growth_parser().parse_args(arguments)
     else:
         assert module in ("venv", "build")
 

@@ -295,7 +295,7 @@ def test_the_mfa_grant_switched_off_is_explained_to_the_operators(
 
 @pytest.mark.parametrize("factor", [SMS, VOICE, EMAIL], ids=lambda factor: factor[0])
 def test_a_code_from_a_message_logs_in(tenant: Tenant, factor: Any) -> None:
-    enrol(tenant, factor)
+    enrol(tenant, factor, OTP)
     visitor = begin()
     assert visitor.path.startswith("/auth0/mfa/?")
     assert not tenant.outbox
@@ -306,8 +306,105 @@ def test_a_code_from_a_message_logs_in(tenant: Tenant, factor: Any) -> None:
     assert grants(tenant, MFA_OOB) == 1
 
 
-def test_opening_pages_sends_no_message_and_a_button_pressed_twice_sends_one(tenant: Tenant) -> None:
+@pytest.mark.parametrize("factor", [SMS, VOICE, EMAIL], ids=lambda factor: factor[0])
+def test_the_only_factor_goes_straight_on_and_sends_one_message_however_often_the_page_is_opened(
+    tenant: Tenant, factor: Any
+) -> None:
+    enrol(tenant, factor, RECOVERY)
+    visitor = begin()
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    again = {"login": query_of(visitor.path)["login"], "next": "/plain/"}
+    for _ in range(3):
+        tenant.clock.advance(61)
+        visitor.open("/auth0/mfa/", **again)
+        assert visitor.path.startswith("/auth0/mfa/code/")
+    assert len(tenant.outbox) == 1
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_prefetch_or_another_sites_link_sends_no_message(tenant: Tenant, headers: dict[str, str]) -> None:
     enrol(tenant, SMS)
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    path = str(visitor.submit("username", **ADA, follow=False)["Location"])
+    assert visitor.client.get(path, headers=headers).status_code == 200
+    assert visitor.client.head(path).status_code == 200
+    assert not tenant.outbox
+    visitor.open(path)
+    assert len(tenant.outbox) == 1
+
+
+def test_the_only_factor_that_cannot_be_challenged_is_told_with_the_choice(tenant: Tenant) -> None:
+    enrol(tenant, SMS, RECOVERY)
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    path = str(visitor.submit("username", **ADA, follow=False)["Location"])
+    tenant.fault("json", endpoint="mfa", value=[{"id": "sms|1", "authenticator_type": "oob", "oob_channel": "sms"}])
+    tenant.fault("status", endpoint="mfa", status=400, body={"error": "unsupported_challenge_type"})
+    answer = visitor.open(path)
+    assert (answer.status_code, answer.context["code"]) == (400, "factor_unusable")
+    assert visitor.form_with("factor").buttons
+
+
+def test_several_authenticator_apps_are_one_way(tenant: Tenant) -> None:
+    enrol(tenant, ("otp", {"secret": "KRSXG5CTMVRXEZLU"}), OTP)
+    visitor = begin()
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    visitor.submit("code", code=now_code(tenant))
+    assert visitor.path == "/plain/"
+
+
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [
+        (SMS, "XXXXXXXXX5678</strong> by text message"),
+        (VOICE, 'You are being called at <strong dir="ltr">XXXXXXXXX5678'),
+        (EMAIL, "***@exam*******</strong> by e-mail"),
+    ],
+)
+def test_the_code_page_says_where_the_code_went_and_sends_another(tenant: Tenant, factor: Any, says: str) -> None:
+    enrol(tenant, factor)
+    visitor = begin()
+    assert says in visitor.text
+    visitor.submit("again", again="1")
+    assert len(tenant.outbox) == 1, "a moment ago"
+    tenant.clock.advance(30)
+    visitor.submit("again", again="1")
+    assert len(tenant.outbox) == 2
+    assert says in visitor.text
+    assert 'role="status"' in visitor.text
+    tenant.clock.advance(30)
+    visitor.open(visitor.path)
+    assert 'role="status"' not in visitor.text
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path == "/plain/"
+
+
+def test_a_notification_can_be_sent_again(tenant: Tenant) -> None:
+    enrol(tenant, PUSH)
+    visitor = begin()
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    tenant.clock.advance(30)
+    visitor.submit("again", again="1")
+    assert tenant.count("/mfa/challenge") == 2
+    tenant.answer_push()
+    tenant.clock.advance(6)
+    visitor.submit("csrfmiddlewaretoken")
+    assert visitor.path == "/plain/"
+
+
+def test_another_message_that_the_tenant_refuses_is_told_on_the_page(tenant: Tenant) -> None:
+    enrol(tenant, SMS)
+    visitor = begin()
+    tenant.clock.advance(30)
+    tenant.fault("status", endpoint="mfa", status=429, body={"error": "too_many_attempts"})
+    assert visitor.submit("again", again="1").context["code"] == "too_many_codes"
+
+
+def test_opening_pages_sends_no_message_and_a_button_pressed_twice_sends_one(tenant: Tenant) -> None:
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     for _ in range(3):
         visitor.open(visitor.path)
@@ -329,7 +426,7 @@ def test_the_list_of_factors_is_asked_for_once(tenant: Tenant) -> None:
 
 
 def test_a_wrong_code_of_a_message_can_be_corrected_and_a_new_one_be_sent(tenant: Tenant) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     wrong = f"{(int(str(tenant.last_message().code)) + 1) % 1_000_000:06d}"
@@ -363,7 +460,7 @@ def test_the_visitor_chooses_among_factors_and_may_choose_again(tenant: Tenant) 
 
 @pytest.mark.parametrize("chosen", ["", "7", "-1", "x", "9" * 50, "²"])
 def test_a_factor_that_is_not_on_the_list_is_no_error(tenant: Tenant, chosen: str) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     path, data = visitor.filled("factor", factor=chosen)
     answer = visitor.client.post(path, data)
@@ -381,7 +478,7 @@ def test_a_factor_that_is_not_on_the_list_is_no_error(tenant: Tenant, chosen: st
     ],
 )
 def test_refusals_of_the_challenge(tenant: Tenant, code: str, body: Any, status: int) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     tenant.fault("status", endpoint="mfa", status=status, body=body)
     answer = visitor.submit("factor", factor="0")
@@ -390,7 +487,7 @@ def test_refusals_of_the_challenge(tenant: Tenant, code: str, body: Any, status:
 
 @pytest.mark.parametrize(("fault", "status"), [("html", 502), ("drop", 503), ("json", 502)])
 def test_a_challenge_that_gets_no_usable_answer(tenant: Tenant, fault: str, status: int) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     options: dict[str, Any] = {"value": {"challenge_type": "magic"}} if fault == "json" else {}
     tenant.fault(fault, endpoint="mfa", **options)
@@ -411,7 +508,7 @@ def test_a_list_of_factors_that_cannot_be_had_is_503_and_comes_with_a_reload(ten
 
 @pytest.mark.parametrize("body", [[], [1, None, {}, {"id": "x"}, {"id": 7, "authenticator_type": "otp"}]])
 def test_a_list_of_factors_that_makes_no_sense_leaves_what_the_refusal_named(tenant: Tenant, body: Any) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     tenant.fault("json", endpoint="mfa", value=body)
     visitor = begin()
     assert "Text message" in visitor.text
@@ -424,7 +521,7 @@ def test_a_list_of_factors_that_makes_no_sense_leaves_what_the_refusal_named(ten
 
 
 def test_a_push_notification_is_waited_for_without_a_script(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     assert visitor.page["Refresh"] == f"6; url={visitor.path}"
@@ -441,7 +538,7 @@ def test_a_push_notification_is_waited_for_without_a_script(tenant: Tenant) -> N
 
 
 def test_the_button_asks_too(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     tenant.answer_push()
@@ -451,7 +548,7 @@ def test_the_button_asks_too(tenant: Tenant) -> None:
 
 
 def test_the_button_pressed_too_early_says_that_there_is_no_answer_yet(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     assert 'role="alert"' not in visitor.text
@@ -471,7 +568,7 @@ def test_a_page_of_a_login_that_is_over_leads_back_to_the_start(tenant: Tenant, 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_challenge_that_is_not_there_leads_to_the_choice_of_factors(tenant: Tenant, method: str) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     path = visitor.path.replace("challenge=1", "challenge=7")
@@ -486,7 +583,7 @@ def test_a_challenge_that_is_not_there_leads_to_the_choice_of_factors(tenant: Te
 
 
 def test_reloading_wildly_asks_no_more_often_than_allowed(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     polls = grants(tenant, MFA_OOB)
@@ -497,7 +594,7 @@ def test_reloading_wildly_asks_no_more_often_than_allowed(tenant: Tenant) -> Non
 
 
 def test_slow_down_makes_the_page_slower(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     tenant.clock.advance(6)
@@ -517,7 +614,7 @@ def test_slow_down_makes_the_page_slower(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("error", ["access_denied", "invalid_grant"])
 def test_a_refused_notification_is_told(tenant: Tenant, error: str) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     tenant.clock.advance(6)
@@ -533,7 +630,7 @@ def test_a_refused_notification_is_told(tenant: Tenant, error: str) -> None:
 
 @pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_a_prefetch_or_another_sites_link_asks_nothing(tenant: Tenant, headers: dict[str, str]) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     polls = grants(tenant, MFA_OOB)
@@ -545,7 +642,7 @@ def test_a_prefetch_or_another_sites_link_asks_nothing(tenant: Tenant, headers: 
 
 
 def test_a_script_that_polls_gets_json(tenant: Tenant) -> None:
-    enrol(tenant, PUSH)
+    enrol(tenant, PUSH, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     answer = visitor.client.get(visitor.path, headers=FETCH)
@@ -587,7 +684,26 @@ def test_recovery_codes_are_not_shown_after_a_logout_or_elsewhere(tenant: Tenant
     for other in (Client(), visitor.client):
         if other is visitor.client:
             other.logout()
-        assert factors[1].secret not in other.get(path).content.decode()
+        for address in (path, f"{path}&download=1"):
+            assert factors[1].secret not in other.get(address).content.decode()
+
+
+def test_recovery_codes_can_be_kept_as_a_file(tenant: Tenant) -> None:
+    factors = enrol(tenant, OTP, RECOVERY)
+    visitor = begin()
+    visitor.open(visitor.page.context["factors_url"])
+    visitor.submit("factor", factor="1")
+    visitor.submit("code", code=RECOVERY[1]["secret"])
+    file = visitor.client.get(visitor.page.context["download_url"])
+    assert file.content.decode() == f"Recovery code for testserver\r\n\r\n{factors[1].secret}\r\n"
+    assert file["Content-Type"] == "text/plain; charset=utf-8"
+    assert file["Content-Disposition"] == 'attachment; filename="recovery-codes.txt"'
+    assert file["Cache-Control"] == "private, no-store"
+    visitor.open(visitor.path)
+    secret = factors[1].secret
+    assert secret in visitor.text, "it is shown until it is kept"
+    groups = [secret[start : start + 4] for start in range(0, 24, 4)]
+    assert "".join(f'<span class="auth0-group">{group}</span>' for group in groups) in visitor.text
 
 
 # -- first enrolment -------------------------------------------------------------------------------------------------------
@@ -596,7 +712,7 @@ def test_recovery_codes_are_not_shown_after_a_logout_or_elsewhere(tenant: Tenant
 def test_a_user_without_a_factor_sets_up_an_authenticator_app(tenant: Tenant) -> None:
     visitor = begin()
     assert visitor.path.startswith("/auth0/mfa/enrol/")
-    visitor.submit("kind", value="otp")
+    visitor.submit("kind", kind="otp")
     page = html.unescape(visitor.text)
     (uri,) = re.findall(r'href="(otpauth://[^"]+)"', page)
     (secret,) = re.findall(r"secret=([A-Z2-7]+)", uri)
@@ -617,7 +733,7 @@ def test_a_user_without_a_factor_sets_up_an_authenticator_app(tenant: Tenant) ->
 def test_the_secret_of_the_app_is_sealed_in_the_session(tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     visitor = begin()
-    visitor.submit("kind", value="otp")
+    visitor.submit("kind", kind="otp")
     (secret,) = set(re.findall(r"secret=([A-Z2-7]+)", visitor.text))
     assert secret not in json.dumps(session_of(visitor.client))
     assert secret not in caplog.text
@@ -627,7 +743,7 @@ def test_the_secret_of_the_app_is_sealed_in_the_session(tenant: Tenant, caplog: 
 @pytest.mark.parametrize("kind", ["otp", "push"])
 def test_the_qr_code_holds_the_address_that_the_page_links(tenant: Tenant, kind: str) -> None:
     visitor = begin()
-    visitor.submit("kind", value=kind)
+    visitor.submit("kind", kind=kind)
     (uri,) = re.findall(r'href="(otpauth://[^"]+)"', visitor.text)
     drawn = draw_qr_code(html.unescape(uri))
     assert drawn is not None
@@ -644,7 +760,7 @@ def test_without_the_extra_the_page_shows_key_and_link_alone(
 ) -> None:
     monkeypatch.setitem(sys.modules, "segno", None)
     visitor = begin()
-    visitor.submit("kind", value=kind)
+    visitor.submit("kind", kind=kind)
     assert "otpauth://" in visitor.text
     assert "auth0-qr-code" not in visitor.text
     assert "Scan" not in visitor.text
@@ -654,7 +770,7 @@ def test_an_address_that_is_no_otpauth_is_neither_linked_nor_drawn(tenant: Tenan
     visitor = begin()
     answer = {"authenticator_type": "otp", "secret": SECRET, "barcode_uri": "javascript:alert(1)"}
     tenant.fault("json", endpoint="mfa", value=answer)
-    visitor.submit("kind", value="otp")
+    visitor.submit("kind", kind="otp")
     assert "JBSW Y3DP EHPK 3PXP" in visitor.text
     assert "javascript:" not in visitor.text
     assert "auth0-qr-code" not in visitor.text
@@ -664,7 +780,7 @@ def test_an_address_that_is_no_otpauth_is_neither_linked_nor_drawn(tenant: Tenan
 def test_a_user_without_a_factor_sets_up_messages(tenant: Tenant, kind: str) -> None:
     visitor = begin()
     number: dict[str, Any] = {"phone_number": "+81 90-1234-5678"} if kind == "sms" else {}
-    visitor.submit("kind", value=kind, **number)
+    visitor.submit("kind", kind=kind, **number)
     message = tenant.last_message()
     assert message.to == (PHONE if kind == "sms" else "ada@example.com")
     visitor.submit("code", code=str(message.code))
@@ -674,7 +790,7 @@ def test_a_user_without_a_factor_sets_up_messages(tenant: Tenant, kind: str) -> 
 
 def test_a_user_without_a_factor_sets_up_push(tenant: Tenant) -> None:
     visitor = begin()
-    visitor.submit("kind", value="push")
+    visitor.submit("kind", kind="push")
     assert "enrollment_tx_id" in visitor.text
     assert visitor.page["Refresh"]
     tenant.answer_push()
@@ -683,10 +799,103 @@ def test_a_user_without_a_factor_sets_up_push(tenant: Tenant) -> None:
     assert visitor.path.startswith("/auth0/mfa/recovery-codes/")
 
 
+def test_what_to_set_up_is_chosen_first_and_one_way_is_recommended(tenant: Tenant) -> None:
+    visitor = begin()
+    (form,) = visitor.forms()
+    assert form.buttons == [("kind", "otp"), ("kind", "push"), ("kind", "sms"), ("kind", "email")]
+    assert form.fields == {"csrfmiddlewaretoken"}
+    assert visitor.text.count("Recommended") == 1
+    assert "Step 1 of 2" in visitor.text
+
+
+def test_a_telephone_is_asked_for_its_number_once_whether_it_gets_a_message_or_a_call(tenant: Tenant) -> None:
+    visitor = begin()
+    visitor.submit("kind", kind="sms")
+    assert tenant.count("/mfa/associate") == 0
+    assert visitor.text.count('name="phone_number"') == 1
+    assert "+1 202 555 0143" in visitor.text
+    assert visitor.form_with("phone_number").buttons == [("kind", "sms"), ("kind", "voice")]
+    visitor.submit("phone_number", kind="voice", phone_number="090-1234")
+    assert visitor.page.status_code == 400
+    assert 'value="090-1234"' in visitor.text
+    visitor.submit("phone_number", kind="voice", phone_number="+81 90-1234-5678")
+    assert f'You are being called at <strong dir="ltr">{PHONE}</strong>' in visitor.text
+    assert tenant.last_message().to == PHONE
+    assert "Use another number" in visitor.text
+    visitor.open(visitor.page.context["number_url"])
+    assert visitor.form_with("phone_number").buttons[0] == ("kind", "voice")
+
+
+def test_a_number_that_the_tenant_refuses_is_told_beside_it(tenant: Tenant) -> None:
+    visitor = begin()
+    visitor.submit("kind", kind="sms")
+    body = {"error": "invalid_request", "error_description": "Invalid phone_number"}
+    tenant.fault("status", endpoint="mfa", status=400, body=body)
+    visitor.submit("phone_number", kind="sms", phone_number=PHONE)
+    assert visitor.page.status_code == 400
+    assert f'value="{PHONE}"' in visitor.text
+    visitor.submit("phone_number", kind="sms", phone_number=PHONE)
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path.startswith("/auth0/mfa/recovery-codes/")
+
+
+@pytest.mark.parametrize("kind", ["sms", "email"])
+def test_the_message_of_an_enrolment_is_sent_again(tenant: Tenant, kind: str) -> None:
+    visitor = begin()
+    number: dict[str, Any] = {"phone_number": PHONE} if kind == "sms" else {}
+    visitor.submit("kind", kind=kind)
+    if number:
+        visitor.submit("phone_number", kind=kind, **number)
+    tenant.clock.advance(30)
+    visitor.submit("again", again="1")
+    assert [message.to for message in tenant.outbox] == [PHONE if number else "ada@example.com"] * 2
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path.startswith("/auth0/mfa/recovery-codes/")
+
+
+@pytest.mark.parametrize("kind", ["otp", "email"])
+def test_the_only_kind_to_set_up_goes_straight_on_once(tenant: Tenant, kind: str) -> None:
+    tenant.mfa_factors = [kind]
+    visitor = begin()
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    assert "Your account needs a second step from now on." in visitor.text
+    assert "Step 2" not in visitor.text
+    assert "Choose another way" not in visitor.text
+    login = query_of(visitor.path)["login"]
+    tenant.clock.advance(60)
+    visitor.open("/auth0/mfa/enrol/", login=login, next="/plain/")
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    assert tenant.count("/mfa/associate") == 1
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert b"Set up a second step" in visitor.client.get(f"/auth0/mfa/enrol/?login={login}", headers=headers).content
+
+
+def test_only_the_telephone_goes_straight_to_its_number(tenant: Tenant) -> None:
+    tenant.mfa_factors = ["phone"]
+    visitor = begin()
+    assert visitor.form_with("phone_number").buttons == [("kind", "sms"), ("kind", "voice")]
+    assert "Choose another way" not in visitor.text
+
+
+def test_another_way_to_set_up_is_one_link_away(tenant: Tenant) -> None:
+    visitor = begin()
+    visitor.submit("kind", kind="otp")
+    visitor.open(visitor.page.context["factors_url"])
+    visitor.submit("kind", kind="email")
+    visitor.submit("code", code=str(tenant.last_message().code))
+    assert visitor.path.startswith("/auth0/mfa/recovery-codes/")
+
+
+def test_a_template_of_ones_own_may_send_kind_and_number_at_once(tenant: Tenant) -> None:
+    visitor = begin()
+    path, data = visitor.filled("kind", kind="sms", phone_number=PHONE)
+    assert visitor.client.post(path, data)["Location"].startswith("/auth0/mfa/code/")
+
+
 @pytest.mark.parametrize("number", ["", "090-1234", "+12345678901234567"])
 def test_a_telephone_number_that_is_none_is_told(tenant: Tenant, number: str) -> None:
     visitor = begin()
-    visitor.submit("kind", value="sms", phone_number=number)
+    visitor.submit("kind", kind="sms", phone_number=number)
     assert visitor.page.status_code == 400
     assert visitor.page.context["form"].errors["phone_number"]
     assert tenant.count("/mfa/associate") == 0
@@ -694,7 +903,7 @@ def test_a_telephone_number_that_is_none_is_told(tenant: Tenant, number: str) ->
 
 def test_a_kind_that_may_not_be_set_up_is_refused(tenant: Tenant) -> None:
     visitor = begin()
-    path, data = visitor.filled("kind", value="otp")
+    path, data = visitor.filled("kind", kind="otp")
     assert visitor.client.post(path, {**data, "kind": "webauthn"}).status_code == 400
     assert tenant.count("/mfa/associate") == 0
 
@@ -703,7 +912,7 @@ def test_a_tenant_that_names_no_requirements_still_leads_to_the_right_page(tenan
     tenant.mfa_requirements = False
     visitor = begin()
     assert visitor.path.startswith("/auth0/mfa/enrol/")
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     visitor.submit("factor", factor="0")
     visitor.submit("code", code=str(tenant.last_message().code))
@@ -711,7 +920,7 @@ def test_a_tenant_that_names_no_requirements_still_leads_to_the_right_page(tenan
 
 
 def test_association_required_leads_to_the_enrolment(tenant: Tenant) -> None:
-    enrol(tenant, SMS)
+    enrol(tenant, SMS, EMAIL)
     visitor = begin()
     body = {"error": "association_required", "error_description": "User is not enrolled with guardian"}
     tenant.fault("status", endpoint="mfa", status=403, body=body)
@@ -721,8 +930,8 @@ def test_association_required_leads_to_the_enrolment(tenant: Tenant) -> None:
 
 def test_enrolled_meanwhile_is_told_and_leads_to_the_factors(tenant: Tenant) -> None:
     visitor = begin()
-    enrol(tenant, SMS)
-    answer = visitor.submit("kind", value="otp")
+    enrol(tenant, SMS, EMAIL)
+    answer = visitor.submit("kind", kind="otp")
     assert answer.status_code == 400
     assert answer.context["code"] == "access_denied"
     assert "User is already enrolled" in visitor.text

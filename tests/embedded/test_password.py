@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -634,3 +635,23 @@ def test_check_w008_forwarded_for_counts_only_with_a_client_secret() -> None:
 def test_check_w009_password_backend_without_a_realm() -> None:
     assert "auth0_flow.W009" in ids()
     assert "auth0_flow.W009" not in ids(PASSWORD_REALM=True)
+
+
+def test_other_ways_to_log_in_are_linked_and_keep_next(auth0_settings: Callable[..., Any]) -> None:
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    assert 'href="/auth0/login/?next=%2Fplain%2F"' in visitor.text
+    assert "/auth0/passwordless/" not in visitor.text
+    auth0_settings(PASSWORD_REALM=REALM, PASSWORDLESS=["sms"])
+    visitor.open(PAGE, next="/plain/")
+    assert 'href="/auth0/passwordless/?next=%2Fplain%2F"' in visitor.text
+
+
+def test_after_a_wrong_password_the_name_stays_and_the_cursor_is_in_the_password() -> None:
+    visitor = Visitor()
+    visitor.open(PAGE)
+    visitor.submit("username", username="ada@example.com", password="wrong horse")
+    fields = re.findall(r"<input [^>]*autofocus[^>]*>", visitor.text)
+    assert [re.findall(r'name="(\w+)"', field) for field in fields] == [["password"]]
+    assert 'value="ada@example.com"' in visitor.text
+    assert "wrong horse" not in visitor.text

@@ -160,6 +160,54 @@ def test_the_address_decides_between_e_mail_and_sms(tenant: Tenant) -> None:
     assert tenant.last_message().kind == "email-code"
 
 
+@pytest.mark.parametrize(
+    ("configured", "buttons"),
+    [
+        (ALL, ["Send me a code", "Send me a link by e-mail"]),
+        (["email-link", "sms"], ["Send me a message"]),
+        (["email-code", "email-link"], ["Send me a code by e-mail", "Send me a link by e-mail"]),
+        (["email-link"], ["Send me a link by e-mail"]),
+        (["sms"], ["Send me a code by text message"]),
+    ],
+    ids=lambda value: " ".join(value) if "sms" in value else None,
+)
+def test_one_next_step_is_obvious_and_fits_what_may_be_typed(
+    kinds: Any, configured: list[str], buttons: list[str]
+) -> None:
+    kinds(*configured)
+    visitor = Visitor()
+    visitor.open(PAGE)
+    assert re.findall(r"<button[^>]*>([^<]+)</button>", visitor.text) == buttons
+
+
+@pytest.mark.parametrize("kind", ["", "email-code", "email-link"])
+def test_whatever_button_is_pressed_a_number_is_sent_no_e_mail(tenant: Tenant, kind: str) -> None:
+    visitor = Visitor()
+    ask(visitor, kind, "+８１ー９０ー１２３４ー５６７８")
+    assert [(message.to, message.kind) for message in tenant.outbox] == [(PHONE, "sms")]
+
+
+def test_a_new_code_is_announced_and_an_old_page_does_not_say_so_again(tenant: Tenant) -> None:
+    visitor = Visitor()
+    ask(visitor)
+    assert 'role="status"' not in visitor.text
+    visitor.submit("again", again="1")
+    assert 'role="status">A new message is on its way.' in visitor.text
+    tenant.clock.advance(30)
+    visitor.open(visitor.path)
+    assert 'role="status"' not in visitor.text
+
+
+def test_other_ways_to_log_in_are_linked_and_keep_next(kinds: Any) -> None:
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    assert "/auth0/password/" not in visitor.text
+    assert 'href="/auth0/login/?next=%2Fplain%2F"' in visitor.text
+    kinds(*ALL, PASSWORD_REALM="Username-Password-Authentication")
+    visitor.open(PAGE, next="/plain/")
+    assert 'href="/auth0/password/?next=%2Fplain%2F"' in visitor.text
+
+
 def test_a_kind_that_is_not_offered_is_not_used(tenant: Tenant, kinds: Any) -> None:
     kinds("email-code")
     visitor = Visitor()
@@ -530,7 +578,6 @@ def test_a_second_factor_after_a_code(tenant: Tenant) -> None:
     ask(second)
     second.submit("code", code=str(tenant.last_message().code))
     assert second.path.startswith("/auth0/mfa/")
-    second.submit("factor", factor="0")
     second.submit("code", code=str(tenant.last_message().code))
     assert second.path == "/plain/"
 

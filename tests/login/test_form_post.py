@@ -213,10 +213,31 @@ class TestCookie:
         person = Visitor(tenant, site="http://www.example.com")
         answer = answer_for(person)
         assert "form_post_needs_https" in caplog.text
-        # No cookie came along: the login starts again by itself, at most twice.
         page = person.follow(person.bring(answer))
-        assert (page.status_code, code_shown(page)) == (400, "state_unknown")
-        assert len(person.asked()) == 3
+        assert (page.status_code, code_shown(page)) == (400, "form_post_needs_https")
+        assert len(person.asked()) == 1, "the login does not start again: it would end alike"
+
+    def test_a_browser_that_keeps_no_secure_cookie_of_plain_http_is_told(
+        self, tenant: Tenant, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Safari, on ``http://localhost``."""
+        tenant.application.callbacks = [f"http://localhost{CALLBACK}"]
+        person = Visitor(tenant, site="http://localhost")
+        answer = answer_for(person)
+        ((name, _),) = transaction_cookies(person).items()
+        del person.client.cookies[name]
+        page = person.follow(person.bring(answer))
+        assert (page.status_code, code_shown(page)) == (400, "form_post_needs_https")
+        assert "form_post_needs_https" in caplog.text
+        assert not is_logged_in(person.client)
+
+    def test_over_https_a_login_that_lost_its_cookie_starts_again(self, person: Visitor) -> None:
+        answer = answer_for(person)
+        ((name, _),) = transaction_cookies(person).items()
+        del person.client.cookies[name]
+        person.follow(person.bring(answer))
+        assert is_logged_in(person.client)
+        assert len(person.asked()) == 2
 
     def test_F12_there_are_never_many(self, person: Visitor, tenant: Tenant) -> None:
         answers = []

@@ -19,6 +19,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from django_auth0_flow.conf import get_settings
 from django_auth0_flow.machine import amachine_token, machine_api, machine_token
@@ -562,6 +563,15 @@ class TestCleanUp:
         assert "1 machine tokens deleted." in self.clear(capsys)
         assert MachineToken.objects.get().audience == BILLING
         assert machine_token()
+
+    def test_batches_miss_no_row(self, tenant: Tenant, capsys: pytest.CaptureFixture[str]) -> None:
+        for scope in ("read:appointments", "write:appointments"):
+            machine_token(scope=scope)
+        tenant.clock.advance(40 * DAY)
+        assert "4 machine tokens to delete." in self.clear(capsys, "--batch-size", "1", "--dry-run")
+        with CaptureQueriesContext(connection) as queries:
+            assert "4 machine tokens deleted." in self.clear(capsys, "--batch-size", "1")
+        assert sum("DELETE" in query["sql"] and "machinetoken" in query["sql"] for query in queries) == 4
 
     def test_a_row_that_is_being_renewed_or_waited_for_stays(
         self, tenant: Tenant, capsys: pytest.CaptureFixture[str]

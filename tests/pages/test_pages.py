@@ -28,7 +28,7 @@ from tests.programs import require, require_module
 PACKAGE = Path(django_auth0_flow.__file__).parent
 STYLES = (PACKAGE / "static/auth0/auth0.css").read_text(encoding="utf-8")
 STATICFILES = "django.contrib.staticfiles.storage"
-POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'"
+POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'"
 MARKUP = "\"'><script>alert(1)</script><b>"
 LANGUAGES = ["en", "ja"]
 
@@ -36,6 +36,7 @@ WAYS = ["email-code", "email-link", "sms"]
 LINKS = {"password_url": "/a/", "password_reset_url": "/b/"}
 ASKED = ["email", "phone_number", "given_name"]
 STEPS = ["otp", "sms", "voice"]
+PHONES = {"ways": ["sms", "voice"], "factors_url": "/a/"}
 NOON = datetime(2026, 6, 14, 12, tzinfo=UTC)
 IDENTITY = OwnIdentity("Google", "google-oauth2|1", "example.eu.auth0.com", NOON)
 
@@ -50,11 +51,29 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "login failed": ("login_failed", {"code": "access_denied", "retry_url": "/auth0/login/?next=%2Fa"}),
     "login failed for good": ("login_failed", {"code": "login_loop", "retry_url": ""}),
     "no access token": ("login_failed", {"code": "no_access_token", "no_access_token": True}),
-    "unavailable": ("unavailable", {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2"}),
+    "unavailable": (
+        "unavailable",
+        {"code": "tenant_timeout", "retry_url": "/a/?b=1&c=2", "retry_after": 90, "tries_itself": True},
+    ),
+    "unavailable for long": (
+        "unavailable",
+        {"code": "rate_limited", "retry_url": "/a/", "retry_after": 400, "retry_minutes": 7},
+    ),
     "unavailable after a form": ("unavailable", {"code": "tenant_timeout", "retry_url": ""}),
-    "unusable answer": ("unusable_answer", {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2"}),
+    "unusable answer": (
+        "unusable_answer",
+        {"code": "malformed_answer", "retry_url": "/a/?b=1&c=2", "retry_after": 90, "tries_itself": True},
+    ),
     "already submitted": ("already_submitted", {"code": "already_submitted", "next_url": "/a/", "start_url": "/b/"}),
-    "forbidden": ("forbidden", {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa"}),
+    "forbidden": (
+        "forbidden",
+        {"code": "permissions", "retry_url": "/auth0/login/?next=%2Fa", "account_matters": True},
+    ),
+    "forbidden, login helps": (
+        "forbidden",
+        {"code": "max_age", "retry_url": "/b/", "account_matters": True, "log_in_again_helps": True},
+    ),
+    "forbidden by mistake": ("forbidden", {"code": "configurations", "retry_url": "/b/"}),
     "hop": ("hop", {"url": "/auth0/callback/?code=a&state=b&same_site=1"}),
     "logout": ("logout", {"next": "/a/"}),
     "logged out": ("logged_out", {}),
@@ -72,6 +91,19 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
         "passwordless",
         {"form": lambda: PasswordlessForm({"address": "a"}, kinds=WAYS), "kinds": WAYS},
     ),
+    "passwordless, linked": (
+        "passwordless",
+        {"form": lambda: PasswordlessForm(kinds=WAYS), "kinds": WAYS, "password_url": "/a/", "tenants_page_url": "/b/"},
+    ),
+    "passwordless, by telephone": ("passwordless", {"form": lambda: PasswordlessForm(kinds=["sms"]), "kinds": ["sms"]}),
+    "code, spent": (
+        "passwordless_code",
+        {"form": CodeForm, "kind": "sms", "start_url": "/a/", "is_over": True, **REFUSED},
+    ),
+    "code, sent again": (
+        "passwordless_code",
+        {"form": CodeForm, "kind": "email-code", "address": "a", "start_url": "/a/", "is_sent_again": True},
+    ),
     "code": ("passwordless_code", {"form": CodeForm, "kind": "sms", "address": "+81901", "start_url": "/a/"}),
     "code, wrong": ("passwordless_code", {"form": lambda: CodeForm({"code": "?"}), "kind": "sms", "start_url": "/a/"}),
     "code, refused": ("passwordless_code", {"form": CodeForm, "kind": "sms", "start_url": "/a/", **REFUSED}),
@@ -84,7 +116,13 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "password, refused": ("password", {"form": lambda: PasswordForm({"username": "a", "password": "b"}), **REFUSED}),
     "password, linked": (
         "password",
-        {"form": PasswordForm, "signup_url": "/a/?next=%2Fb", "password_reset_url": "/c/?next=%2Fb"},
+        {
+            "form": PasswordForm,
+            "signup_url": "/a/?next=%2Fb",
+            "password_reset_url": "/c/?next=%2Fb",
+            "passwordless_url": "/d/",
+            "tenants_page_url": "/e/",
+        },
     ),
     "sign up": ("signup", {"form": lambda: SignUpForm(fields=ASKED), **LINKS}),
     "sign up, wrong": ("signup", {"form": lambda: SignUpForm({"email": "a"}, fields=ASKED), **LINKS}),
@@ -97,25 +135,88 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "reset": ("password_reset", {"form": PasswordResetForm, **LINKS}),
     "reset, wrong": ("password_reset", {"form": lambda: PasswordResetForm({"email": "a"}), **LINKS}),
     "reset, sent": ("password_reset", {"sent_to": "a@example.com", **LINKS}),
-    "second step": ("mfa", {"factors": [{"kind": "otp"}, {"kind": "sms", "name": "34"}]}),
+    "second step": (
+        "mfa",
+        {
+            "factors": [
+                {"kind": kind, "name": "34" if kind in ("sms", "voice", "email") else ""}
+                for kind in ("otp", "push", "sms", "voice", "email", "recovery-code")
+            ]
+        },
+    ),
+    "second step, over": ("mfa", {"is_over": True, "start_url": "/a/", "factors": [], **REFUSED}),
+    **{
+        f"second step, code by {kind}": (
+            "mfa_code",
+            {
+                "form": CodeForm,
+                "asks_for_code": kind != "push",
+                "kind": kind,
+                "name": "34",
+                "is_message": True,
+                "is_sent_again": True,
+                "factors_url": "/a/",
+            },
+        )
+        for kind in ("sms", "voice", "email", "push")
+    },
     "second step, code": (
         "mfa_code",
         {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/"},
+    ),
+    "second step, code refused": (
+        "mfa_code",
+        {"form": CodeForm, "asks_for_code": True, "kind": "otp", "factors_url": "/a/", **REFUSED},
     ),
     "second step, QR code": (
         "mfa_code",
         {
             "form": CodeForm,
             "asks_for_code": True,
+            "is_enrolment": True,
             "secret": "JBSW Y3DP",
+            "barcode_uri": "/b/",
             "qr_code": QrCode(29, "M4 4h7v1h-7z"),
             "factors_url": "/a/",
         },
     ),
+    "second step, key": (
+        "mfa_code",
+        {
+            "form": CodeForm,
+            "asks_for_code": True,
+            "is_enrolment": True,
+            "is_only_way": True,
+            "secret": "JBSW Y3DP",
+            "factors_url": "/a/",
+        },
+    ),
     "second step, approval": ("mfa_code", {"factors_url": "/a/"}),
-    "set up": ("mfa_enrol", {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS}),
-    "set up, wrong": ("mfa_enrol", {"form": lambda: EnrolForm({"kind": "voice"}, kinds=STEPS), "kinds": STEPS}),
-    "recovery codes": ("mfa_recovery_codes", {"codes": ["1234"]}),
+    "set up": (
+        "mfa_enrol",
+        {"form": lambda: EnrolForm(kinds=STEPS), "kinds": STEPS, "choices": STEPS[:2], "recommended": "otp"},
+    ),
+    "set up, telephone": ("mfa_phone", {"form": lambda: EnrolForm(kinds=STEPS), **PHONES}),
+    "set up, telephone, wrong": ("mfa_phone", {"form": lambda: EnrolForm({"kind": "voice"}, kinds=STEPS), **PHONES}),
+    "set up, telephone, refused": ("mfa_phone", {"form": lambda: EnrolForm(kinds=STEPS), **PHONES, **REFUSED}),
+    "set up, message": (
+        "mfa_code",
+        {
+            "form": CodeForm,
+            "asks_for_code": True,
+            "kind": "sms",
+            "name": "34",
+            "is_enrolment": True,
+            "is_message": True,
+            "number_url": "/b/",
+            "factors_url": "/a/",
+        },
+    ),
+    "recovery code": ("mfa_recovery_codes", {"codes": ["12345678"], "grouped_codes": [("12345678", ["1234", "5678"])]}),
+    "recovery codes": (
+        "mfa_recovery_codes",
+        {"codes": ["1234", "5678"], "grouped_codes": [("1234", ["1234"]), ("5678", ["5678"])], "download_url": "/a/"},
+    ),
 }
 PAGES |= FORMS
 every_page = pytest.mark.parametrize("name", PAGES)
@@ -187,7 +288,10 @@ class TestEveryPage:
     @every_page
     def test_has_nothing_that_a_strict_policy_blocks(self, name: str) -> None:
         page = show(name)
-        assert not {"script", "style", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+        assert not {"style", "iframe", "img", "object", "embed", "base"} & set(page.tags)
+        scripts = page.all("script")
+        assert all(script["src"].startswith("/static/auth0/") and "defer" in script for script in scripts)
+        assert "script" not in page.text
         names = {key for _, attributes in page.attributes for key in attributes}
         assert not [key for key in names if key == "style" or key.startswith("on")]
         assert not re.search(r"javascript:|//", page.html.replace("<!doctype html>", ""))
@@ -210,7 +314,8 @@ class TestEveryPage:
         text = dict(show(name, "ja").text)
         for tag in ("code", "strong"):  # what is the visitor's own
             text.pop(tag, None)
-        assert set(re.findall(r"[A-Za-z]{2,}", " ".join(text.values()))) <= {"SMS"}
+        names = {"SMS", "QR", "Google", "Microsoft", "Authenticator"}
+        assert set(re.findall(r"[A-Za-z]{2,}", " ".join(text.values()))) <= names
 
     @every_page
     def test_uses_only_classes_that_the_style_sheet_knows(self, name: str) -> None:
@@ -233,7 +338,8 @@ class TestEveryPage:
         outside = dict.fromkeys(["code", "words", "tenant_says", "retry_url", "next", "url"], MARKUP)
         for name in PAGES:
             page = show(name, **outside)
-            assert "script" not in page.tags
+            assert all(script["src"].startswith("/static/") for script in page.all("script"))
+            assert "script" not in page.text
             assert "b" not in page.tags
 
     def test_language_that_we_do_not_speak_is_marked_as_the_english_it_shows(self) -> None:
@@ -253,7 +359,12 @@ class TestEveryPage:
         assert [field["id"] for field in fields] == labels
         assert len(set(labels)) == len(labels)
         assert page.texts("label") == [text for text in page.texts("label") if text]
-        assert len([text for text in page.texts("button") if text]) == page.tags["button"]
+        named = [button for button in page.all("button") if "aria-labelledby" in button]
+        spans = [span.get("id") for span in page.all("span")]
+        assert all(button["aria-labelledby"] in spans for button in named)
+        assert all(name in spans for button in named for name in button["aria-describedby"].split())
+        words = [text for text in page.texts("button") if text]
+        assert len(words) + len(named) == page.tags["button"]
 
 
 class TestForms:
@@ -264,7 +375,7 @@ class TestForms:
         announced = [problem["id"] for problem in page.all("span") if problem.get("role") == "alert"]
         wrong = [field for field in page.all("input") if field.get("aria-invalid") == "true"]
         assert wrong
-        assert [field["aria-describedby"] for field in wrong] == announced
+        assert [field["aria-describedby"].split()[-1] for field in wrong] == announced
         assert any("autofocus" in field for field in wrong)
 
     @pytest.mark.parametrize("name", [name for name in FORMS if name.endswith("refused")])
@@ -274,7 +385,9 @@ class TestForms:
         assert words_for("wrong_code") in page.text["p"]
         assert page.text["code"] == "wrong_code"
 
-    @pytest.mark.parametrize("name", ["passwordless", "code", "password", "sign up", "reset", "second step, code"])
+    @pytest.mark.parametrize(
+        "name", ["passwordless", "code", "password", "sign up", "reset", "second step, code", "set up, telephone"]
+    )
     def test_the_first_field_has_the_focus(self, name: str) -> None:
         fields = [field for field in show(name).all("input") if field["type"] != "hidden"]
         assert ["autofocus" in field for field in fields] == [True, *[False] * (len(fields) - 1)]
@@ -314,6 +427,18 @@ class TestWhatEachPageSays:
         page = show("forbidden")
         assert page.text["button"] == "Use another account"
         assert {"type": "hidden", "name": "next", "value": "/auth0/login/?next=%2Fa"} in page.all("input")
+        assert page.links == ["/"], "logging in again changes nothing"
+
+    def test_forbidden_page_leads_with_what_can_help(self) -> None:
+        page = show("forbidden, login helps")
+        ways = [part for part in page.attributes if "auth0-button" in part[1].get("class", "")]
+        assert [(tag, part.get("href"), part["class"]) for tag, part in ways] == [
+            ("button", None, "auth0-button"),
+            ("a", "/b/", "auth0-button auth0-button-quiet"),
+            ("a", "/", "auth0-button auth0-button-quiet"),
+        ]
+        assert show("forbidden by mistake").links == ["/"]
+        assert show("forbidden by mistake").tags["button"] == 0
 
     def test_hop_goes_on_by_itself_and_by_hand(self) -> None:
         page = show("hop")
@@ -414,6 +539,24 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def what_a_screen_reader_misses(nodes: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with the accessibility tree of a page: as Chromium tells it to a screen reader."""
+
+    def value(node: dict[str, Any], name: str) -> Any:
+        return node.get(name, {}).get("value", "")
+
+    missing, titles = [], 0
+    for node in nodes:
+        role = value(node, "role")
+        about = {entry["name"]: entry["value"].get("value") for entry in node.get("properties", [])}
+        titles += role == "heading" and about.get("level") == 1
+        if role in ("textbox", "button", "link", "image", "heading") and not value(node, "name"):
+            missing.append(f"a {role} has no name")
+        if about.get("invalid") == "true" and not value(node, "description"):
+            missing.append(f"what is wrong with {value(node, 'name')} is not told with it")
+    return [*missing, *([] if titles == 1 else [f"{titles} headings of level 1"])]
+
+
 class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize(
@@ -455,6 +598,9 @@ class TestLooks:
             address = route.request.url
             if address.endswith(".css"):
                 route.fulfill(body=STYLES, content_type="text/css")
+            elif address.endswith(".js"):
+                script = PACKAGE / "static" / urlsplit(address).path.removeprefix("/static/")
+                route.fulfill(body=script.read_text(encoding="utf-8"), content_type="text/javascript")
             else:
                 html = addresses.get(address, "<title>continued</title>")
                 route.fulfill(
@@ -468,6 +614,8 @@ class TestLooks:
             page.set_default_timeout(120_000)
             page.route("**/*", serve)
             page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            inspector = page.context.new_cdp_session(page)
             for address, html in addresses.items():
                 page.goto(address)
                 if 'http-equiv="refresh"' in html:
@@ -477,12 +625,14 @@ class TestLooks:
                 assert page.evaluate("getComputedStyle(document.querySelector('main')).borderRadius") == "16px"
                 if "ログインできませんでした" in html:  # a break within a word leaves a character behind
                     assert page.evaluate("document.querySelector('h1').getBoundingClientRect().height") < 40, address
+                told = inspector.send("Accessibility.getFullAXTree")["nodes"]
+                assert what_a_screen_reader_misses(told) == [], address
                 if "autofocus" in html:
                     page.wait_for_function("document.activeElement.autofocus")
                     continue
                 page.keyboard.press("Tab")
                 focused = "document.activeElement"
-                assert page.evaluate(f"{focused}.classList.contains('auth0-button')"), address
+                assert page.evaluate(f"{focused}.matches('.auth0-button, .auth0-link, .auth0-way')"), address
                 assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
                 assert page.evaluate(f"{focused}.getBoundingClientRect().height") >= 44
             browser.close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_auth0_flow.protocol.adapters import http_deadline, remaining_time
+from django_auth0_flow.protocol.deadline import http_deadline, remaining_time
 from tests.protocol.conftest import Monotonic
 
 

@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from django_auth0_flow.protocol.dpop import DPoPKey, Prover, asks_for_nonce, target_of, token_hash, validate_proof
+from django_auth0_flow.protocol.dpop import DPoPKey, target_of, token_hash, validate_proof
 from django_auth0_flow.protocol.errors import TokenValidationError
+from django_auth0_flow.protocol.prover import Prover, asks_for_nonce
 from django_auth0_flow.protocol.tokens import TokenSet, merge_refreshed
 from django_auth0_flow.testing.tenant.dpop import thumbprint as tenants_thumbprint
 from tests.protocol.support import NOW, make_jws

@@ -9,8 +9,9 @@ from typing import Any
 import jwt
 import pytest
 
-from django_auth0_flow.protocol.dpop import DPoPKey, Prover, token_hash
+from django_auth0_flow.protocol.dpop import DPoPKey, token_hash
 from django_auth0_flow.protocol.outbound import ApiSession
+from django_auth0_flow.protocol.prover import Prover
 from django_auth0_flow.protocol.tokens import TokenSet
 from tests.protocol.support import NOW, Answer, TinyServer
 

@@ -37,12 +37,12 @@ class Postgres(Server):
             until=lambda: accepts_connections(self.port) and self._succeeds(ready, *self._address()),
         )
 
-    def django_database(self, name: str = "auth0_flow") -> dict[str, Any]:
-        """Return a ``DATABASES`` entry for a database of that name, created empty when it is new."""
+    def django_database(self, name: str = "auth0_flow", *options: str) -> dict[str, Any]:
+        """Return a ``DATABASES`` entry for a database of that name, created empty, with ``options``, when it is new."""
         programs.require_module("psycopg", WHY)
         exists = self._succeeds(programs.require("psql", WHY), *self._address(), "--no-psqlrc", "--command", "", name)
         if not exists:
-            self._run(programs.require("createdb", WHY), *self._address(), name)
+            self._run(programs.require("createdb", WHY), *self._address(), *options, name)
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": name,

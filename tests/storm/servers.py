@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import requests
@@ -41,18 +41,23 @@ _ALL = {
 @contextmanager
 def serving(site: Site, model: str) -> Iterator[str]:
     """Serve the site and yield its address; the processes are stopped at the end."""
+    with serving_by(_ALL[model], site.environment) as address:
+        yield address
+
+
+@contextmanager
+def serving_by(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
+    """As ``serving``, by a command of gunicorn or uvicorn."""
     port = free_port()
-    command = list(_ALL[model])
-    if "uvicorn" in model:
-        command[3:3] = ["--host", "127.0.0.1", "--port", str(port)]
-    else:
-        command[3:3] = ["--bind", f"127.0.0.1:{port}"]
-    process = subprocess.Popen(command, env=site.environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+    where = ["--host", "127.0.0.1", "--port", str(port)] if "uvicorn" in command else ["--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        [*command[:3], *where, *command[3:]], env=environment, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
     try:
         give_up = time.monotonic() + 180
         while not accepts_connections(port):
             if process.poll() is not None or time.monotonic() > give_up:
-                raise AssertionError(f"{model} did not start")
+                raise AssertionError(f"the server did not start: {' '.join(command)}")
             threading.Event().wait(0.05)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         batch_size, dry_run = min(options["batch_size"], MAX_BATCH), options["dry_run"]
         found = clear_login_sessions(batch_size=batch_size, limit=options["limit"], dry_run=dry_run)
         tokens = clear_logout_tokens(batch_size=batch_size, dry_run=dry_run)
-        machine_tokens = clear_machine_tokens(dry_run=dry_run)
+        machine_tokens = clear_machine_tokens(batch_size=batch_size, dry_run=dry_run)
         if options["verbosity"] > 0:
             done = "to delete" if dry_run else "deleted"
             self.stdout.write(

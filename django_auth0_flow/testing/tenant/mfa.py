@@ -72,7 +72,7 @@ def demand_mfa(asked: TokenRequest, authorization: Authorization) -> ApiRefusal:
         kinds = [factor.kind for factor in _active(state.users[authorization.sub])]
         names = list(dict.fromkeys(_REQUIREMENT.get(kind, kind) for kind in kinds))
         challenge = [{"type": name} for name in names]
-        enroll = [] if challenge else [{"type": name} for name in ("otp", "phone", "push-notification", "email")]
+        enroll = [] if challenge else [{"type": name} for name in state.mfa_factors]
         extra["mfa_requirements"] = {"challenge": challenge} if challenge else {"enroll": enroll}
     return ApiRefusal(403, "mfa_required", "Multifactor authentication required", extra=extra)
 

@@ -78,6 +78,8 @@ class TenantState:
         self.jwks_with_alg = True
         self.allowed_acr_values: list[str] = []
         self.mfa_requirements = True
+        #: Multi-factor Auth: what is switched on, and may be enrolled, as ``mfa_requirements`` calls it.
+        self.mfa_factors: list[str] = ["otp", "phone", "push-notification", "email"]
         self.logout_urls: list[str] = []
         self.session_idle_lifetime: float = 3 * DAY
         self.session_lifetime: float = 7 * DAY
