@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.http import HttpRequest
+from django.utils.translation import get_language
 
 from django_auth0_flow.access.current_login import organization_for
 from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_settings
@@ -46,8 +47,7 @@ def begin_login(
     client.issuer.metadata()
     response_type = "token" if purpose == transactions.ACCESS_TOKEN else conf.response_type
     extra, by = _parameters(request, conf, view=parameters or {}, visitor=forwarded or {}, purpose=purpose)
-    if kinds_of(response_type) != {"id_token"}:
-        extra = {**extra, **_apis(conf), **extra}
+    extra = {**extra, **_apis(conf, response_type), **extra}
     transaction = transactions.new_transaction(
         configuration,
         redirect_uri=absolute_url(request, url_of("callback", configuration), conf),
@@ -73,8 +73,10 @@ def begin_login(
         raise
 
 
-def _apis(conf: Auth0Settings) -> dict[str, str]:
-    """Return the parameters that name the API of the access token."""
+def _apis(conf: Auth0Settings, response_type: str) -> dict[str, str]:
+    """Return the parameters that name the API of the access token; none for a login that brings no access token."""
+    if kinds_of(response_type) == {"id_token"}:
+        return {}
     return {name: value for name, value in (("audience", conf.audience), ("resource", conf.resource)) if value}
 
 
@@ -87,7 +89,8 @@ def _parameters(
     purpose: str,
 ) -> tuple[dict[str, str], str]:
     """Return what joins the authorization request, and who chose its organization (see ``Transaction``)."""
-    found = {**conf.authorization_params, **visitor, **view}
+    language = (get_language() if conf.ui_locales else None) or ""
+    found = {**({"ui_locales": language} if language else {}), **conf.authorization_params, **visitor, **view}
     if purpose == transactions.RECHECK:  # asks only whether the session lives; its login was checked when it was made
         found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
     else:
