@@ -89,8 +89,9 @@ def _parameters(
     purpose: str,
 ) -> tuple[dict[str, str], str]:
     """Return what joins the authorization request, and who chose its organization (see ``Transaction``)."""
-    language = (get_language() if conf.ui_locales else None) or ""
-    found = {**({"ui_locales": language} if language else {}), **conf.authorization_params, **visitor, **view}
+    found = {**conf.authorization_params, **visitor, **view}
+    if conf.ui_locales and (language := get_language()):
+        found.setdefault("ui_locales", language)
     if purpose == transactions.RECHECK:  # asks only whether the session lives; its login was checked when it was made
         found = {name: value for name, value in found.items() if name not in ("max_age", "acr_values")}
     else:

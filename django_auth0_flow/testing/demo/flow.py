@@ -115,8 +115,8 @@ def FlowMiddleware(get_response: GetResponse) -> GetResponse:  # noqa: N802  # n
             return response
         if steps := _steps_in(request, response):
             recorder.note(browser, *steps)
-        if getattr(request, _LOGGED_IN, False):
-            row = LoginSession.objects.select_related("identity").filter(pk=noted_login(request).get("id")).first()
+        if _has_logged_in(request):
+            row = LoginSession.objects.select_related("identity").filter(pk=noted_login(request)["id"]).first()
             if row is not None:
                 recorder.own(row.identity.subject, browser)
         if _COOKIE not in request.COOKIES:
@@ -133,11 +133,16 @@ def _steps_in(request: HttpRequest, response: HttpResponseBase) -> list[str]:
         return ["ask", "authorize"]
     if target.path in ("/oidc/logout", "/v2/logout"):
         return ["logout"]
-    if not getattr(request, _LOGGED_IN, False):
+    if not _has_logged_in(request):
         return []
     match = request.resolver_match
     by_redirect = ["callback"] if match is not None and match.url_name == "callback" else []
     return [*by_redirect, *(["exchange"] if _has_asked_tenant(request) else [])]
+
+
+def _has_logged_in(request: HttpRequest) -> bool:
+    """Tell whether this very request has made a login of ours, not one by another backend."""
+    return getattr(request, _LOGGED_IN, False) and bool(noted_login(request))
 
 
 def _has_asked_tenant(request: HttpRequest) -> bool:
