@@ -33,7 +33,7 @@ PRELOADED_BY_WORKER = [*GUNICORN, WSGI], "1"
 #: What a page needs that logs no one in.
 PACKAGES = {"django", "asgiref", "sqlparse", "django_auth0_flow"}
 _OF_THE_SERVER = {"gunicorn", "packaging", "tests"}
-NOT_LOADED = {"doctor", "embedded", "machine", "testing", "rest_framework", "forms"}
+NOT_LOADED = {"checks", "doctor", "embedded", "machine", "testing", "rest_framework", "forms"}
 CORE = set(
     """
     addresses authorization base64url claim_checks client_auth client_credentials deadline errors grant
@@ -197,6 +197,7 @@ def test_an_ordinary_page_loads_nothing_of_what_a_login_needs(site: Site) -> Non
         assert packages(found) == PACKAGES
         assert inside("", found) & NOT_LOADED == set()
         assert inside("protocol", found) == CORE
+        assert "debug" not in inside("pages", found)
         assert inside("views", found) == VIEWS
 
         assert " True " in get(address, **logged_in).text

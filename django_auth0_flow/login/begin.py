@@ -12,7 +12,7 @@ from django_auth0_flow.conf import DEFAULT, Auth0Settings, get_client, get_setti
 from django_auth0_flow.login import ceiling, form_post_cookie, transactions
 from django_auth0_flow.login.admission import parameters_demanded
 from django_auth0_flow.pages.rendering import is_click
-from django_auth0_flow.pages.urls import absolute_url, url_of
+from django_auth0_flow.pages.urls import callback_url
 from django_auth0_flow.protocol.authorization import kinds_of
 from django_auth0_flow.protocol.errors import Auth0Error
 from django_auth0_flow.storage.django_session_facts import noted_login
@@ -39,8 +39,8 @@ def begin_login(
     ``parameters`` join the authorization request (``scope`` replaces the configured one); ``forwarded`` are those that the
     visitor chose, which never replace an organization of this site's; ``once`` are in this request only, not stored with
     the transaction. ``next_url`` must have gone through ``safe_next``. ``any_organization``: the login must belong to one,
-    no matter which. ``purpose`` as in ``Transaction``. Raises as ``Client.authorization_url``, and TransportError when the
-    tenant's metadata can't be fetched.
+    no matter which. ``purpose`` as in ``Transaction``. Raises as ``Client.authorization_url``, as ``callback_url``, and
+    TransportError when the tenant's metadata can't be fetched.
     """
     ceiling.end_login_that_reached_it(request)
     conf, client = get_settings(configuration), get_client(configuration)
@@ -50,7 +50,7 @@ def begin_login(
     extra = {**extra, **_apis(conf, response_type), **extra}
     transaction = transactions.new_transaction(
         configuration,
-        redirect_uri=absolute_url(request, url_of("callback", configuration), conf),
+        redirect_uri=callback_url(request, conf),
         scope=extra.pop("scope", conf.scope),
         next_url=next_url,
         parameters=extra,

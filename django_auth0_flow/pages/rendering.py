@@ -101,3 +101,14 @@ def _path_here(request: HttpRequest, url: str) -> str:
     safe = site_urls.safe_next(request, url)
     parts = urlsplit(safe)
     return site_urls.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""
+
+
+def view_name_of(request: HttpRequest) -> str:
+    """Return the name of the URL that led here, else that of the view, for the log."""
+    found = request.resolver_match
+    return plain_text(found.view_name) if found is not None else "unknown"
+
+
+def plain_text(text: str) -> str:
+    """Return ``text`` as one word of a log line: short, without blanks and control characters."""
+    return "".join(char if char.isprintable() and not char.isspace() else "_" for char in text[:300]) or "-"
