@@ -283,7 +283,7 @@ class Auth0PasswordBackend(ModelBackend):
             self._note_refusal(request, Auth0Error(code="user_not_allowed"), configuration)
             return None
         before = noted(request) if request is not None and session is not None else {}
-        attach_login(user, Login(configuration, granted.tokens, claims, before=before))
+        attach_login(user, Login(configuration, granted.tokens, claims, by_hand=True, before=before))
         return user
 
     def _note_refusal(self, request: HttpRequest | None, error: Auth0Error, configuration: str) -> None:

@@ -138,7 +138,7 @@ def login_of(request: HttpRequest) -> Auth0Session:
 def is_looping(request: HttpRequest, login: Auth0Session) -> bool:
     """Tell whether this browser has logged in for this view again and again within seconds."""
     conf = login.configuration
-    return loops.is_looping(noted(request), conf.name, conf.clock())
+    return loops.is_looping(request, conf.name, conf.clock())
 
 
 def not_begun(request: HttpRequest, error: Auth0Error, *, next_url: str, configuration: str) -> HttpResponse:
@@ -183,6 +183,8 @@ def failed(
     failures = int(request.session.get(loops.FAILURES_KEY, 0)) + 1
     if counted:
         request.session[loops.FAILURES_KEY] = failures
+    if code == "login_loop":
+        loops.count_anew(request)
     may_retry = failures < MAX_FAILURES and code not in ("login_loop", "client_rejected")
     context = {
         "code": code,

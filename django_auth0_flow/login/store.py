@@ -59,7 +59,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     row.grant = Grant(login.tokens, login.claims)
     row.save(force_insert=True)
     _end_if_over(request, row, login)
-    rounds = rounds_so_far(before, conf.name, conf.clock())
+    rounds = 0 if login.by_hand else rounds_so_far(before, conf.name, conf.clock())
     demands = [*(before.get("demands", ()) if rounds else ()), *([requirement] if requirement else ())]
     request.session[FACTS_KEY] = {
         "id": row.pk.hex,

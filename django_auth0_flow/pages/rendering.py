@@ -36,6 +36,17 @@ def is_prefetch(request: HttpRequest) -> bool:
     return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
 
 
+def is_click(request: HttpRequest) -> bool:
+    """Tell whether a person clicked on a page of this site, and the redirects since then never left it.
+
+    ``Sec-Fetch-User`` alone is no proof: it stays on each redirect of the journey that a click began. ``Sec-Fetch-Site``
+    becomes ``cross-site`` or ``same-site`` once that journey has been to the tenant. A typed address says ``none`` all the
+    way, so it is no proof either. False for browsers that send neither header.
+    """
+    headers = request.headers
+    return headers.get("Sec-Fetch-User") == "?1" and headers.get("Sec-Fetch-Site") == "same-origin"
+
+
 def not_now() -> HttpResponse:
     """Answer a prefetch with 204: only the real request starts something."""
     return finish_answer(HttpResponse(status=HTTPStatus.NO_CONTENT))
