@@ -9,10 +9,10 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from tests.forms import find_form
-from tests.walk import NAVIGATE
 
 #: How long an answer may take: a busy machine is slow, and only a hung server takes minutes.
 TIMEOUT = 120
+NAVIGATE = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 _MAX_REDIRECTS = 20
 
 

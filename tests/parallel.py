@@ -21,6 +21,7 @@ LONGEST_FIRST = [
     "tests/browser",
     "tests/webdriver",
     "tests/test_benchmarks.py",
+    "tests/test_soak.py",
     "tests/test_memory.py",
     "tests/storage/test_data_size.py",
     "tests/tokens/test_outside_requests.py",

@@ -136,6 +136,13 @@ class Call(View):
 call = Call.as_view()
 
 
+@transaction.non_atomic_requests
+@auth0_login_required
+async def async_call(request: Request) -> HttpResponse:
+    answer = await request.auth0.arequest("GET", request.GET["url"])
+    return HttpResponse(answer.content, status=answer.status_code)
+
+
 @bearer_token_required(scopes="read:things")
 def api(request: Request) -> JsonResponse:
     return JsonResponse({"sub": request.access_token_claims["sub"], "method": request.method})

@@ -36,6 +36,7 @@ urlpatterns = [
     path("token-then-error/", sample_views.token_then_error),
     path("unmarked-token-then-error/", sample_views.unmarked_token_then_error),
     path("call/", sample_views.call),
+    path("async-call/", sample_views.async_call),
     path("django-login-required/", login_required(sample_views.plain)),
     path("django-permission/", permission_required("auth.add_user", raise_exception=True)(sample_views.plain)),
     path("django-permission-loop/", permission_required("auth.add_user")(sample_views.plain)),

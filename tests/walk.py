@@ -12,12 +12,13 @@ from django.test import Client
 from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant, User
+from tests import http_browser
 
 SITE = "http://testserver"
 LOGIN, CALLBACK, LOGOUT = "/auth0/login/", "/auth0/callback/", "/auth0/logout/"
 #: Faults that only a timeout ends: the tests give them a short one.
 SLOW = frozenset({"slow", "drip-body", "drip-headers"})
-NAVIGATE = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
+NAVIGATE = http_browser.NAVIGATE
 FETCH = {"Accept": "application/json", "Sec-Fetch-Mode": "cors"}
 
 

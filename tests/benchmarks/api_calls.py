@@ -27,7 +27,7 @@ import requests
 from django_auth0_flow.protocol.outbound import ApiSession
 from django_auth0_flow.protocol.tokens import TokenSet
 from tests.benchmarks.login import Contestant, contest
-from tests.benchmarks.measure import Row, Spread, ratios, scaled, take_turns, write_rows
+from tests.benchmarks.measure import Row, Spread, compared, scaled, take_turns, write_rows
 from tests.benchmarks.names import CALL, FLOOR, OURS
 from tests.benchmarks.slow_line import slow_line
 from tests.benchmarks.tls import FrontedTenant
@@ -118,8 +118,8 @@ def page_rows(kind: str, tenant: FrontedTenant, origins: tuple[str, str], rounds
         rows = [_page_row(kind, page) for page in pages]
         for page in pages:
             if page.site.name == PEER:
-                spread = ratios(pages[0].cpu, page.cpu)
-                rows.append(Row(_group(kind), f"ours against {PEER}'s client", spread, budget=AUTHLIB[kind]))
+                against = compared(pages[0].cpu, page.cpu, 1e3, "ms")
+                rows.append(Row(_group(kind), f"ours against {PEER}'s client", budget=AUTHLIB[kind], **against))
         for page in pages:
             if page.site.name != FLOOR:
                 rows += _network_rows(kind, page, far)
@@ -178,8 +178,7 @@ def client_row(kind: str, origin: str, rounds: int) -> Row:
     }
     found = take_turns(ways, rounds=rounds, repeat=10)
     label = "the client alone against one shared `requests.Session`"
-    detail = f"{scaled(found['ours'], 1000).median:.2f} ms"
-    return Row(_group(kind), label, ratios(found["ours"], found["shared"]), budget=SHARED, detail=detail)
+    return Row(_group(kind), label, budget=SHARED, **compared(found["ours"], found["shared"], 1e3, "ms"))
 
 
 def main(rounds: int, python: str | None) -> None:

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tests.benchmarks.login_site import configure, environ_for
-from tests.benchmarks.measure import Row, Spread, ratios, scaled, take_turns, write_rows
+from tests.benchmarks.measure import Row, Spread, compared, take_turns, write_rows
 from tests.benchmarks.peers import MIDDLEWARE, Account, Peer, ours
 
 GROUP = "Middleware"
@@ -105,14 +105,13 @@ def compare(title: str, build: Callable[..., Callable[[], None]], address: str, 
         functions = {"with": build([*chain, OURS], address, cookie), "without": build(chain, address, cookie)}
         found = take_turns(functions, rounds=rounds, repeat=25)
         added = Spread.of([(a - b) * 1e6 for a, b in zip(found["with"], found["without"], strict=True)])
-        total = scaled(found["without"], 1e6)
         rows.append(
             Row(
                 GROUP,
                 f"{title}, {name}",
-                ratios(found["with"], found["without"]),
                 budget=budget,
-                detail=f"{added.median:+.1f} µs on {total.median:.0f} µs",
+                detail=f"{added.median:+.1f} µs",
+                **compared(found["with"], found["without"], 1e6, "µs"),
             )
         )
     return rows

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from django_auth0_flow.testing.tenant.browser import Browser
-from tests.benchmarks.measure import TIMES, Row, ratios, scaled, write_rows
+from tests.benchmarks.measure import TIMES, Row, compared, scaled, write_rows
 from tests.benchmarks.names import FLOOR, LOGIN_PATHS, OURS, SITE
 from tests.benchmarks.tls import FrontedTenant
 
@@ -171,11 +171,11 @@ def rows_of(contestants: list[Contestant], scheme: str) -> list[Row]:
     peers.sort(key=lambda peer: statistics.median(peer.cost.total))
     leanest = next((peer for peer in peers if peer.name != BY_THE_SITE), None)
     for peer in peers:
-        spread = ratios(mine.cost.total, peer.cost.total)
+        figures = compared(mine.cost.total, peer.cost.total, 1e3, "ms")
         by_site = ", where the site logs the user in and keeps no token" if peer.name == BY_THE_SITE else ""
         budget = BUDGETS[scheme] if peer is leanest else None
         detail = f"{mine.cost.instructions / peer.cost.instructions:.2f} {TIMES} in bytecode instructions"
-        against = Row(_group(scheme), f"ours against {peer.name}{by_site}", spread, budget=budget, detail=detail)
+        against = Row(_group(scheme), f"ours against {peer.name}{by_site}", budget=budget, detail=detail, **figures)
         rows.append(replace(against, profile=side_by_side(mine, peer)) if against.is_met is False else against)
     return rows
 

@@ -29,13 +29,18 @@ class Spread:
         low, middle, high = statistics.quantiles(values, n=4)
         return cls(middle, low, high)
 
+    @classmethod
+    def exactly(cls, value: float) -> Spread:
+        """Return what was measured or counted once."""
+        return cls(value, value, value)
+
 
 @dataclass(frozen=True)
 class Row:
     """One line of the table. ``budget``: what ``spread.median`` may be at most, None for a line that informs only.
 
     ``group``: the heading it stands under; ``detail``: what else is to be said about it; ``profile``: what it is made of,
-    part by part, shown where the budget is missed.
+    part by part, shown where the budget is missed. A ratio says in ``mine`` and ``other`` what it is a ratio of.
     """
 
     group: str
@@ -45,6 +50,8 @@ class Row:
     budget: float | None = None
     detail: str = ""
     profile: Sequence[tuple[str, str]] = ()
+    mine: str = ""
+    other: str = ""
 
     @property
     def is_met(self) -> bool | None:
@@ -74,9 +81,12 @@ def take_turns(functions: Mapping[str, Callable[[], object]], *, rounds: int, re
     return found
 
 
-def ratios(mine: Sequence[float], other: Sequence[float]) -> Spread:
-    """Return how the one compares with the other, round by round."""
-    return Spread.of([a / b for a, b in zip(mine, other, strict=True)])
+def compared(mine: Sequence[float], other: Sequence[float], factor: float, unit: str) -> dict[str, Any]:
+    """Return the fields of a row that compares the one with the other, round by round; ``factor`` makes them ``unit``."""
+    spread = Spread.of([a / b for a, b in zip(mine, other, strict=True)])
+    medians = [statistics.median(values) * factor for values in (mine, other)]
+    first, second = (f"{median:.0f} {unit}" if median >= 100 else f"{median:.3g} {unit}" for median in medians)
+    return {"spread": spread, "mine": first, "other": second}
 
 
 def scaled(values: Sequence[float], factor: float) -> Spread:

@@ -15,7 +15,7 @@ from django.urls import path
 
 from tests.benchmarks.chain import OURS, SHORT, log_in, wsgi
 from tests.benchmarks.login_site import configure
-from tests.benchmarks.measure import Row, ratios, scaled, take_turns, write_rows
+from tests.benchmarks.measure import Row, compared, scaled, take_turns, write_rows
 from tests.benchmarks.peers import MIDDLEWARE, Account, Peer, ours
 
 GROUP = "Reading the login"
@@ -84,14 +84,13 @@ def main(rounds: int) -> None:
         )
         for address, what in (("login/", "claims, scopes and organization"), ("token/", "a live token")):
             added = scaled([a - b for a, b in zip(found[address], found["user/"], strict=True)], 1e6)
-            detail = f"{added.median:+.0f} µs on {scaled(found['user/'], 1e6).median:.0f} µs"
             rows.append(
                 Row(
                     GROUP,
                     f"{what} against `request.user`, {name}",
-                    ratios(found[address], found["user/"]),
                     budget=budget,
-                    detail=detail,
+                    detail=f"{added.median:+.0f} µs",
+                    **compared(found[address], found["user/"], 1e6, "µs"),
                 )
             )
     write_rows(rows)

@@ -16,7 +16,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from tests.benchmarks.measure import Row, Spread, ratios, write_rows
+from tests.benchmarks.measure import Row, Spread, compared, write_rows
 from tests.benchmarks.names import FLOOR, LOGIN_PATHS, OURS
 from tests.benchmarks.profiles import largest, shares
 
@@ -78,10 +78,10 @@ def rows(found: dict[Kind, list[tuple[float, float]]], parts: list[tuple[str, st
     table = []
     for mode, page in PAGES.items():
         peers = [name for name, at in found if at == mode and name not in (FLOOR, OURS)]
-        floor, plain = cpu[FLOOR, mode], f"plain Django {Spread.of(cpu[FLOOR, mode]).median:.0f} ms"
+        floor = cpu[FLOOR, mode]
         until = f"{page}, CPU time until the answer, against plain Django"
-        table.append(Row(GROUP, until, ratios(cpu[OURS, mode], floor), budget=1.5, detail=plain, profile=parts))
-        table += [Row(GROUP, f"the same, {peer}", ratios(cpu[peer, mode], floor)) for peer in peers]
+        table.append(Row(GROUP, until, budget=1.5, profile=parts, **compared(cpu[OURS, mode], floor, 1, "ms")))
+        table += [Row(GROUP, f"the same, {peer}", **compared(cpu[peer, mode], floor, 1, "ms")) for peer in peers]
         table += [Row(GROUP, f"{page}, resident memory, {name}", memory[name, mode], "MiB") for name in [FLOOR, *peers]]
         leanest = min((memory[peer, mode].median for peer in peers), default=None)
         resident = memory[OURS, mode]

@@ -70,6 +70,10 @@ class FrontedTenant(Tenant):
         """Return a browser that goes round the front: its own TLS would only warm the machine."""
         return _BackDoorBrowser(self)
 
+    def connections(self) -> int:
+        """Return how many are open."""
+        return len(self._front.open)
+
     def hang_up(self) -> None:
         """Close every open connection, as a server does with those that nobody has used for a while."""
         for connection in list(self._front.open):
@@ -98,7 +102,8 @@ class _Front(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread, where the handshake belongs too."""
-        with contextlib.suppress(OSError):
+        # What the tenant spoils, the front spoils: it closes the connection as well.
+        with contextlib.suppress(OSError, http.client.HTTPException):
             if self.context is not None:
                 request = self.context.wrap_socket(request, server_side=True)
             self.open.add(request)

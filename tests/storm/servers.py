@@ -48,6 +48,13 @@ def serving(site: Site, model: str) -> Iterator[str]:
 @contextmanager
 def serving_by(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
     """As ``serving``, by a command of gunicorn or uvicorn."""
+    with running_server(command, environment) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_server(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """As ``serving_by``; yield the id of the server's first process as well."""
     port = free_port()
     where = ["--host", "127.0.0.1", "--port", str(port)] if "uvicorn" in command else ["--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
@@ -59,7 +66,7 @@ def serving_by(command: Sequence[str], environment: Mapping[str, str]) -> Iterat
             if process.poll() is not None or time.monotonic() > give_up:
                 raise AssertionError(f"the server did not start: {' '.join(command)}")
             threading.Event().wait(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         try:
