@@ -227,7 +227,7 @@ EVENTS = (
         "preload_failed",
         WARNING,
         "error",
-        "a process forked before it could load what logins need, `ImproperlyConfigured` without a `SECRET_KEY`, say; it goes on",
+        "a process forked before it could load what logins need: without a `SECRET_KEY`, for one; it goes on",
         "settings",
     ),
     LogEvent("login_not_begun", WARNING, "code configuration", "a login could not begin", "tenant, doctor"),
