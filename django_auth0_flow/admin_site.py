@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth import REDIRECT_FIELD_NAME, get_user_model
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -13,10 +13,12 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
 from django_auth0_flow import error_responses
+from django_auth0_flow.access.requirements import Shortfall
 from django_auth0_flow.pages import rendering
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import LoginRequired
 from django_auth0_flow.storage.django_session_facts import noted_login
+from django_auth0_flow.users.mapping import ClaimsMapper
 from django_auth0_flow.views.logout import LogoutView
 
 
@@ -38,7 +40,7 @@ class Auth0AdminSiteMixin:
             return error_responses.login_required(request, LoginRequired("The admin is for staff."), next_url=next_url)
         if self.has_permission(request):
             return rendering.finish_answer(HttpResponseRedirect(next_url))
-        return error_responses.forbidden(request, "not_staff", next_url=next_url)
+        return error_responses.forbidden(request, _not_staff(request), next_url=next_url)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Tell whether the admin site lets this user in."""
@@ -49,6 +51,17 @@ class Auth0AdminSiteMixin:
         if request.method == "POST" and noted_login(request):
             return LogoutView.as_view()(request)
         return super().logout(request, extra_context)  # type: ignore[misc]  # as above
+
+
+def _not_staff(request: HttpRequest) -> Shortfall:
+    """Return what a user lacks for the admin: with STAFF_GROUPS, what the login's claim had to have."""
+    login = error_responses.login_of(request)
+    conf = login.configuration
+    if not conf.staff_groups:
+        return Shortfall("not_staff", ("is_staff",))
+    held = sorted(ClaimsMapper(conf, get_user_model()).claimed_values(login.claims))
+    missing = tuple(f"{name} in {conf.groups_claim}" for name in conf.staff_groups)
+    return Shortfall("not_staff", missing, tuple(held))
 
 
 class Auth0AdminSite(Auth0AdminSiteMixin, AdminSite):

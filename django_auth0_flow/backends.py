@@ -64,14 +64,14 @@ class Auth0Backend(ModelBackend):
         """
         mapper = self.mapper_class(get_settings(configuration), get_user_model())
         if not self.is_allowed(request, id_token_claims):
-            logger.info("login_refused reason=is_allowed")
+            logger.warning("login_refused reason=is_allowed")
             return None
         identity = find_identity(id_token_claims) or self._first_login(mapper, id_token_claims)
         if identity is None:
             return None
         user: Any = identity.user
         if not self.user_can_authenticate(user):
-            logger.info("login_refused reason=inactive user=%s", user.pk)
+            logger.warning("login_refused reason=inactive user=%s", user.pk)
             return None
         if not self._update_rights(identity, id_token_claims, mapper):
             return None
@@ -194,7 +194,7 @@ class Auth0Backend(ModelBackend):
         for attempt in range(3):
             user: Any = self.get_user_for(claims, mapper)
             if user is None and not mapper.conf.create_users:
-                logger.info("login_refused reason=unknown_user")
+                logger.warning("login_refused reason=unknown_user")
                 return None
             try:
                 with transaction.atomic(using=alias):
@@ -268,7 +268,7 @@ class Auth0PasswordBackend(ModelBackend):
             check_ceiling(conf, granted.claims)
         except MfaRequired as error:
             if session is None:
-                logger.info("login_refused reason=mfa_required")
+                logger.warning("login_refused reason=mfa_required")
                 return None
             error.configuration = configuration
             raise
@@ -283,7 +283,7 @@ class Auth0PasswordBackend(ModelBackend):
             self._note_refusal(request, Auth0Error(code="user_not_allowed"), configuration)
             return None
         before = noted(request) if request is not None and session is not None else {}
-        attach_login(user, Login(configuration, granted.tokens, claims, before=before))
+        attach_login(user, Login(configuration, granted.tokens, claims, by_hand=True, before=before))
         return user
 
     def _note_refusal(self, request: HttpRequest | None, error: Auth0Error, configuration: str) -> None:
@@ -292,7 +292,7 @@ class Auth0PasswordBackend(ModelBackend):
 
         note_setup_mistake(error)
         code = password_code(error)
-        logger.info("password_refused code=%s", code)
+        logger.warning("password_refused code=%s", code)
         if request is not None:
             request._auth0_refusal = code  # type: ignore[attr-defined]  # a note for this request's form
             send(login_failed, type(self), request=request, error=error, code=code, configuration=configuration)

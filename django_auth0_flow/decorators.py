@@ -12,7 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from django_auth0_flow.access import bearer
-from django_auth0_flow.access.requirements import LoginDemands, Requirement, as_configurations, as_names
+from django_auth0_flow.access.requirements import (
+    Demanded,
+    LoginDemands,
+    Requirement,
+    as_configurations,
+    as_names,
+    note_demand,
+)
 from django_auth0_flow.middleware import MARK
 from django_auth0_flow.pages.cache_headers import TOKEN_HEADERS, keep_private
 from django_auth0_flow.views.protection import check_login
@@ -43,7 +50,9 @@ def auth0_login_required(view: Any = None, **demands: Unpack[LoginDemands]) -> A
         def check(request: HttpRequest) -> HttpResponse | None:
             return check_login(request, requirement, configurations=names, may_be_anonymous=silent)
 
-        return _protect(view, check, mark=names)
+        protected = _protect(view, check, mark=names)
+        note_demand(protected, Demanded(requirement, names))
+        return protected
 
     return decorate(view) if view is not None else decorate
 
@@ -110,6 +119,7 @@ def bearer_token_required(
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         protected = _protect(view, check)
+        note_demand(protected, Demanded(configurations=names, is_bearer=True, audience=audience or ""))
         protected.csrf_exempt = True  # type: ignore[attr-defined]  # how Django marks it
         return protected
 

@@ -1,4 +1,5 @@
-"""Turns an error that left a view into a redirect, a page or JSON with the right status. Only this module does.
+"""Turns an error that left a view into a redirect, a page or JSON with the right status. Only this module does, and for
+what has to wait ``pages/unavailable``.
 
 A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON and headers they can act on.
 """
@@ -6,9 +7,8 @@ A person who navigates gets redirects and pages; fetch, XHR and HTMX get JSON an
 from __future__ import annotations
 
 import logging
-import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils.cache import patch_vary_headers
 
 from django_auth0_flow.access.current_login import end_if_over
+from django_auth0_flow.access.requirements import Shortfall
 from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
@@ -27,8 +28,11 @@ from django_auth0_flow.pages.rendering import (
     not_now,
     page,
     page_path,
+    plain_text,
     return_url,
+    view_name_of,
 )
+from django_auth0_flow.pages.unavailable import unavailable, unusable
 from django_auth0_flow.protocol.errors import (
     AccountNotConnected,
     AccountsRefused,
@@ -46,17 +50,12 @@ from django_auth0_flow.storage.django_session_facts import noted
 
 if TYPE_CHECKING:
     from django_auth0_flow.doctor.catalogue import Mistake
+    from django_auth0_flow.pages.debug import Details
 
 logger = logging.getLogger(__name__)
 
 #: After so many failures in a row the page no longer offers to try again.
 MAX_FAILURES = 3
-
-#: Seconds to wait before the next try, where the tenant names none.
-_RETRY_AFTER = 5
-
-#: A page that has to wait for longer does not try again by itself.
-_MAX_COUNTDOWN = 120
 
 #: What the same account may bring at its next login: another organization, a second factor, a fresh password.
 _HELPED_BY_A_LOGIN = frozenset(["organization", "acr_values", "max_age"])
@@ -73,10 +72,10 @@ def answer(request: HttpRequest, error: Auth0Error) -> HttpResponse:
         return unavailable(request, error)
     if isinstance(error, MachineTokenRefused):
         text = "The tenant refuses this application a token of its own."
-        return _unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
+        return unusable(request, TransportError(text, code="client_rejected", status=error.status), None)
     if isinstance(error, AccountsRefused):
-        _setup_mistake(error)
-        return _unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
+        setup_mistake(error)
+        return unusable(request, TransportError(str(error), code=error.code, status=error.status), None)
     if isinstance(error, MfaRequired):
         return mfa_required(request, error)
     if isinstance(error, AccountNotConnected):
@@ -139,7 +138,7 @@ def login_of(request: HttpRequest) -> Auth0Session:
 def is_looping(request: HttpRequest, login: Auth0Session) -> bool:
     """Tell whether this browser has logged in for this view again and again within seconds."""
     conf = login.configuration
-    return loops.is_looping(noted(request), conf.name, conf.clock())
+    return loops.is_looping(request, conf.name, conf.clock())
 
 
 def not_begun(request: HttpRequest, error: Auth0Error, *, next_url: str, configuration: str) -> HttpResponse:
@@ -160,52 +159,6 @@ def _login_required_json(request: HttpRequest, code: str, configuration: str, ne
     return finish_answer(response)
 
 
-def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str | None = None) -> HttpResponse:
-    """Answer 503: the tenant or our database is out of reach, and waiting may help.
-
-    ``retry_url``: the address to try again, by default this one. If the tenant has answered but the answer can't be used,
-    the status is 502, without ``Retry-After``.
-    """
-    if error.is_unusable_answer:
-        return _unusable(request, error, retry_url)
-    seconds = error.retry_after or _RETRY_AFTER
-    cause = "database" if error.code == "database_unavailable" else "tenant"
-    logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
-    if is_navigation(request):
-        context = _retry_context(request, error.code, retry_url, seconds)
-        response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
-    else:
-        response = finish_answer(
-            JsonResponse({"error": "temporarily_unavailable", "code": error.code, "retry_after": seconds}, status=503)
-        )
-    response["Retry-After"] = str(seconds)
-    return response
-
-
-def _unusable(request: HttpRequest, error: TransportError, retry_url: str | None) -> HttpResponse:
-    logger.error("tenant_answer_unusable code=%s status=%s: %s", error.code, error.status or "unknown", error)
-    words = words_for(error.code)
-    if not is_navigation(request):
-        body = {"error": "unusable_answer", "code": error.code, "message": words}
-        return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
-    context = _retry_context(request, error.code, retry_url, _RETRY_AFTER)
-    return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
-
-
-def _retry_context(request: HttpRequest, code: str, retry_url: str | None, seconds: int) -> dict[str, Any]:
-    """Return what a page says about the next try. Only what was asked for by GET is asked for again by itself."""
-    retry_url = return_url(request) if retry_url is None else retry_url
-    may_help = bool(retry_url) and code != "client_rejected" and seconds <= _MAX_COUNTDOWN
-    return {
-        "code": code,
-        "words": words_for(code),
-        "retry_url": retry_url,
-        "retry_after": seconds,
-        "retry_minutes": math.ceil(seconds / 60) if seconds > 90 else 0,
-        "tries_itself": may_help and request.method == "GET",
-    }
-
-
 def failed(
     request: HttpRequest,
     error: Auth0Error,
@@ -223,13 +176,15 @@ def failed(
     ``retry_url``: where to try again, if not at the login view.
     """
     code = public_code(error)
-    mistake = _setup_mistake(error)
+    mistake = setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if _is_refusal(error, code) else HTTPStatus.BAD_REQUEST
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": code, "message": words_for(code)}, status=status))
     failures = int(request.session.get(loops.FAILURES_KEY, 0)) + 1
     if counted:
         request.session[loops.FAILURES_KEY] = failures
+    if code == "login_loop":
+        loops.count_anew(request)
     may_retry = failures < MAX_FAILURES and code not in ("login_loop", "client_rejected")
     context = {
         "code": code,
@@ -239,6 +194,7 @@ def failed(
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
         "mistake": mistake,
+        "debug_details": _details_of_error(error),
     }
     return page(request, "login_failed.html", context, status)
 
@@ -248,7 +204,12 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
     logger.warning("no_access_token code=%s: %s", error.code, error)
     if not is_navigation(request):
         return finish_answer(JsonResponse({"error": error.code, "message": words_for(error.code)}, status=400))
-    context = {"code": error.code, "words": words_for(error.code), "no_access_token": True}
+    context = {
+        "code": error.code,
+        "words": words_for(error.code),
+        "no_access_token": True,
+        "debug_details": _details_of_error(error),
+    }
     return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
 
 
@@ -274,27 +235,56 @@ def account_not_connected(request: HttpRequest, error: AccountNotConnected) -> H
     return finish_answer(response)
 
 
-def forbidden(request: HttpRequest, test: str, *, next_url: str) -> HttpResponse:
-    """Answer 403: the login was made again for this page and still does not satisfy it."""
-    logger.info("page_refused test=%s", test)
+def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> HttpResponse:
+    """Answer 403: the login was made again for this page and still does not satisfy it.
+
+    The log names user, view and what is missing; with DEBUG the answer does too, with what the login has.
+    """
+    test, missing = shortfall.test, plain_text(",".join(shortfall.missing))
+    user, view = getattr(request, "user", None), view_name_of(request)
+    logger.warning("page_refused test=%s user=%s view=%s missing=%s", test, getattr(user, "pk", None), view, missing)
+    details = _details_of_refusal(request, shortfall)
     if not is_navigation(request):
-        return finish_answer(JsonResponse({"error": "forbidden", "code": test, "message": words_for(test)}, status=403))
+        body = {"error": "forbidden", "code": test, "message": words_for(test)}
+        debug = {"debug": {"missing": shortfall.missing, "held": shortfall.held}} if details else {}
+        return finish_answer(JsonResponse({**body, **debug}, status=403))
     context = {
         "code": test,
         "words": words_for(test),
         "retry_url": login_path(login_of(request).configuration.name, next_url),
+        "debug_details": details,
         "account_matters": test not in _FAULTS_OF_THE_SITE,
         "log_in_again_helps": test in _HELPED_BY_A_LOGIN,
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
 
 
-def _setup_mistake(error: Auth0Error) -> Mistake | None:
+def _details_of_error(error: Auth0Error) -> Details | None:
+    """Return what a developer should know about a failure; None without DEBUG."""
+    if not django_settings.DEBUG:
+        return None
+    from django_auth0_flow.pages.debug import details_of_error
+
+    return details_of_error(error)
+
+
+def _details_of_refusal(request: HttpRequest, shortfall: Shortfall) -> Details | None:
+    """Return what a developer should know about a refusal; None without DEBUG."""
+    if not django_settings.DEBUG:
+        return None
+    from django_auth0_flow.pages.debug import details_of_test
+
+    has_audience = bool(login_of(request).configuration.api_audience)
+    return details_of_test(shortfall.test, missing=shortfall.missing, held=shortfall.held, has_audience=has_audience)
+
+
+def setup_mistake(error: Auth0Error) -> Mistake | None:
     """Log what is wrong with the set-up; with ``DEBUG`` also return it for the page.
 
     Anyone can forge an authorization response with an error in it, so in production these are not logged as mistakes.
     """
-    if isinstance(error, AuthorizationError) and not django_settings.DEBUG:
+    is_forgeable = isinstance(error, AuthorizationError) or isinstance(error.__cause__, AuthorizationError)
+    if is_forgeable and not django_settings.DEBUG:
         return None
     from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
 

@@ -10,11 +10,13 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import NoReverseMatch
 
 from django_auth0_flow import error_responses
 from django_auth0_flow.access.current_login import end_if_over
 from django_auth0_flow.login import ceiling, form_post_cookie
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.pages.urls import is_about_our_include, not_included
 from django_auth0_flow.protocol.errors import (
     AccountsRefused,
     LoginRequired,
@@ -82,9 +84,14 @@ class Auth0Middleware:
             await sync_to_async(_login_of(request, names).refresh_early)()
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer an error that left a view: log in first, or try again later."""
+        """Answer an error that left a view: log in first, or try again later.
+
+        Django's own words for a LOGIN_URL that leads nowhere are replaced by what to add to urls.py.
+        """
         if isinstance(exception, _ANSWERED):
             return error_responses.answer(request, exception)
+        if isinstance(exception, NoReverseMatch) and is_about_our_include(exception):
+            raise not_included() from exception
         return None
 
 

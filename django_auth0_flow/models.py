@@ -9,7 +9,9 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from django_auth0_flow.protocol.outbound import ApiSession
 
 logger = logging.getLogger(__name__)
+
+if not apps.is_installed("django_auth0_flow"):
+    raise ImproperlyConfigured('django_auth0_flow is not installed: add "django_auth0_flow" to INSTALLED_APPS.')
 
 _HOUR = 3600
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from django_auth0_flow.access.current_login import (
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
     from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def no_middleware(what: str) -> ImproperlyConfigured:
+    """Return the error for ``what``, which needs our middleware, with what to add."""
+    return ImproperlyConfigured(
+        f'{what} needs a middleware: add "django_auth0_flow.middleware.Auth0Middleware" to MIDDLEWARE, after '
+        "AuthenticationMiddleware."
+    )
 
 
 class Auth0Session:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from django.core.cache import cache
 
-pytest_plugins = ["tests.parallel", "tests.require_all", "tests.servers.fixtures", "tests.storm.sites"]
+pytest_plugins = [
+    "tests.log_watch",
+    "tests.parallel",
+    "tests.require_all",
+    "tests.servers.fixtures",
+    "tests.storm.sites",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,13 @@ _MAX_REDIRECTS = 20
 class HttpBrowser:
     """Visits one page at a time; ``answer`` is the newest response. Redirects are followed on request only.
 
-    Paths are those of ``site``, an origin. ``server`` is where it is really served, if that is not the same: tests
-    have no proxy that speaks TLS in front of their sites.
+    Paths are those of ``site``, an origin. ``server`` is where it is really served, if that is not the same: few tests
+    have a proxy that speaks TLS in front of their sites, and none a name server.
     """
 
     answer: requests.Response
+    #: The address of the answer.
+    url: str
 
     def __init__(self, site: str, *, server: str = "", headers: Mapping[str, str] | None = None) -> None:
         self.site, self.server = site, server or site
@@ -39,7 +41,7 @@ class HttpBrowser:
     def next_url(self) -> str:
         """Where the current answer redirects to, "" if it doesn't."""
         target = self.answer.headers.get("Location", "") if self.answer.is_redirect else ""
-        return urljoin(self.answer.url, target) if target else ""
+        return urljoin(self.url, target) if target else ""
 
     def open(self, url: str) -> requests.Response:
         """Get an address, or a path of the site."""
@@ -56,12 +58,12 @@ class HttpBrowser:
             if not self.next_url:
                 return self.answer
             self.open(self.next_url)
-        raise AssertionError(f"redirects without end: {self.answer.url}")
+        raise AssertionError(f"redirects without end: {self.url}")
 
     def submit(self, *names: str, to: str = "", **values: str) -> requests.Response:
         """Send the form of the current page that has these fields and ``to`` in its action."""
         form = find_form(self.answer.text, *names, to=to)
-        url, origin = urljoin(self.answer.url, form.action), _origin(self.answer.url)
+        url, origin = urljoin(self.url, form.action), _origin(self.url)
         return self._send("POST", url, {**form.hidden, **values}, origin=origin)
 
     def post_from_elsewhere(self, url: str, fields: Mapping[str, str]) -> requests.Response:
@@ -83,6 +85,7 @@ class HttpBrowser:
         self, method: str, url: str, fields: Mapping[str, str] | None = None, *, origin: str = ""
     ) -> requests.Response:
         url, headers = urljoin(f"{self.site}/", url), {"Origin": origin} if origin else {}
+        self.url = url
         if self.server != self.site and self.is_here(url):
             headers["Host"] = urlsplit(self.site).netloc
             url = self.server + url.removeprefix(self.site)

@@ -20,6 +20,7 @@ class PickyApi:
     origin: str = ""
     rejects: Callable[[str], bool] = lambda token: False
     meeting: threading.Barrier | None = None
+    body: bytes = b""
     tokens: list[str] = field(default_factory=list)
 
     @property
@@ -45,8 +46,9 @@ def picky_api() -> Iterator[PickyApi]:
 
         def do_GET(self) -> None:
             self.send_response(api.status_for(self.headers.get("Authorization", "").rpartition(" ")[2]))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(api.body)))
             self.end_headers()
+            self.wfile.write(api.body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
             """Say nothing."""

@@ -182,6 +182,25 @@ class TestSearching:
         for term in ("nobody", "da@example.com", "%", "_da@example.com"):
             assert found(staff, PEOPLE, term) == found(staff, ROWS, term) == set(), term
 
+    def test_what_stands_for_anything_in_a_pattern_stands_for_itself(
+        self, staff: Client, ada: Client, django_user_model: Any
+    ) -> None:
+        identities = {}
+        for name in ("a%b", "a_b", "a\\b", "a'b", "axb", "a%%s", "日本%"):
+            user = django_user_model.objects.create_user(name)
+            key = Identity.key_for("https://tenant.example/", name)
+            row = Identity.objects.create(key=key, issuer="https://tenant.example/", subject=f"x|{name}", user=user)
+            identities[name] = {str(row.pk)}
+        for name, expected in identities.items():
+            for term in (name, f"x|{name}"):
+                assert found(staff, PEOPLE, term) == expected, term
+        assert found(staff, PEOPLE, "a%") == identities["a%b"] | identities["a%%s"]
+        for term, name in (("a_", "a_b"), ("a\\", "a\\b"), ("a'", "a'b"), ("日本", "日本%")):
+            assert found(staff, PEOPLE, term) == identities[name], term
+        for term in ("%", "_", "\\", "a%_", "a\x00", "\ud800", "{}", "x" * 5000):
+            assert staff.get(PEOPLE, {"q": term.encode("utf-8", "surrogatepass")}).status_code == 200
+            assert staff.get(ROWS, {"q": term.encode("utf-8", "surrogatepass")}).status_code == 200
+
     def test_when_more_match_than_are_listed_that_is_said(
         self, staff: Client, ada: Client, grace: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.checks import CheckMessage, registry
 from django.core.exceptions import ImproperlyConfigured
 
 import django_auth0_flow
+from django_auth0_flow import checks
 from django_auth0_flow.checks import check_project, check_settings
 from django_auth0_flow.conf import get_settings
 
@@ -526,8 +528,30 @@ def test_X22_two_clients_of_one_tenant_are_fine_where_the_request_chooses(settin
     assert in_project(settings, AUTH0=both, ROOT_URLCONF=ONE_PATH) == []
 
 
+def registered(*, deploy: bool) -> dict[str, Any]:
+    """Return our checks by name. What is registered loads the package when it runs."""
+    found: list[Any] = registry.registry.get_checks(include_deployment_checks=deploy)
+    return {check.__name__: check for check in found if check.__module__ == "django_auth0_flow.apps"}
+
+
 def test_the_checks_are_registered() -> None:
-    assert {check_settings, check_project} <= set(registry.registry.get_checks())
+    named = {name for name in checks.__all__ if name.startswith("check_")}
+    assert set(registered(deploy=True)) == named
+    assert named - set(registered(deploy=False)) == {"check_deployment"}
+    assert "database" in registered(deploy=False)["check_database"].tags
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", [name for name in checks.__all__ if name.startswith("check_")])
+def test_what_is_registered_is_the_check_of_that_name(name: str, settings: Any) -> None:
+    """The settings have something for each to find; the database lacks nothing: see tests/checks."""
+    local = changed(BASE_URL="http://localhost:8000")
+    settings.AUTH0 = {"default": changed(AUDIENCE=NOTHING), "local": local, "unreadable": changed(DPOP="yes")}
+    settings.ALLOWED_HOSTS, settings.MIDDLEWARE = ["www.example.com"], []
+    settings.ROOT_URLCONF = "tests.urlconfs.beginner"
+    expected = getattr(checks, name)(databases=["default"])
+    assert registered(deploy=True)[name](app_configs=None, databases=["default"]) == expected
+    assert bool(expected) is (name not in ("check_database", "check_local_database"))
 
 
 def test_every_check_has_an_id_of_its_own_and_a_test() -> None:
@@ -543,6 +567,14 @@ def test_every_check_has_an_id_of_its_own_and_a_test() -> None:
     assert sorted(check for check in used if check not in tests) == []
 
 
-def test_checks_do_not_touch_the_network(settings: Any) -> None:
-    settings.AUTH0 = changed(DOMAIN=NOTHING, ISSUER="http://127.0.0.1:9/")  # nobody answers there
-    assert {message.id for message in [*check_settings(), *check_project()]} <= {"auth0_flow.W007"}
+@pytest.mark.django_db
+@pytest.mark.parametrize("urlconf", ["tests.urls", "tests.urlconfs.beginner"])
+def test_checks_do_not_touch_the_network(urlconf: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*args: Any) -> None:
+        raise AssertionError(f"a check asks {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    settings.AUTH0, settings.ROOT_URLCONF = changed(DOMAIN=NOTHING, ISSUER="http://127.0.0.1:9/"), urlconf
+    found = [message.id for check in registered(deploy=True).values() for message in check(databases=["default"])]
+    assert "auth0_flow.W007" in found

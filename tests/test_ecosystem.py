@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +28,7 @@ from django_auth0_flow.testing import (
 )
 from django_auth0_flow.testing.site import register_site
 from django_auth0_flow.testing.tenant import Tenant
+from tests.projects import run_cases
 from tests.walk import FETCH, LOGIN, NAVIGATE, come_back, is_logged_in, query_of, walk
 
 pytestmark = pytest.mark.django_db
@@ -301,14 +298,4 @@ class TestContentSecurityPolicy:
 
 
 def test_several_databases_with_a_replica() -> None:
-    arguments = ["tests/projects/two_databases/cases.py", "--ds=tests.projects.two_databases.settings"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, "-q", "-p", "no:cacheprovider"],
-        cwd=Path(__file__).parent.parent,
-        env={name: value for name, value in os.environ.items() if name != "TEST_DATABASE"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_cases("two_databases", without=("TEST_DATABASE",))

@@ -28,6 +28,9 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = [
+    "tests/storage/test_ended_logins.py",
+    "tests/storage/test_prepared_models.py",
+    "tests/test_admin.py::TestSearching",
     "tests/tokens/test_refresh.py",
     "tests/users/test_users.py",
     "tests/users/test_groups.py",

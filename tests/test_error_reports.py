@@ -19,9 +19,12 @@ from django.views.debug import ExceptionReporter
 
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.protocol.embedded_grants import PASSWORDLESS_OTP
+from django_auth0_flow.protocol.errors import TransportError
 from django_auth0_flow.testing.tenant import Tenant
 from django_auth0_flow.testing.tenant.factors import totp
 from django_auth0_flow.testing.tenant.model import Authenticator
+from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts
+from django_auth0_flow.tokens.source import StoredTokenSource
 from tests.visitor import Visitor
 from tests.walk import walk
 
@@ -202,3 +205,23 @@ def test_W5_what_a_refresh_sends(client: Client, tenant: Tenant, auth0_settings:
     with collected_reports() as reports:
         client.get("/bare/")
     assert_clean(reports, tenant)
+
+
+@pytest.mark.parametrize("end", ["list", "disconnect"])
+def test_W5_a_token_for_connected_accounts(
+    client: Client, tenant: Tenant, auth0_settings: Callable[..., Any], end: str
+) -> None:
+    tenant.allow_connected_accounts(google_oauth2=["openid"])
+    auth0_settings(SCOPE="openid offline_access", CONNECTED_ACCOUNTS={"google-oauth2": ""})
+    walk(client, tenant)
+    accounts = ConnectedAccounts(StoredTokenSource(LoginSession.objects.get().pk))
+    calls: dict[str, Callable[[], Any]] = {"list": accounts.list, "disconnect": lambda: accounts.disconnect("cac_1")}
+    calls[end]()
+    tenant.stop()
+    with pytest.raises(TransportError) as caught:
+        calls[end]()
+    reporter = ExceptionReporter(None, caught.type, caught.value, caught.tb)
+    report = reporter.get_traceback_html() + reporter.get_traceback_text()
+    (token,) = [found.access_token for found in LoginSession.objects.get().grant.others.values()]
+    assert token
+    assert token not in report

@@ -11,6 +11,7 @@ from django.test import Client, RequestFactory
 
 from django_auth0_flow import error_responses
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import MachineTokenRefused, TransportError
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import FETCH, LOGIN, NAVIGATE, SITE, SLOW, code_shown, come_back, is_logged_in, start, walk
@@ -152,7 +153,7 @@ class TestTenantUnreachable:
     ) -> None:
         tenant.application.rotation = False
         tenant.fault(fault, times=None, grant_type="refresh_token", **options)
-        with caplog.at_level(logging.WARNING, "django_auth0_flow.error_responses"):
+        with caplog.at_level(logging.WARNING, "django_auth0_flow.pages.unavailable"):
             page = expired.get(f"{path}?a=1", headers=NAVIGATE)
             script = expired.get(path, headers=FETCH)
         assert (page.status_code, code_shown(page)) == (502, code)
@@ -166,7 +167,7 @@ class TestTenantUnreachable:
         for answer in (page, script):
             assert "Retry-After" not in answer
             assert answer["Cache-Control"] == "private, no-store"
-        said = [record for record in caplog.records if record.name == "django_auth0_flow.error_responses"]
+        said = [record for record in caplog.records if record.name == "django_auth0_flow.pages.unavailable"]
         assert [record.levelname for record in said] == ["ERROR", "ERROR"]
         assert all(record.getMessage().startswith(f"tenant_answer_unusable code={code} ") for record in said)
         assert is_logged_in(expired)
@@ -243,7 +244,7 @@ class TestTenantUnreachable:
     def test_an_answer_to_a_form_never_tries_itself(self, client: Client, method: str, code: str) -> None:
         headers = {**NAVIGATE, "Referer": "http://testserver/bare/"}
         request = getattr(RequestFactory(), method)("/bare/", headers=headers)
-        page = error_responses.unavailable(request, TransportError(code=code)).content.decode()
+        page = unavailable(request, TransportError(code=code)).content.decode()
         assert 'href="/bare/"' in page
         assert ("data-auth0-retry" in page) is (method == "get")
 

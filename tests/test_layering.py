@@ -27,13 +27,14 @@ ROWS = (
     ("6", "setup"),
     ("5", "embedded machine"),
     ("5", "doctor"),
+    ("5", "checks"),
     ("5", "login"),
     ("5", "logout"),
     ("4", "session"),
     ("4", "access"),
     ("3", "users"),
     ("3", "tokens"),
-    ("2", "models checks"),
+    ("2", "models"),
     ("2", "signals pages"),
     ("1", "storage"),
     ("1", "conf"),
@@ -54,8 +55,9 @@ CORE = (
 )
 ROOT_MODULES = 16
 LINES, FUNCTION_LINES = 320, 50
-#: The doctor's catalogue is a list.
+#: The doctor's catalogue is a list, and so is that of the log events.
 LONG_MODULES = {
+    "doctor.log_events": 400,
     "doctor.catalogue": 510,
 }
 #: What the core may use besides the standard library; urllib3 belongs to requests.

@@ -16,6 +16,8 @@ from django_auth0_flow.models import Identity, LoginSession
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY
 from django_auth0_flow.testing.tenant import Tenant
 from tests.walk import (
+    LOGIN,
+    NAVIGATE,
     SITE,
     assert_nothing_stored,
     code_shown,
@@ -127,6 +129,19 @@ class TestAuthorizationRequest:
         auth0_settings(FORWARDED_PARAMS=["max_age"])
         assert walk(client, tenant, max_age=value).status_code == 302
         assert is_logged_in(client)
+
+    def test_the_tenants_pages_are_asked_for_in_the_visitors_language(
+        self, client: Client, auth0_settings: Callable[..., Any]
+    ) -> None:
+        japanese = {**NAVIGATE, "Accept-Language": "ja"}
+        assert "ui_locales" not in query_of(client.get(LOGIN, headers=japanese)["Location"])
+        auth0_settings(UI_LOCALES=True)
+        for path in (LOGIN, "/scoped/"):
+            assert query_of(client.get(path, headers=japanese)["Location"])["ui_locales"] == "ja"
+        asked = client.get(LOGIN, {"ui_locales": "fr"}, headers=japanese)["Location"]
+        assert query_of(asked)["ui_locales"] == "fr", "what the address says goes before"
+        auth0_settings(UI_LOCALES=True, AUTHORIZATION_PARAMS={"ui_locales": "de"})
+        assert query_of(client.get(LOGIN, headers=japanese)["Location"])["ui_locales"] == "de"
 
     def test_W6_only_allow_listed_parameters_of_the_login_page_go_on(self, client: Client, tenant: Tenant) -> None:
         wanted = {"login_hint": "ada@example.com", "screen_hint": "signup", "ui_locales": "ja", "organization": "org_1"}

@@ -326,12 +326,17 @@ class TestBadTokens:
         ],
         ids=["exp", "aud", "iss"],
     )
-    def test_401_says_why(self, api: APIClient, claims: dict[str, Any], claim: str) -> None:
+    def test_the_log_says_why_and_the_answer_does_not(
+        self, api: APIClient, claims: dict[str, Any], claim: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         answer = get(api, "/things/", **claims)
         assert answer.status_code == 401
-        text = f"The access token was refused: {claim}."
+        text = "The access token was refused."
         assert answer["WWW-Authenticate"] == (f'Bearer realm="api", error="invalid_token", error_description="{text}"')
         assert answer.json() == {"detail": text}
+        (line,) = [found.getMessage() for found in caplog.records if found.name == "django_auth0_flow.access.bearer"]
+        assert line.startswith(f"bearer_token_refused code=token_{claim} view=")
+        assert f": {claim}: " in line
 
     def test_the_other_scheme_is_an_access_token_too(self, api: APIClient) -> None:
         answer = api.get("/things/", headers={"Authorization": f"DPoP {make_access_token()}"})

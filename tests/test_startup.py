@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from tests.walk import NAVIGATE
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[1]
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery staple"
 WSGI = "tests.projects.startup.wsgi"
 #: One worker each, so that every request meets the same one. The variable TEST_PRELOAD is for ``wsgi``.
@@ -33,7 +36,7 @@ PRELOADED_BY_WORKER = [*GUNICORN, WSGI], "1"
 #: What a page needs that logs no one in.
 PACKAGES = {"django", "asgiref", "sqlparse", "django_auth0_flow"}
 _OF_THE_SERVER = {"gunicorn", "packaging", "tests"}
-NOT_LOADED = {"doctor", "embedded", "machine", "testing", "rest_framework", "forms"}
+NOT_LOADED = {"checks", "doctor", "embedded", "machine", "testing", "rest_framework", "forms"}
 CORE = set(
     """
     addresses authorization base64url claim_checks client_auth client_credentials deadline errors grant
@@ -185,6 +188,37 @@ def test_a_worker_that_calls_preload_loads_no_module_any_more(site: Site) -> Non
         assert sorted(loaded(address) - before) == []
 
 
+FORKS = """
+import os, sys
+import django
+django.setup()
+for _ in range(2):
+    if not (child := os.fork()):
+        os._exit("django_auth0_flow.views.login" not in sys.modules)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("secret_key", "said"),
+    [("x" * 50, ""), ("", "preload_failed error=ImproperlyConfigured\n")],
+    ids=["good settings", "no secret key"],
+)
+def test_a_process_that_forks_goes_on_whatever_its_settings(tmp_path: Path, secret_key: str, said: str) -> None:
+    """An image is built without secrets, and what it runs there may fork."""
+    (tmp_path / "forking_settings.py").write_text(f"from tests.settings import *\nSECRET_KEY = {secret_key!r}\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        env={**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "forking_settings"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("0\n0\n", said)
+
+
 def test_an_ordinary_page_loads_nothing_of_what_a_login_needs(site: Site) -> None:
     """The site's code has decorators, the admin and the include, as most have."""
     (cookie,) = site.log_in()
@@ -197,6 +231,7 @@ def test_an_ordinary_page_loads_nothing_of_what_a_login_needs(site: Site) -> Non
         assert packages(found) == PACKAGES
         assert inside("", found) & NOT_LOADED == set()
         assert inside("protocol", found) == CORE
+        assert "debug" not in inside("pages", found)
         assert inside("views", found) == VIEWS
 
         assert " True " in get(address, **logged_in).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +15,7 @@ from django_auth0_flow.access.current_login import accepted_configurations
 from django_auth0_flow.conf import Auth0Settings, get_client, get_settings
 from django_auth0_flow.conf.shared_cache import add_once
 from django_auth0_flow.pages.cache_headers import forbid_storing
-from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION
+from django_auth0_flow.pages.rendering import TOKEN_CONFIGURATION, view_name_of
 from django_auth0_flow.protocol.claim_checks import permissions_of, scopes_of
 from django_auth0_flow.protocol.errors import NoAccessToken, TokenValidationError, TransportError
 
@@ -30,6 +31,15 @@ _BAD_PROOF = "invalid_dpop_proof"
 _REMEMBERED_LONGER = 60
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """``why`` is for the log: in our own words, without anything from the token but times. "": nothing was refused."""
+
+    answer: HttpResponse
+    code: str = ""
+    why: str = ""
+
+
 def check_bearer_token(
     request: HttpRequest,
     *,
@@ -43,7 +53,7 @@ def check_bearer_token(
     ``configurations``: whose tokens count; default: those of the one that the request would log in with. A token that is
     bound to a key is accepted under the scheme DPoP only, with a proof for this request. RFC 9449 §7.
     """
-    refusals = []
+    refusals: list[_Refusal] = []
     for name in accepted_configurations(request, configurations):
         refusal = _check_for(request, name, audience=audience, scopes=scopes, permissions=permissions)
         if refusal is None:
@@ -51,7 +61,10 @@ def check_bearer_token(
             return None
         refusals.append(refusal)
     # Of several refusals, the one with the highest status: it came furthest, or the token could not be judged there.
-    return max(refusals, key=lambda refusal: refusal.status_code)
+    worst = max(refusals, key=lambda refusal: refusal.answer.status_code)
+    if worst.why:
+        logger.warning("bearer_token_refused code=%s view=%s: %s", worst.code, view_name_of(request), worst.why)
+    return worst.answer
 
 
 def caller_of(request: HttpRequest) -> tuple[str, dict[str, Any], str]:
@@ -73,7 +86,7 @@ def _check_for(
     audience: str | None,
     scopes: Collection[str],
     permissions: Collection[str],
-) -> HttpResponse | None:
+) -> _Refusal | None:
     conf = get_settings(configuration)
     expected = audience or conf.api_audience
     if not expected:
@@ -81,33 +94,35 @@ def _check_for(
     header = request.headers.get("Authorization", "")
     scheme = _SCHEMES.get(header.partition(" ")[0].lower())
     if scheme is None:
-        return _refuse("Bearer", 401, "", "No access token came with the request.", dpop_too=conf.dpop)
+        return _Refusal(_refuse("Bearer", 401, "", "No access token came with the request.", dpop_too=conf.dpop))
     found = _CREDENTIALS.match(header)
     if found is None:
         problem = f"The Authorization header is not of the form {scheme} <token>."
-        return _refuse(scheme, 400, "invalid_request", problem)
+        return _Refusal(_refuse(scheme, 400, "invalid_request", problem), "invalid_request", problem)
     try:
         claims = get_client(configuration).validate_access_token(found[1], expected)
         if scheme == "DPoP":
             _check_proof(request, conf, claims, found[1])
     except TokenValidationError as error:
-        logger.info("bearer_token_refused claim=%s", error.claim)
         what, code = ("proof", _BAD_PROOF) if error.code == _BAD_PROOF else ("access token", "invalid_token")
-        return _refuse(scheme, 401, code, f"The {what} was refused: {error.claim}.")
+        return _Refusal(_refuse(scheme, 401, code, f"The {what} was refused."), error.code, str(error))
     except TransportError as error:
-        return _unchecked(error)
+        return _Refusal(_unchecked(error))
     if scheme == "Bearer" and "cnf" in claims:
         problem = "The access token is bound to a key and was sent without a proof."
-        return _refuse(scheme, 401, "invalid_token", problem, dpop_too=True)
-    missing = set(scopes) - scopes_of(claims)
-    if missing:
-        wanted = " ".join(sorted(scopes))
-        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a scope.", scope=wanted)
-    if set(permissions) - permissions_of(claims):
-        wanted = " ".join(sorted(permissions))
-        return _refuse(scheme, 403, "insufficient_scope", "The access token lacks a permission.", scope=wanted)
+        return _Refusal(_refuse(scheme, 401, "invalid_token", problem, dpop_too=True), "invalid_token", problem)
+    if missing := set(scopes) - scopes_of(claims):
+        return _insufficient(scheme, "scope", scopes, missing)
+    if missing := set(permissions) - permissions_of(claims):
+        return _insufficient(scheme, "permission", permissions, missing)
     request.access_token_claims = claims  # type: ignore[attr-defined]  # this is what adds it
     return None
+
+
+def _insufficient(scheme: str, word: str, wanted: Collection[str], missing: Collection[str]) -> _Refusal:
+    text, code = f"The access token lacks a {word}.", "insufficient_scope"
+    answer = _refuse(scheme, 403, code, text, scope=" ".join(sorted(wanted)))
+    return _Refusal(answer, code, f"it lacks the {word} {', '.join(sorted(missing))}")
 
 
 def _check_proof(request: HttpRequest, conf: Auth0Settings, claims: dict[str, Any], access_token: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypedDict
 
@@ -13,7 +13,7 @@ from django.http import HttpRequest
 
 from django_auth0_flow.conf import Auth0Settings
 from django_auth0_flow.protocol import claim_checks as claim_rules
-from django_auth0_flow.protocol.claim_checks import check_organization, is_as_strong_as
+from django_auth0_flow.protocol.claim_checks import check_organization, is_as_strong_as, utc_text
 from django_auth0_flow.protocol.errors import TokenValidationError
 from django_auth0_flow.protocol.tokens import TokenSet
 
@@ -23,6 +23,10 @@ OrganizationChoice = str | bool | Callable[[HttpRequest], str | bool | None] | N
 
 #: What Auth0 calls a login with a second factor, for ``acr_values``.
 MULTI_FACTOR = claim_rules.MULTI_FACTOR
+
+
+#: On views: what the decorators above them demand, for the system checks.
+DEMANDS = "auth0_demands"
 
 
 class TestedLogin(Protocol):
@@ -63,6 +67,15 @@ class LoginDemands(TypedDict, total=False):
     #: The name, or names, of the configurations whose logins count; by default the one that the request would log in with
     #: (``CONFIGURATION_FOR``, else ``default``).
     configuration: str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """What a login lacks for a view, and what it has instead. ``held`` comes from claims: for pages with DEBUG only."""
+
+    test: str
+    missing: tuple[str, ...] = ()
+    held: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,23 @@ class Requirement:
             return "acr_values"
         return None
 
+    def shortfall(self, test: str, login: TestedLogin) -> Shortfall:
+        """Return what the login lacks for ``test``, which it fails."""
+        claims = login.claims
+        if test in ("scopes", "permissions"):
+            wanted, held = getattr(self, test), getattr(login, test)
+            return Shortfall(test, tuple(sorted(wanted - held)), tuple(sorted(held)))
+        if test == "organization":
+            wanted = self.organization if isinstance(self.organization, str) else "any organization"
+            return Shortfall(test, (wanted,), _named(claims, "org_id", "org_name"))
+        if test == "acr_values":
+            return Shortfall(test, tuple((self.acr_values or "").split()), _named(claims, "acr", "amr"))
+        if test == "max_age":
+            at = claims.get("auth_time")
+            held = (f"auth_time {utc_text(at)}",) if isinstance(at, (int, float)) else ()
+            return Shortfall(test, (f"auth_time within {self.max_age} seconds",), held)
+        return Shortfall(test, ("access token",))
+
     def parameters(self, conf: Auth0Settings, *, held: frozenset[str] = frozenset()) -> dict[str, str]:
         """Return the authorization request parameters that ask the tenant for this, and for scopes ``held`` already."""
         found: dict[str, str] = {}
@@ -154,6 +184,26 @@ class Requirement:
         if isinstance(auth_time, bool) or not isinstance(auth_time, (int, float)):
             return False
         return auth_time + max_age + conf.leeway >= conf.clock()
+
+
+def _named(claims: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """Return these claims, as far as they are there, for people to read."""
+    return tuple(f"{name} {claims[name]}" for name in names if name in claims)
+
+
+@dataclass(frozen=True)
+class Demanded:
+    """What one decorator demands of those who come to its view. ``audience``: that of ``bearer_token_required``."""
+
+    requirement: Requirement = Requirement()
+    configurations: tuple[str, ...] = ()
+    is_bearer: bool = False
+    audience: str = ""
+
+
+def note_demand(view: Any, demanded: Demanded) -> None:
+    """Note on a view what a decorator demands, beside what those below it do."""
+    setattr(view, DEMANDS, (*getattr(view, DEMANDS, ()), demanded))
 
 
 def as_names(value: str | Collection[str]) -> frozenset[str]:

@@ -99,6 +99,9 @@ class Auth0Settings:
         ("organization", "invitation", "login_hint", "screen_hint", "ui_locales"),
         "what `auth0:login` passes on from its query; `session_transfer_token` may be added",
     )
+    ui_locales: Flag = setting(
+        False, "ask for the tenant's pages in the visitor's language: Django's active one goes along as `ui_locales`"
+    )
     user_fields: TextDict = setting(
         {"email": "email", "first_name": "given_name", "last_name": "family_name"},
         "user field → claim, brought up to date on every login",

@@ -32,8 +32,8 @@ def find_addresses(conf: Auth0Settings, *, base_url: str = "", callback: str = "
     """Return the addresses of one configuration. ``base_url`` and ``callback`` win over the settings. Raises NoAddress."""
     try:
         callback_path, logged_out_path = url_of("callback", conf.name), url_of("logged_out", conf.name)
-    except NoReverseMatch:
-        raise NoAddress('The URLs are not included: path("auth0/", include("django_auth0_flow.urls"))') from None
+    except NoReverseMatch as error:
+        raise NoAddress(str(error)) from None
     if callback:
         parts = urlsplit(_checked(callback, "--callback"))
         site = callback.removesuffix(callback_path)

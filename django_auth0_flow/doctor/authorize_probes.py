@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from django_auth0_flow.doctor.browser_answers import BrowserAnswer, read_answer
@@ -79,6 +80,7 @@ def probe_authorize(examined: Examined) -> Iterator[Finding]:
         answer = _ask(examined, request)
         if not answer.is_refusal:
             yield from _onward_findings(examined, answer)
+            yield from _other_name_findings(examined, without)
             return
         mistake = _mistake_of(examined, answer, request)
         if mistake == "SM25" and callable(examined.conf.organization):
@@ -137,6 +139,19 @@ def _onward_findings(examined: Examined, answer: BrowserAnswer) -> Iterator[Find
             "authorize",
             examined.printable(f"{answer.status}, on to {answer.leads_to}, which answers to {host}"),
         )
+
+
+def _other_name_findings(examined: Examined, without: Collection[str]) -> Iterator[Finding]:
+    """Ask with this machine's other name, unless BASE_URL says which one it is: people may open the site at either."""
+    callback = urlsplit(examined.callback)
+    other = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}.get(callback.hostname or "")
+    if other is None or examined.conf.base_url:
+        return
+    port = f":{callback.port}" if callback.port else ""
+    elsewhere = replace(examined, callback=examined.callback.replace(callback.netloc, f"{other}{port}", 1))
+    answer = _ask(elsewhere, login_request(elsewhere, without=without))
+    if answer.is_refusal and find_mistake(answer.error, answer.text, answer.status) == "SM10":
+        yield finding("D17", "authorize", answer.describe(examined.printable), detail=f"The URL: {elsewhere.callback}")
 
 
 def probe_sign_up(examined: Examined) -> Iterator[Finding]:

@@ -228,6 +228,15 @@ _ALL = (
         "Tenant Settings > Include Issuer in Authorization Responses; with a custom domain use that host everywhere.",
     ),
     Mistake(
+        "D17",
+        "other_local_name_not_allowed",
+        "This machine has two names, localhost and 127.0.0.1, and only one callback is registered. Logins that begin at "
+        "the other name, which runserver may print, end on the tenant's error page.",
+        f"{_APP} > Settings > Application URIs > Allowed Callback URLs: add the URL, then Save. Or open the site at the "
+        "registered name only.",
+        WARNING,
+    ),
+    Mistake(
         "D12",
         "callback_plain_http",
         "The callback URL is plain http: codes and session cookies can be read on their way.",
@@ -262,6 +271,15 @@ _ALL = (
         "refresh_grant_off",
         "SCOPE has offline_access, and the application may not use refresh tokens: logins end with the first access token.",
         _GRANTS.format("Refresh Token"),
+    ),
+    Mistake(
+        "SM37",
+        "no_refresh_token",
+        "SCOPE asks for offline_access, and the last login brought no refresh token, without an error: such a login is "
+        "over when its first access token expires.",
+        f"{_API} > Settings > Access Settings > Allow Offline Access: on. If SCOPE was changed after that login, log in "
+        "once more and look again.",
+        WARNING,
     ),
     Mistake(
         "SM01",

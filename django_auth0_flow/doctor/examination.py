@@ -15,6 +15,7 @@ from django_auth0_flow.conf.clients import build_client, http_options
 from django_auth0_flow.doctor import (
     authorize_probes,
     limits_probes,
+    login_probes,
     logout_probes,
     machine_probes,
     metadata_probes,
@@ -31,6 +32,7 @@ from django_auth0_flow.protocol.errors import TransportError
 
 #: In this order: what a test finds missing spares later ones, and the answers to all of them tell of the rate limit.
 TESTS = (
+    *login_probes.TESTS,
     *metadata_probes.TESTS,
     *authorize_probes.TESTS,
     *token_probes.TESTS,
@@ -41,6 +43,9 @@ TESTS = (
 
 #: Findings that mean that a test did not get through to the tenant.
 _NO_ANSWER = frozenset(["D01", "D02", "D03", "D07", "D99"])
+
+#: Only warnings among the checks, since commands that come before ``migrate`` run them too.
+_ERRORS_HERE = ("auth0_flow.W042",)
 
 
 def examine(examined: Examined, report: Report) -> None:
@@ -85,13 +90,19 @@ def _add(report: Report, found: Finding) -> None:
 
 
 def examine_settings() -> list[Finding]:
-    """Return what the system checks of this package report."""
-    messages: list[CheckMessage] = [*checks.check_settings(), *checks.check_project()]
+    """Return what the system checks of this package report, those included that look into the database."""
+    messages: list[CheckMessage] = [
+        *checks.check_settings(),
+        *checks.check_project(),
+        *checks.check_addresses(),
+        *checks.check_views(),
+        *checks.database_messages(),
+    ]
     return [_from_check(message) for message in messages if not message.is_silenced()]
 
 
 def _from_check(message: CheckMessage) -> Finding:
-    severity = ERROR if message.level >= DJANGO_ERROR else WARNING
+    severity = ERROR if message.level >= DJANGO_ERROR or message.id in _ERRORS_HERE else WARNING
     return Finding(message.id or "", "", severity, "settings", message.msg, message.hint or "")
 
 

@@ -34,10 +34,6 @@ def _has_api(conf: Auth0Settings) -> bool:
 #: (when it matters, what to look at)
 _HINTS: tuple[tuple[Callable[[Auth0Settings], bool], str], ...] = (
     (
-        lambda conf: _has_api(conf) and not _refreshes(conf),
-        "SM37: SCOPE has no offline_access, so a login is over when its first access token expires.",
-    ),
-    (
         lambda conf: _has_api(conf) and _refreshes(conf),
         f"SM37: {_API} > Settings > Access Settings > Allow Offline Access: off means no refresh tokens, and no error.",
     ),

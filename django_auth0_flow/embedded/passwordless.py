@@ -64,7 +64,7 @@ def _link_parameters(request: HttpRequest, waiting: WaitingLogin) -> dict[str, s
     extra |= parameters_demanded(conf, view={}, visitor={})
     transaction = transactions.new_transaction(
         conf.name,
-        redirect_uri=_callback_url(request, conf.name),
+        redirect_uri=site_urls.callback_url(request, conf),
         scope=conf.scope,
         next_url=waiting.next_url,
         parameters=extra,
@@ -91,7 +91,7 @@ def finish_passwordless(request: HttpRequest, waiting: WaitingLogin, code: str) 
     not log in.
     """
     channel, logins = CHANNELS[waiting.data["kind"]], embedded_logins(waiting.configuration, request)
-    callback = _callback_url(request, waiting.configuration)
+    callback = site_urls.callback_url(request, get_settings(waiting.configuration))
 
     def ask_tenant() -> Granted:
         return logins.log_in_with_code(channel, waiting.data["address"], code, redirect_uri=callback)
@@ -106,8 +106,3 @@ def end_passwordless(request: HttpRequest, waiting: WaitingLogin) -> WaitingLogi
         # The tenant knows one code per address, whichever page it is typed into.
         waiting_logins.update(request, last, over=True)
     return waiting_logins.update(request, waiting, over=True)
-
-
-def _callback_url(request: HttpRequest, configuration: str) -> str:
-    path = site_urls.url_of("callback", configuration)
-    return site_urls.absolute_url(request, path, get_settings(configuration))

@@ -48,5 +48,5 @@ def finish_granted(request: HttpRequest, granted: Granted, configuration: str, n
 
     ``began_at``: before the tenant was asked, since it may have ended this login meanwhile.
     """
-    login = Login(configuration, granted.tokens, granted.claims, next_url=next_url, began_at=began_at)
+    login = Login(configuration, granted.tokens, granted.claims, next_url=next_url, began_at=began_at, by_hand=True)
     return finish_login(request, login)

@@ -31,7 +31,7 @@ class Login:
     """A login that the tenant has granted: its claims are validated, its tokens not stored yet.
 
     ``began_at``: in epoch seconds, None if that is not known. ``before``: what the session knew of the login that this one
-    replaces. ``requirement`` and ``organization_by`` as in ``Transaction``.
+    replaces. ``by_hand``: a person clicked or typed for it. ``requirement`` and ``organization_by`` as in ``Transaction``.
     """
 
     configuration: str
@@ -41,6 +41,7 @@ class Login:
     began_at: float | None = None
     requirement: str = ""
     organization_by: str = ""
+    by_hand: bool = False
     before: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -32,6 +32,7 @@ def complete_login(request: HttpRequest, response: AuthorizationResponse, transa
         began_at=transaction.started_at,
         requirement=transaction.requirement,
         organization_by=transaction.organization_by,
+        by_hand=transaction.by_hand,
     )
     return finish_login(request, login)
 

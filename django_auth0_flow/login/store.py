@@ -59,7 +59,7 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
     row.grant = Grant(login.tokens, login.claims)
     row.save(force_insert=True)
     _end_if_over(request, row, login)
-    rounds = rounds_so_far(before, conf.name, conf.clock())
+    rounds = 0 if login.by_hand else rounds_so_far(before, conf.name, conf.clock())
     demands = [*(before.get("demands", ()) if rounds else ()), *([requirement] if requirement else ())]
     request.session[FACTS_KEY] = {
         "id": row.pk.hex,
@@ -72,6 +72,12 @@ def store_login(request: HttpRequest, user: Any, login: Login) -> None:
         **({ceiling.FACT: row.session_ceiling} if row.session_ceiling is not None else {}),
     }
     request.session.pop(FAILURES_KEY, None)
+    if "offline_access" in conf.scope.split() and "code" in conf.response_kinds and login.tokens.refresh_token is None:
+        logger.warning(
+            "refresh_token_missing configuration=%s: SCOPE asks for offline_access, and the tenant gave no refresh token; "
+            "see Allow Offline Access at the API, and auth0_doctor",
+            conf.name,
+        )
     logger.info("login_finished user=%s configuration=%s login_session=%s", user.pk, conf.name, row.pk)
     send(login_finished, LoginSession, request=request, login_session=row, configuration=conf.name)
 

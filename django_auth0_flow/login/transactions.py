@@ -47,8 +47,8 @@ class Transaction:
     ``is_link``: it was started by a magic link, which counts in the browser that asked for it only. ``purpose``: one of
     LOGIN, SILENT, RECHECK, ACCESS_TOKEN, or CONNECT, whose ``parameters`` are ``login.connect``'s own.
     ``organization_by``: who chose the organization, BY_SITE or BY_VISITOR, or ANY_ORGANIZATION if the site wants some.
-    ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``posted``: a form_post response that waits for this
-    browser, sealed.
+    ``login_id``: the login that RECHECK and ACCESS_TOKEN are about. ``by_hand``: a person clicked for it. ``posted``: a
+    form_post response that waits for this browser, sealed.
     """
 
     nonce: str = field(repr=False)
@@ -67,6 +67,7 @@ class Transaction:
     purpose: str = LOGIN
     organization_by: str = ""
     login_id: str = ""
+    by_hand: bool = False
     posted: str = field(default="", repr=False)
     dpop_key: str = field(default="", repr=False)
 

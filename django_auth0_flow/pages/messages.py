@@ -11,6 +11,8 @@ _REJECTED_SITE = _(
     "The login service does not accept this site. The people who run this site need to check its set-up."
 )
 
+_WRONG_ADDRESS = _("This site does not know its own address. The people who run this site need to check its set-up.")
+
 _UNUSABLE_ANSWER = _("The login service gave an answer that this site can't use.")
 
 _UNUSABLE_ADDRESS = _("The address that led here is incomplete or damaged.")
@@ -95,6 +97,8 @@ _WORDS: dict[str, Promise] = {
     "parameter_repeated": _UNUSABLE_ADDRESS,
     "parameter_too_long": _UNUSABLE_ADDRESS,
     # The set-up.
+    "redirect_uri_is_http": _WRONG_ADDRESS,
+    "login_at_other_host": _WRONG_ADDRESS,
     "client_rejected": _REJECTED_SITE,
     "invalid_client": _REJECTED_SITE,
     "invalid_request": _REJECTED_SITE,

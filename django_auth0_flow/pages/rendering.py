@@ -36,6 +36,17 @@ def is_prefetch(request: HttpRequest) -> bool:
     return any("prefetch" in purpose or "preview" in purpose or "prerender" in purpose for purpose in purposes)
 
 
+def is_click(request: HttpRequest) -> bool:
+    """Tell whether a person clicked on a page of this site, and the redirects since then never left it.
+
+    ``Sec-Fetch-User`` alone is no proof: it stays on each redirect of the journey that a click began. ``Sec-Fetch-Site``
+    becomes ``cross-site`` or ``same-site`` once that journey has been to the tenant. A typed address says ``none`` all the
+    way, so it is no proof either. False for browsers that send neither header.
+    """
+    headers = request.headers
+    return headers.get("Sec-Fetch-User") == "?1" and headers.get("Sec-Fetch-Site") == "same-origin"
+
+
 def not_now() -> HttpResponse:
     """Answer a prefetch with 204: only the real request starts something."""
     return finish_answer(HttpResponse(status=HTTPStatus.NO_CONTENT))
@@ -90,3 +101,14 @@ def _path_here(request: HttpRequest, url: str) -> str:
     safe = site_urls.safe_next(request, url)
     parts = urlsplit(safe)
     return site_urls.safe_next(request, parts.path + (f"?{parts.query}" if parts.query else "")) if safe else ""
+
+
+def view_name_of(request: HttpRequest) -> str:
+    """Return the name of the URL that led here, else that of the view, for the log."""
+    found = request.resolver_match
+    return plain_text(found.view_name) if found is not None else "unknown"
+
+
+def plain_text(text: str) -> str:
+    """Return ``text`` as one word of a log line: short, without blanks and control characters."""
+    return "".join(char if char.isprintable() and not char.isspace() else "_" for char in text[:300]) or "-"

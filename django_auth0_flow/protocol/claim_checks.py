@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django_auth0_flow.protocol.base64url import base64url_decode, base64url_encode
@@ -62,13 +63,17 @@ def check_authorized_party(claims: Mapping[str, Any], client_id: str) -> None:
 
 
 def check_times(claims: Mapping[str, Any], *, now: float, leeway: int, iat_required: bool = True) -> None:
-    """Check ``exp``, ``iat`` and ``nbf``. Raises TokenExpired too."""
-    if number_of(claims, "exp") + leeway < now:
-        raise TokenExpired("exp", "the token has expired")
-    if (iat_required or "iat" in claims) and number_of(claims, "iat") > now + leeway:
-        raise TokenValidationError("iat", "the token comes from the future; is this machine's clock right?")
-    if "nbf" in claims and number_of(claims, "nbf") > now + leeway:
-        raise TokenValidationError("nbf", "the token is not valid yet")
+    """Check ``exp``, ``iat`` and ``nbf``. Raises TokenExpired too. The messages name both times, for the log."""
+    if (expires := number_of(claims, "exp")) + leeway < now:
+        raise TokenExpired("exp", f"the token expired at {utc_text(expires)}{_clock_doubt(now)}")
+    if (iat_required or "iat" in claims) and (issued := number_of(claims, "iat")) > now + leeway:
+        raise TokenValidationError("iat", f"the token was issued at {utc_text(issued)}{_clock_doubt(now)}")
+    if "nbf" in claims and (starts := number_of(claims, "nbf")) > now + leeway:
+        raise TokenValidationError("nbf", f"the token is valid from {utc_text(starts)} on{_clock_doubt(now)}")
+
+
+def _clock_doubt(now: float) -> str:
+    return f", and this machine's clock says {utc_text(now)}: is this machine's clock right?"
 
 
 def check_age(claims: Mapping[str, Any], max_age: int, *, now: float, leeway: int) -> None:
@@ -194,6 +199,14 @@ def number_of(claims: Mapping[str, Any], name: str) -> float:
     if type(value) not in (int, float) or not -1e12 < value < 1e12:  # a bool is an int to isinstance
         raise TokenValidationError(name, "it must be a number of seconds")
     return float(value)
+
+
+def utc_text(epoch: float) -> str:
+    """Return a moment for people to read."""
+    try:
+        return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{epoch:.0f} seconds after 1970"
 
 
 def text_of(claims: Mapping[str, Any], name: str) -> str:

@@ -6,7 +6,7 @@ Auth0: My Account API, Connected Accounts for Token Vault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 from urllib.parse import quote, urlencode
@@ -91,25 +91,26 @@ class AccountsApi:
 
     def accounts(self, connection: str = "") -> list[ConnectedAccount]:
         """Return the accounts, at all identity providers or at one."""
-        return list(self._pages({"connection": connection} if connection else {}))
-
-    def delete(self, account_id: str) -> None:
-        """Disconnect an account; one that is gone already, or another user's, is no error."""
-        self._call(DELETE, "DELETE", f"/accounts/{quote(account_id, safe='')}", gone=True)
-
-    def _pages(self, query: Mapping[str, str]) -> Iterator[ConnectedAccount]:
-        after = ""
+        # No generator: an error report could not see that its callers hide their variables.
+        accounts: list[ConnectedAccount] = []
+        query, after = {"connection": connection} if connection else {}, ""
         for _ in range(_MAX_PAGES):
             asked = {**query, "take": str(_PAGE), **({"from": after} if after else {})}
             answer = self._call(READ, "GET", f"/accounts?{urlencode(asked)}")
-            found = answer.get("accounts")
+            found, following = answer.get("accounts"), answer.get("next")
             if not isinstance(found, list):
                 raise unusable_answer("The tenant's answer has no list of accounts.")
-            yield from map(_account, found)
-            found_next = answer.get("next")
-            if not _is_text(found_next):
-                return
-            after = found_next
+            accounts += map(_account, found)
+            if not _is_text(following):
+                break
+            after = following
+        return accounts
+
+    def delete(self, account_id: str) -> None:
+        """Disconnect an account; one that is gone already, or another user's, is no error."""
+        if account_id in ("", ".", ".."):  # as a part of a path these would name what is above the account
+            raise AccountsRefused("invalid_id", "That is no id of an account.")
+        self._call(DELETE, "DELETE", f"/accounts/{quote(account_id, safe='')}", gone=True)
 
     def _call(
         self, scope: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, gone: bool = False

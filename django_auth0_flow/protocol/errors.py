@@ -1,7 +1,7 @@
 """The exception tree. A class exists where a caller branches on it.
 
 Every error has a ``code``: stable, safe to show and to log. Messages never hold a token, a code, a secret or
-a claim's value; text that came from outside stays in attributes that say so.
+a claim's value, except for times, so they are safe to log; text that came from outside stays in attributes that say so.
 """
 
 from __future__ import annotations

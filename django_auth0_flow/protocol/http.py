@@ -93,7 +93,7 @@ class Http:
 
     def post_form(self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send POST with ``application/x-www-form-urlencoded``."""
-        return self._send("POST", url, data=urlencode(form), headers={**_FORM, **(headers or {})})
+        return self._send("POST", url, form=form, headers={**_FORM, **(headers or {})})
 
     def post_json(self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send POST with ``application/json``."""
@@ -103,10 +103,17 @@ class Http:
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> HttpAnswer:
         """Send any method, with JSON if there is a body."""
-        sent: dict[str, Any] = {} if body is None else {"json": body}
-        return self._send(method, url, headers=headers, **sent)
+        return self._send(method, url, headers=headers, json=body)
 
-    def _send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **content: Any) -> HttpAnswer:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> HttpAnswer:
         started, timeout = time.monotonic(), None
         try:
             with http_deadline(self.timeout):
@@ -114,7 +121,8 @@ class Http:
                 # Without the session's own prepare_request() and send(): they are about cookies, a .netrc file, and
                 # redirects, which are read whatever their size.
                 sent = {**self._headers, **(headers or {})}
-                request = requests.Request(method, url, sent, **content).prepare()
+                data = None if form is None else urlencode(form)
+                request = requests.Request(method, url, sent, data=data, json=json).prepare()
                 adapter = self._session.get_adapter(url)
                 with adapter.send(request, timeout=timeout, **self._environment(url)) as response:
                     body = self._read(response)

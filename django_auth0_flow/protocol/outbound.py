@@ -46,9 +46,11 @@ class TokenAuth(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         origin = origin_of(request.url or "")
         if not origin or origin not in self._origins:
+            allowed = ", ".join(sorted(self._origins - {""}))
             raise OriginNotAllowed(
-                f"The access token does not go to {origin or 'an address without an origin'}, "
-                "only to the https origins in AUTH0['API_ORIGINS'] (default: the audience's origin)."
+                f"The access token does not go to {origin or 'an address without an origin'}, only to the https origins in "
+                "AUTH0['API_ORIGINS'] (default: the audience's origin), "
+                + (f"now {allowed}." if allowed else "and there are none: name the API in AUTH0['AUDIENCE'].")
             )
         used = self._authorize(request)
         position = body_position(request)

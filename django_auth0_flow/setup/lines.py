@@ -80,7 +80,7 @@ def auth0_lines(configuration: Mapping[str, Any], name: str, prefix: str, *, in_
 
     Other keys of the project's own are only named: they stay as they are.
     """
-    yield "AUTH0 = {" if name == DEFAULT else f'AUTH0["{name}"] = {{'
+    yield "AUTH0 = {" if name == DEFAULT else f"AUTH0[{_literal(name)}] = {{"
     others = []
     for key, value in configuration.items():
         if key == "CLIENT_SECRET" or (in_env_file and key in ASKED):
@@ -95,4 +95,4 @@ def auth0_lines(configuration: Mapping[str, Any], name: str, prefix: str, *, in_
 
 
 def _literal(text: str) -> str:
-    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
+    return '"{}"'.format(text.encode("unicode_escape").decode().replace('"', '\\"'))

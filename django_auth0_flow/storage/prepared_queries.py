@@ -13,22 +13,35 @@ from typing import Any, Generic, TypeVar
 from django.db import connections, models
 
 Row = TypeVar("Row", bound=models.Model)
+Converter = Callable[[Any, Any, Any], Any]
 
 
 @dataclass(frozen=True)
 class _Statement:
-    """``own``: so many columns are the row's, the rest its related object's. ``converters``: by the place of a column."""
+    """``own``: so many columns are the row's, the rest its related object's. ``converters``: by the place of a column.
+
+    ``parameters``: as the ORM gave them, those of the columns first, then the values in ``build``.
+    """
 
     sql: str
+    parameters: tuple[Any, ...]
     names: list[str]
     own: int
-    converters: list[tuple[int, Any, Callable[[Any, Any, Any], Any]]]
+    converters: list[tuple[int, Any, Converter]]
+
+
+def _of_any_connection(convert: Converter, operations: Any) -> Converter:
+    """Return a converter that keeps no connection: that of one thread would stay in the memory of all."""
+    if getattr(convert, "__self__", None) is not operations:
+        return convert
+    name = convert.__name__
+    return lambda value, column, connection: getattr(connection.ops, name)(value, column, connection)
 
 
 class PreparedQuery(Generic[Row]):
     """The rows of ``model`` that ``build`` finds in the database of an alias, for other values than those in ``build``.
 
-    ``related``: the foreign key that ``build`` follows by ``select_related``, if any.
+    ``related``: the foreign key that ``build`` follows by ``select_related``, if any; one that is never null.
     """
 
     def __init__(self, model: type[Row], build: Callable[[str], models.QuerySet[Row]], *, related: str = "") -> None:
@@ -42,21 +55,28 @@ class PreparedQuery(Generic[Row]):
         if alias not in self._statements:
             self._statements[alias] = self._prepare(alias)
         statement = self._statements[alias]
+        before_values = statement.parameters[: len(statement.parameters) - len(values)]
         with connections[alias].cursor() as cursor:
-            cursor.execute(statement.sql, values)
+            cursor.execute(statement.sql, [*before_values, *values])
             found = cursor.fetchall()
         return [self._row(alias, statement, [*columns]) for columns in found]
 
     def _prepare(self, alias: str) -> _Statement:
         compiler = self._build(alias).query.get_compiler(alias)
-        sql, _ = compiler.as_sql()
+        sql, parameters = compiler.as_sql()
         columns: list[Any] = [column for column, *_ in compiler.select]
         converters = compiler.get_converters(columns).items()
+        operations = connections[alias].ops
         return _Statement(
             sql,
+            tuple(parameters),
             [column.target.attname for column in columns],
             len(self._model._meta.concrete_fields),
-            [(place, column, convert) for place, (of_column, column) in converters for convert in of_column],
+            [
+                (place, column, _of_any_connection(convert, operations))
+                for place, (of_column, column) in converters
+                for convert in of_column
+            ],
         )
 
     def _row(self, alias: str, statement: _Statement, columns: list[Any]) -> Row:
@@ -65,6 +85,6 @@ class PreparedQuery(Generic[Row]):
         names, own = statement.names, statement.own
         row = self._model.from_db(alias, names[:own], columns[:own])
         if self._related:
-            related: Any = self._model._meta.get_field(self._related).related_model
-            setattr(row, self._related, related.from_db(alias, names[own:], columns[own:]))
+            field: Any = self._model._meta.get_field(self._related)
+            field.set_cached_value(row, field.related_model.from_db(alias, names[own:], columns[own:]))
         return row

@@ -36,10 +36,12 @@ class ConnectedAccounts:
     def __init__(self, source: StoredTokenSource) -> None:
         self._source = source
 
+    @sensitive_variables()
     def list(self, connection: str = "") -> tuple[ConnectedAccount, ...]:
         """Return the accounts, at all identity providers or at one."""
         return tuple(self.api.accounts(connection))
 
+    @sensitive_variables()
     def disconnect(self, account_id: str) -> None:
         """Have the tenant forget an account and its tokens, and forget those that this site keeps."""
         self.api.delete(account_id)
@@ -96,7 +98,8 @@ def _refused(error: NoAccessToken) -> AccountsRefused:
 def _drop(row: LoginSession) -> bool:
     """Drop the tokens in one row; False while another worker refreshes it."""
     try:
-        if row.grant.without_connection_tokens() == row.grant:
+        # While it is leased, a token may be on its way that was asked for before the account was disconnected.
+        if row.grant.without_connection_tokens() == row.grant and not row.lease:
             return True
     except (UnsealError, ImproperlyConfigured):  # the keys or the configuration are gone: no token comes from this row
         return True

@@ -14,7 +14,9 @@ from django.views.generic import View
 from django_auth0_flow import error_responses
 from django_auth0_flow.conf import configuration_for
 from django_auth0_flow.pages import messages, rendering
-from django_auth0_flow.protocol.errors import Auth0Error, TransportError
+from django_auth0_flow.pages.unavailable import unavailable
+from django_auth0_flow.protocol.errors import Auth0Error, TokenValidationError, TransportError
+from django_auth0_flow.session import Auth0Session, no_middleware
 from django_auth0_flow.signals import login_failed, send
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,12 @@ class Auth0View(View):
             view = transaction.non_atomic_requests(using=alias)(view)
         return view
 
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Refuse to work without our middleware: logins would seem to succeed, and not be there afterwards."""
+        super().setup(request, *args, **kwargs)
+        if not isinstance(getattr(request, "auth0", None), Auth0Session):
+            raise no_middleware(f"{type(self).__name__} of django_auth0_flow")
+
     @property
     def configuration(self) -> str:
         return str(self.kwargs.get("configuration") or configuration_for(self.request))
@@ -51,12 +59,12 @@ class Auth0View(View):
     ) -> HttpResponse:
         """Answer an error of the login and tell the receivers of ``login_failed``; else as ``error_responses.failed``."""
         code = messages.public_code(error)
-        logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
+        log_failure(error, code, self.configuration)
         send(login_failed, type(self), request=request, error=error, code=code, configuration=self.configuration)
         if isinstance(error, TransportError):
             # Not this address: a callback's has been used, and its code and state must not appear on a page.
             again = retry_url or rendering.login_path(self.configuration, next_url)
-            return error_responses.unavailable(request, error, retry_url=again)
+            return unavailable(request, error, retry_url=again)
         return error_responses.failed(
             request,
             error,
@@ -65,6 +73,12 @@ class Auth0View(View):
             counted=counted,
             retry_url=retry_url,
         )
+
+
+def log_failure(error: Auth0Error, code: str, configuration: str) -> None:
+    """Log why a login failed. What is wrong with a token is said in our own words; the tenant's may be anyone's."""
+    why = f": {error}" if isinstance(error, TokenValidationError) else ""
+    logger.warning("login_failed code=%s configuration=%s%s", code, configuration, why)
 
 
 def _any_view(request: HttpRequest) -> HttpResponse:

@@ -30,7 +30,8 @@ MAX_RESTARTS = 2
 
 _HOPPED = "same_site"
 
-_POSTED = "posted"
+#: In the address that a POST is redirected to: whether the login's own cookie was with the POST.
+_POSTED, _NO_COOKIE = "posted", "0"
 
 
 class SeeOther(HttpResponseRedirect):
@@ -97,7 +98,7 @@ class CallbackView(Auth0View):
         if key is not None:
             transactions.keep_posted(type(request.session)(key), response, self.configuration)
         # Redirect in any case: the session cookie comes with the next request only.
-        query = urlencode({"state": response.state, _POSTED: "1"})
+        query = urlencode({"state": response.state, _POSTED: _NO_COOKIE if key is None else "1"})
         return rendering.finish_answer(SeeOther(f"{request.path}?{query}"))
 
     def _post_from_fragment(self, request: HttpRequest) -> HttpResponse:
@@ -140,8 +141,9 @@ class CallbackView(Auth0View):
     def _without_post(
         self, request: HttpRequest, response: AuthorizationResponse, sealed: transactions.SealedState
     ) -> HttpResponse:
-        """Answer a login of this browser whose POST brought nothing, because the login's own cookie was not with it."""
-        if _POSTED not in request.GET or form_post_cookie.is_https(request, self.configuration):
+        """Answer a login of this browser whose POST brought nothing to its session."""
+        # With its cookie, the login's session had got another key meanwhile: another tab was logged in.
+        if request.GET.get(_POSTED) != _NO_COOKIE or form_post_cookie.is_https(request, self.configuration):
             return self._without_transaction(request, response, sealed)
         logger.warning("form_post_needs_https: this browser keeps no Secure cookie of plain http, as Safari does not")
         error = CallbackError("The browser kept no cookie of plain http.", code="form_post_needs_https")

@@ -6,7 +6,6 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
@@ -18,6 +17,7 @@ from django_auth0_flow.login.transactions import Transaction
 from django_auth0_flow.logout.own_logins import provider_in_words
 from django_auth0_flow.pages import messages, rendering
 from django_auth0_flow.pages import urls as site_urls
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
 from django_auth0_flow.views.base import FormView
 from django_auth0_flow.views.protection import check_login
@@ -104,13 +104,10 @@ def _refusal(request: HttpRequest, error: Auth0Error, values: dict[str, str], co
     logger.warning("connect_failed code=%s configuration=%s", error.code, configuration)
     if isinstance(error, TransportError):
         # A lost answer may have connected it: the page that wanted it finds out. Not this address, which has been used.
-        return error_responses.unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
-    # Here, since every callback loads this module.
-    from django_auth0_flow.doctor.setup_mistakes import note_setup_mistake
-
-    mistake = note_setup_mistake(error)
+        return unavailable(request, error, retry_url=site_urls.landing_url(values["next"]))
+    mistake = error_responses.setup_mistake(error)
     status = HTTPStatus.FORBIDDEN if error.code == "connect_declined" else HTTPStatus.BAD_REQUEST
-    return _page(request, values, configuration, status, error.code, mistake=mistake if django_settings.DEBUG else None)
+    return _page(request, values, configuration, status, error.code, mistake=mistake)
 
 
 def _page(

@@ -25,7 +25,7 @@ from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import words_for
 from django_auth0_flow.protocol.errors import Auth0Error, OAuthError
 from django_auth0_flow.signals import login_failed, send
-from django_auth0_flow.views.base import FormView
+from django_auth0_flow.views.base import FormView, log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class EmbeddedView(FormView):
     ) -> HttpResponse:
         """Show the form again with what the tenant had against it, and tell log and receivers."""
         mistake = note_setup_mistake(error)
-        logger.warning("login_failed code=%s configuration=%s", code, self.configuration)
+        log_failure(error, code, self.configuration)
         send(login_failed, type(self), request=request, error=error, code=code, configuration=self.configuration)
         if not rendering.is_navigation(request):
             return self.json(request, code)
@@ -153,7 +153,7 @@ class EmbeddedView(FormView):
 
     def already_submitted(self, request: HttpRequest, start_url: str) -> HttpResponse:
         """Answer a login that another request submits, or has submitted: the visitor goes on, or logs in again."""
-        logger.info("%s configuration=%s", AlreadySubmitted.code, self.configuration)
+        logger.info("already_submitted configuration=%s", self.configuration)
         # The first answer may have brought the cookie of a new session. Where the old one is gone, Django would delete it.
         request.COOKIES.pop(django_settings.SESSION_COOKIE_NAME, None)
         if not rendering.is_navigation(request):

@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.module_loading import import_string
 
+_OF_EVERY_CLASS = frozenset(["__annotations__", "__doc__", "__module__"])
+
 
 class LazyView:
     """Stands for ``as_view()`` of the class at ``dotted_path``. All attributes are the view's: looking at one loads it."""
@@ -25,6 +27,10 @@ class LazyView:
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase = self._view(request, *args, **kwargs)
         return response
+
+    def __getattribute__(self, name: str) -> Any:
+        # The class has some of its own: __getattr__ would not be asked for them.
+        return self.__getattr__(name) if name in _OF_EVERY_CLASS else object.__getattribute__(self, name)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_view":  # not loaded yet

@@ -13,7 +13,6 @@ from django_auth0_flow.login import begin, loops
 from django_auth0_flow.pages import rendering, session_transfer
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.protocol.errors import Auth0Error, CallbackError, LoginRequired
-from django_auth0_flow.storage.django_session_facts import noted
 from django_auth0_flow.views.base import Auth0View
 
 _PROBED = "cookies"
@@ -54,7 +53,7 @@ class LoginView(Auth0View):
         except Auth0Error as error:
             return self.failure(request, error, next_url=next_url)
         # permission_required and the like may send a visitor here for ever. Checked last: the session is in memory by now.
-        looping = loops.is_looping(noted(request), self.configuration, get_settings(self.configuration).clock())
+        looping = loops.is_looping(request, self.configuration, get_settings(self.configuration).clock())
         if looping or self.is_sent_back_again(request):
             return self.failure(request, Auth0Error("Logging in again does not help.", code="login_loop"))
         return rendering.finish_answer(HttpResponseRedirect(url))

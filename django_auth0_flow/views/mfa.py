@@ -40,6 +40,8 @@ class SecondFactorView(EmbeddedView):
     """What the pages of a second factor share: the login that waits for it."""
 
     waits_for = ("mfa",)
+    #: The name of a page that goes straight on where there is nothing to choose.
+    choice = ""
 
     def trouble(
         self, request: HttpRequest, waiting: WaitingLogin, error: Auth0Error, form: forms.Form, **context: Any
@@ -48,7 +50,10 @@ class SecondFactorView(EmbeddedView):
         if isinstance(error, AlreadySubmitted):
             return self.already_submitted(request, self.start_again(waiting))
         if isinstance(error, TransportError):
-            return self.failure(request, error, retry_url=request.get_full_path())
+            # The next try asks before it sends: a message may have gone out although its answer was lost.
+            asks = self.choice and request.method == "GET"
+            again = self.factors_url(waiting, self.choice) if asks else request.get_full_path()
+            return self.failure(request, error, retry_url=again)
         code = mfa_code(error)
         if code in _OVER:
             waiting_logins.remove(request, waiting)
@@ -87,6 +92,7 @@ class MfaView(SecondFactorView):
     """``auth0:mfa``: choose a second factor. A user who has none is led to set one up."""
 
     template_name = "mfa.html"
+    choice = "mfa"
 
     @with_waiting_login
     def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:
@@ -136,6 +142,7 @@ class MfaEnrolView(SecondFactorView):
     """``auth0:mfa_enrol``: set up the first second factor."""
 
     template_name = "mfa_enrol.html"
+    choice = "mfa_enrol"
 
     @with_waiting_login
     def get(self, request: HttpRequest, waiting: WaitingLogin) -> HttpResponse:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from django_auth0_flow import error_responses
 from django_auth0_flow.access.current_login import become_anonymous, is_session_gone, login_refusal, organization_for
-from django_auth0_flow.access.requirements import Requirement
+from django_auth0_flow.access.requirements import Requirement, Shortfall
 from django_auth0_flow.login import silent
 from django_auth0_flow.login.admission import check_organization_allowed
 from django_auth0_flow.login.begin import begin_login
 from django_auth0_flow.login.transactions import ACCESS_TOKEN, LOGIN
 from django_auth0_flow.pages import rendering
+from django_auth0_flow.pages.unavailable import unavailable
 from django_auth0_flow.protocol.errors import Auth0Error, LoginRequired, TransportError
-from django_auth0_flow.session import Auth0Session
+from django_auth0_flow.session import Auth0Session, no_middleware
 from django_auth0_flow.storage.django_session_facts import FACTS_KEY, noted_login
 
 logger = logging.getLogger(__name__)
@@ -37,11 +37,15 @@ def check_login(
     """
     login = getattr(request, "auth0", None)
     if not isinstance(login, Auth0Session):
-        raise ImproperlyConfigured("auth0_login_required needs django_auth0_flow.middleware.Auth0Middleware.")
+        raise no_middleware("auth0_login_required")
     if configurations and login.named and set(configurations).isdisjoint(login.named):
         # Two decorators would replace each other's login for ever.
-        logger.error("configurations_exclude_each_other %s %s", ",".join(login.named), ",".join(configurations))
-        return error_responses.forbidden(request, "configurations", next_url=rendering.return_url(request))
+        logger.error(
+            "configurations_exclude_each_other outer=%s inner=%s", ",".join(login.named), ",".join(configurations)
+        )
+        return error_responses.forbidden(
+            request, Shortfall("configurations", tuple(configurations)), next_url=rendering.return_url(request)
+        )
     requirement = requirement.for_request(request)
     # Only one that is named goes before ORGANIZATION.
     own_organization = isinstance(requirement.organization, str) and bool(requirement.organization)
@@ -85,7 +89,7 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
     except LoginRequired as error:
         return error_responses.login_required(request, error)
     except TransportError as error:
-        return error_responses.unavailable(request, error)
+        return unavailable(request, error)
     asked_before = requirement.fingerprint and login.facts.get("asked") == requirement.fingerprint
     if test is None:
         if asked_before:
@@ -94,12 +98,17 @@ def _test_login(request: HttpRequest, login: Auth0Session, requirement: Requirem
             login.connection_token(requirement.connected)  # the middleware answers what this raises
         return None
     if not rendering.is_navigation(request):
-        return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
+        return _forbid(request, login, requirement, test)
     if silent.may_fetch_access_token(login, test):
         return _ask_tenant(request, login, requirement, purpose=ACCESS_TOKEN)
     if asked_before or _was_asked_in_loop(request, login, requirement):
-        return error_responses.forbidden(request, test, next_url=rendering.return_url(request))
+        return _forbid(request, login, requirement, test)
     return _ask_tenant(request, login, requirement)
+
+
+def _forbid(request: HttpRequest, login: Auth0Session, requirement: Requirement, test: str) -> HttpResponse:
+    shortfall = requirement.shortfall(test, login)
+    return error_responses.forbidden(request, shortfall, next_url=rendering.return_url(request))
 
 
 def _was_asked_in_loop(request: HttpRequest, login: Auth0Session, requirement: Requirement) -> bool:

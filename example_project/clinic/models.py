@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Doctor(models.TextChoices):
@@ -13,7 +14,7 @@ class Doctor(models.TextChoices):
     SEACOLE = "seacole", "Nurse Mary Seacole"
 
 
-ROOMS = {Doctor.BLACKWELL: "Room 2", Doctor.OGINO: "Room 5", Doctor.SEACOLE: "Treatment room"}
+ROOMS = {Doctor.BLACKWELL: _("Room 2"), Doctor.OGINO: _("Room 5"), Doctor.SEACOLE: _("Treatment room")}
 
 
 class Appointment(models.Model):
@@ -39,7 +40,7 @@ class Appointment(models.Model):
 
     @property
     def room(self) -> str:
-        return ROOMS[Doctor(self.doctor)]
+        return str(ROOMS[Doctor(self.doctor)])
 
 
 class TokenRefresh(models.Model):

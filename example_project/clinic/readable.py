@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from django_auth0_flow.session import Auth0Session
 
 
@@ -25,7 +27,7 @@ def token_facts(login: Auth0Session) -> dict[str, Any]:
 def claim(name: str, value: object) -> str:
     """Return a claim's value for reading; points in time are told as such."""
     if name in ("iat", "exp", "auth_time") and isinstance(value, (int, float)):
-        return f"{value} ({moment(value):%d %B %Y, %H:%M:%S} UTC)"
+        return f"{value} ({moment(value):%Y-%m-%d %H:%M:%S} UTC)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -38,8 +40,8 @@ def minutes(seconds: float) -> str:
     whole, rest = divmod(round(seconds), 60)
     hours, whole = divmod(whole, 60)
     parts = [
-        f"{hours} h" * bool(hours),
-        f"{whole} min" * bool(whole),
-        f"{rest} s" * (not hours and (rest > 0 or not whole)),
+        _("%d h") % hours if hours else "",
+        _("%d min") % whole if whole else "",
+        _("%d s") % rest if not hours and (rest or not whole) else "",
     ]
     return " ".join(filter(None, parts))

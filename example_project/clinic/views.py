@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -133,7 +134,8 @@ def call_api(request: ClinicRequest, method: str = "GET", body: Mapping[str, str
     started = time.perf_counter()
     status, found = 0, None
     try:
-        answer = request.auth0.api.request(method, settings.API_URL, json=body)
+        headers = {"Accept-Language": get_language()}  # rooms have names in both
+        answer = request.auth0.api.request(method, settings.API_URL, json=body, headers=headers)
         status, found = answer.status_code, answer.json()
     except requests.RequestException:
         # No answer, or one that is not JSON. What concerns the login, such as LoginRequired, is not caught: the

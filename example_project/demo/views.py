@@ -1,17 +1,20 @@
-"""A button to let an access token expire."""
+"""A button to let an access token expire, and the messages that the tenant has sent."""
 
 from __future__ import annotations
 
 from clinic.readable import minutes
 from clinic.types import ClinicRequest
 from django.contrib import messages
-from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
 
 from django_auth0_flow.decorators import auth0_login_required
 from django_auth0_flow.testing.demo import clock
+
+from .templatetags.outbox import newest_messages
 
 
 @require_POST
@@ -33,3 +36,10 @@ def expire_token(request: ClinicRequest) -> HttpResponse:
     )
     messages.info(request, f"{happened} {came_anew}")
     return redirect("appointments")
+
+
+@require_GET
+@never_cache
+def outbox_messages(request: HttpRequest) -> HttpResponse:
+    """Answer with the outbox alone, for the script that looks for new messages."""
+    return render(request, "demo/messages.html", {"outbox": newest_messages()})

@@ -19,7 +19,7 @@ def build_policy(issuer: str) -> str:
     """
     tenant = "{0.scheme}://{0.netloc}".format(urlsplit(issuer))
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; "
         f"form-action 'self' {tenant}; base-uri 'none'; frame-ancestors 'none'"
     )
 

@@ -92,6 +92,8 @@ AUTH0: dict[str, Any] = {
     "SUPERUSER_GROUPS": ["admin"],
     # People see their logins at /auth0/account/, and end those on other devices.
     "ACCOUNT_PAGE": True,
+    # The tenant's pages come in the language that was chosen here.
+    "UI_LOCALES": True,
     "BASE_URL": BASE_URL,
 }
 

@@ -122,7 +122,7 @@ def test_decorators_that_exclude_each_other_end_in_a_403_and_in_no_circle(
     assert (answer.status_code, code_shown(answer)) == (403, "configurations")
     assert "two different logins at once" in person.text
     assert len(person.asked()) == (name != "default")
-    assert "configurations_exclude_each_other default partners" in caplog.text
+    assert "configurations_exclude_each_other outer=default inner=partners" in caplog.text
 
 
 @pytest.mark.parametrize(("path", "first"), [("/of-both/", "default"), ("/of-both-list/", "partners")])

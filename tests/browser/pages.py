@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import include, path
 
 from django_auth0_flow.access.requirements import MULTI_FACTOR
@@ -72,6 +72,12 @@ def attic(request: HttpRequest) -> HttpResponse:
     return render(request, "page.html", {"title": "Attic"})
 
 
+@login_not_required
+def circle(request: HttpRequest) -> HttpResponse:
+    """Send everyone to the login, those who come from it too: a mistake that sites make."""
+    return redirect("/auth0/login/?next=/circle/")
+
+
 @auth0_login_required(configuration=ALL)
 def numbers(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"numbers": [1, 2, 3]})
@@ -99,6 +105,7 @@ urlpatterns: list[Any] = [
     path("diary/<int:day>/", diary),
     path("vault/", vault),
     path("attic/", attic),
+    path("circle/", circle),
     path("numbers/", numbers),
     path("news/", news),
     path("received/", received),

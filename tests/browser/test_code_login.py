@@ -185,6 +185,32 @@ def test_a_page_that_asks_for_too_much_says_so_after_one_round(person: Person) -
     assert person.is_at_tenant
 
 
+@pytest.mark.parametrize("how", ["click", "type"])
+def test_a_circle_that_a_person_began_ends_in_a_page(anybody: Person, how: str) -> None:
+    """The browser calls each redirect of such a circle the person's own (``Sec-Fetch-User``)."""
+    anybody.open("/diary/")
+    anybody.log_in_at_tenant(anybody.site.add_person("Ada Lovelace"))
+    anybody.requests.clear()
+    if how == "click":
+        anybody.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<a href=/circle/>Circle</a>')")
+        anybody.click("Circle")
+    else:
+        anybody.open("/circle/")
+    assert anybody.page.locator("code", has_text="login_loop").is_visible()
+    assert len(anybody.addresses("/auth0/callback/")) <= 3
+
+
+def test_a_person_who_clicks_and_clicks_is_no_circle(anybody: Person) -> None:
+    anybody.open("/diary/")
+    anybody.log_in_at_tenant(anybody.site.add_person("Ada Lovelace"))
+    for _ in range(6):
+        link = "<a href=/auth0/login/?next=/diary/>Again</a>"
+        anybody.page.evaluate(f"document.body.insertAdjacentHTML('beforeend', '{link}')")
+        anybody.click("Again")
+        assert anybody.path == "/diary/"
+    assert len(anybody.addresses("/auth0/callback/")) == 7
+
+
 def test_a_tenant_in_trouble_is_a_page_with_a_way_on(person: Person) -> None:
     ada = person.site.add_person("Ada Lovelace")
     person.open("/diary/9/")

@@ -6,6 +6,9 @@ A block's marker is the comment on the line before it. It says how the block is 
 ``run: name``          a pytest file, run in the project ``tests/projects/readme``
 ``tour: …``            followed in a new project: shell commands, the local tenant, or the end of the file named
 ``settings``           executed; ``AUTH0`` then has no problems, and every other name is a setting of Django
+``celery settings``    those of the worker in ``tests/projects/tasks``
+``proxy``              nginx runs with it in ``tests/servers/test_deployment.py``, and the sites behind it with
+                       ``proxy settings`` and ``sub-path settings``
 ``module``             executed as a module is when it is imported: what it defines is not called
 ``module: name``       executed by a test of its own, which looks at what it does
 ``in a view``          executed in a request of a logged-in visitor, with an API that answers everything

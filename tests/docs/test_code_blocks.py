@@ -39,12 +39,15 @@ from tests.projects.readme import settings as readme_settings
 
 MARKERS = {
     "python": (
-        r"settings|module(?:: \w+)?|in a view|in a view, with Token Vault|in an async view|run: [\w-]+|tour: mysite/\w+\.py"
+        r"((celery|proxy|sub-path) )?settings|module(?:: \w+)?|in a view(, with Token Vault)?|in an async view|run: [\w-]+|"
+        r"tour: mysite/\w+\.py"
     ),
     "sh": r"shell|controls|tour: (shell|tenant)|(demo|test) command",
     "html": r"template|template tags|frame",
     "text": r"|doctor output",
+    "nginx": "proxy",
 }
+SETTINGS = ("settings", "proxy settings", "sub-path settings", "tour: mysite/settings.py")
 NEW_PROJECT: dict[str, Any] = {
     "INSTALLED_APPS": ["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"],
     "MIDDLEWARE": ["django.contrib.auth.middleware.AuthenticationMiddleware"],
@@ -68,7 +71,9 @@ def module_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("module_of_the_reader")
-@pytest.mark.parametrize("block", blocks("settings", "tour: mysite/settings.py"), ids=str)
+@pytest.mark.parametrize(
+    "block", blocks("settings", "proxy settings", "sub-path settings", "tour: mysite/settings.py"), ids=str
+)
 def test_settings_have_no_problems(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("new", "old"):
         (tmp_path / f"{name}.pem").write_text(client_key(name).pem)

@@ -74,30 +74,6 @@ def test_signals_are_those_of_the_code() -> None:
     assert documented == known
 
 
-LOG_TABLE = table("log events table")
-LOGGED = {event for row in LOG_TABLE.splitlines() for event in re.findall(r"`([a-z]+_[a-z_]+)", row.split("|")[1])}
-SOURCES = {
-    path: path.read_text(encoding="utf-8")
-    for path in (ROOT / "django_auth0_flow").rglob("*.py")
-    if "testing" not in path.parts
-}
-
-
-@pytest.mark.parametrize("event", sorted(LOGGED - {"duration_ms"}))
-def test_log_events_are_those_of_the_code(event: str) -> None:
-    """Some are put together where they are logged: ``<what>_unavailable``, and codes of ours."""
-    written = re.compile(rf'"{event}[ :"]|code=["]?{event}|"{event.removesuffix("_unavailable")}"')
-    assert any(written.search(source) for source in SOURCES.values())
-
-
-def test_every_log_event_is_explained() -> None:
-    events = {
-        event for source in SOURCES.values() for event in re.findall(r'logger\.\w+\(\s*"([a-z]+_[a-z_]+)[ :]', source)
-    }
-    assert len(events) > 30
-    assert events - LOGGED == set()
-
-
 @pytest.mark.parametrize("path", ["/auth0/logout/", "/auth0/logged-out/", "/auth0/callback/"])
 def test_the_frame_works(client: Client, settings: Any, path: str) -> None:
     (frame,) = (found.code for found in blocks("frame"))

@@ -11,9 +11,10 @@ from tests.doctor.support import SCOPE, SITE, Configure
 
 
 @pytest.fixture(autouse=True)
-def quiet_settings(settings: Any) -> None:
-    """Leave out the one warning that a tenant on loopback deserves."""
+def quiet_settings(settings: Any, db: None) -> None:
+    """Leave out the one warning that a tenant on loopback deserves, and views that need more than a login."""
     settings.SILENCED_SYSTEM_CHECKS = ["auth0_flow.W007"]
+    settings.ROOT_URLCONF = "tests.urlconfs.ours_only"
 
 
 @pytest.fixture

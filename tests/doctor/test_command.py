@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
 
 from django_auth0_flow.conf import get_settings
+from django_auth0_flow.protocol.claim_checks import utc_text
 from django_auth0_flow.testing.tenant import Tenant
 from tests.doctor.support import EVERYTHING, OLD_SECRET, SITE, Configure, doctor
+from tests.walk import walk
 
 #: A site that does not include our URLs.
 urlpatterns: list[Any] = []
@@ -267,3 +272,51 @@ def test_help_says_what_it_does_to_the_tenant() -> None:
     text = " ".join(Command().create_parser("manage.py", "auth0_doctor").format_help().split())
     for part in ("Safe in production", "tenant's log", "rate limit", "Exit codes: 0 nothing wrong, 1 problems, 2"):
         assert part in text
+
+
+LOCAL = "http://{}:8000/auth0/{}/"
+
+
+def test_D17_this_machine_has_two_names_and_one_is_registered(
+    healthy: Tenant, configure: Configure, settings: Any
+) -> None:
+    configure(BASE_URL=None)
+    settings.ALLOWED_HOSTS, settings.DEBUG = [], True
+    healthy.application.callbacks = [LOCAL.format("localhost", "callback")]
+    healthy.application.logout_urls = [LOCAL.format("localhost", "logged-out")]
+    outcome = doctor("--json")
+    assert (outcome.code, outcome.ids) == (0, ["D17"])
+    assert LOCAL.format("127.0.0.1", "callback") in outcome.findings[0]["cause"]
+    assert "Allowed Callback URLs" in outcome.findings[0]["fix"]
+    healthy.application.callbacks.append(LOCAL.format("127.0.0.1", "callback"))
+    assert doctor("--json").ids == []
+    healthy.application.callbacks.pop()
+    configure(BASE_URL="http://localhost:8000")
+    assert doctor("--json").ids == []  # the settings say which name it is
+
+
+def test_SM37_the_last_login_brought_no_refresh_token(healthy: Tenant, configure: Configure, client: Client) -> None:
+    healthy.application.callbacks.append("http://testserver/auth0/callback/")
+    configure(BASE_URL=None)
+    healthy.api.allow_offline_access = False
+    walk(client, healthy)
+    outcome = doctor("--json", "--base-url", SITE)
+    assert (outcome.code, outcome.ids) == (0, ["SM37"])
+    assert utc_text(healthy.clock.now())[:10] in outcome.findings[0]["cause"]
+    assert "Allow Offline Access: on" in outcome.findings[0]["fix"]
+    healthy.api.allow_offline_access = True
+    walk(client, healthy)
+    assert doctor("--json", "--base-url", SITE).ids == []
+    configure(SCOPE="openid", BASE_URL=SITE)
+    assert "last login" not in doctor("--json").report["tested"]
+
+
+def test_what_only_views_and_the_database_show_is_in_the_default_report(
+    healthy: Tenant, configure: Configure, settings: Any
+) -> None:
+    configure(SCOPE="openid", GROUPS_CLAIM="https://example.com/roles", GROUPS={"editor": "Editors"})
+    assert [found["id"] for found in doctor("--json").data["settings"]] == ["auth0_flow.W040", "auth0_flow.W041"]
+    MigrationRecorder(connection).record_unapplied("auth0_flow", "0003_seal_session_keys")
+    outcome = doctor("--json")
+    assert outcome.code == 1
+    assert [(found["id"], found["severity"]) for found in outcome.data["settings"]][-1] == ("auth0_flow.W042", "error")

@@ -170,7 +170,7 @@ def test_a_tenant_that_does_not_answer(healthy: Tenant, configure: Configure) ->
     outcome = doctor("--json")
     assert (outcome.code, outcome.ids) == (2, ["D02"])
     assert "refused" in outcome.findings[0]["answer"]
-    assert outcome.report["tested"] == ["discovery"]
+    assert outcome.report["tested"] == ["last login", "discovery"]
     assert not outcome.report["is_complete"]
     assert doctor().code == 2
 

@@ -336,6 +336,29 @@ def test_a_prefetch_or_another_sites_link_sends_no_message(tenant: Tenant, heade
     assert len(tenant.outbox) == 1
 
 
+@pytest.mark.parametrize("page", ["/auth0/mfa/?", "/auth0/mfa/enrol/?"])
+def test_X32_a_page_that_tries_again_by_itself_sends_no_second_message(tenant: Tenant, page: str) -> None:
+    tenant.mfa_factors = ["email"]
+    if page == "/auth0/mfa/?":
+        enrol(tenant, EMAIL, RECOVERY)
+    visitor = Visitor()
+    visitor.open(PAGE, next="/plain/")
+    path = str(visitor.submit("username", **ADA, follow=False)["Location"])
+    while not path.startswith(page):
+        path = str(visitor.client.get(path)["Location"])
+    visitor.client.get(path, headers={"Sec-Fetch-Site": "cross-site"})  # reads the factors, and no more
+    tenant.fault("drop-after", endpoint="mfa")
+    answer = visitor.open(path)
+    assert (answer.status_code, len(tenant.outbox)) == (503, 1)
+    assert answer.context["tries_itself"]
+    visitor.open(answer.context["retry_url"])
+    assert len(tenant.outbox) == 1
+    pressed: dict[str, Any] = dict(visitor.form_with("factor" if page == "/auth0/mfa/?" else "kind").buttons[:1])
+    visitor.submit(*pressed, **pressed)
+    assert visitor.path.startswith("/auth0/mfa/code/")
+    assert len(tenant.outbox) == 2
+
+
 def test_the_only_factor_that_cannot_be_challenged_is_told_with_the_choice(tenant: Tenant) -> None:
     enrol(tenant, SMS, RECOVERY)
     visitor = Visitor()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -173,6 +175,43 @@ class TestLoops:
         # Half a minute later the same person may log in again.
         tenant.clock.advance(31)
         assert logged_in_client.get(LOGIN).status_code == 302
+
+    CLICK: ClassVar = {"Sec-Fetch-User": "?1", "Sec-Fetch-Site": "same-origin"}
+
+    def test_a_login_that_a_person_clicks_for_never_counts(self, client: Client, tenant: Tenant) -> None:
+        for _ in range(6):
+            answer = client.get(LOGIN, {"next": "/wants-login/"}, headers={**NAVIGATE, **self.CLICK})
+            assert come_back(client, tenant.login(answer["Location"]))["Location"] == "/wants-login/"
+        assert client.get("/wants-login/", headers=NAVIGATE).status_code == 302, (
+            "a redirect after all these is no loop yet"
+        )
+        # Nor does a click on the protected page itself.
+        for _ in range(6):
+            answer = client.get("/wants-login/", headers={**NAVIGATE, **self.CLICK})
+            answer = client.get(answer["Location"], headers={**NAVIGATE, **self.CLICK})
+            come_back(client, tenant.login(answer["Location"]))
+
+    @pytest.mark.parametrize("after", ["cross-site", "same-site", "none"])
+    def test_a_loop_that_a_click_began_ends_in_a_page(self, client: Client, tenant: Tenant, after: str) -> None:
+        """The browser says ``?1`` on each of its redirects; only ``Sec-Fetch-Site`` tells that it has been elsewhere."""
+        first = "none" if after == "none" else "same-origin"  # a typed address says the same all the way
+        headers, rounds = {**NAVIGATE, "Sec-Fetch-User": "?1", "Sec-Fetch-Site": first}, 0
+        while (answer := client.get("/wants-login/", headers=headers)).status_code == 302:
+            rounds += 1
+            assert rounds < 10
+            url = client.get(answer["Location"], headers=headers)["Location"]
+            headers["Sec-Fetch-Site"] = after
+            come_back(client, tenant.login(url), headers=headers)
+        assert (answer.status_code, code_shown(answer), rounds) == (403, "login_loop", 3)
+
+    def test_who_was_stopped_without_such_headers_can_log_in_again(self, client: Client, tenant: Tenant) -> None:
+        for _ in range(3):
+            walk(client, tenant)
+        assert code_shown(client.get(LOGIN)) == "login_loop"
+        for _ in range(2):
+            walk(client, tenant)
+        assert is_logged_in(client)
+        assert code_shown(client.get(LOGIN)) == "login_loop", "the count has begun anew, and goes on"
 
     def test_try_again_stops_after_three_failures(self, client: Client, tenant: Tenant) -> None:
         offers = []

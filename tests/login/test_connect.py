@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from django_auth0_flow.models import LoginSession
+from django_auth0_flow.protocol.errors import AccountsRefused
 from django_auth0_flow.protocol.grant import Target
 from django_auth0_flow.testing.tenant import Tenant, User
 from django_auth0_flow.tokens.connected_accounts import ConnectedAccounts
@@ -234,6 +236,12 @@ class TestAttacks:
         assert (answer.status_code, answer.context["code"]) == (403, "form_expired")
         assert calls(tenant, CONNECT_CALL) == []
 
+    def test_X30_the_page_says_whose_login_it_is(self, ada: Client) -> None:
+        assert (
+            'You are logged in as <strong dir="auto">ada@example.com</strong>'
+            in ada.get(CONNECT, {"connection": GOOGLE}).content.decode()
+        )
+
     def test_F44_a_callback_that_another_browser_began_connects_nothing(
         self, ada: Client, tenant: Tenant, grace: User
     ) -> None:
@@ -355,6 +363,21 @@ class TestWhatGoesWrong:
         assert answer.context["code"] == "accounts_refused"
         assert b"0900" not in answer.content
 
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            ("access_denied", "Service not found: https://api.example.com"),
+            ("unauthorized_client", "Grant type not allowed"),
+        ],
+    )
+    def test_X31_an_address_tells_the_log_of_no_mistake_in_the_setup(
+        self, ada: Client, tenant: Tenant, caplog: pytest.LogCaptureFixture, error: str, text: str
+    ) -> None:
+        back = agree(tenant, begin(ada), deny=True)
+        ada.get(with_query(back, error=error, error_description=text))
+        assert "connect_failed" in caplog.text
+        assert "setup_mistake" not in caplog.text
+
     def test_what_took_too_long_begins_anew(self, ada: Client, tenant: Tenant) -> None:
         back = agree(tenant, begin(ada))
         tenant.clock.advance(301)
@@ -458,6 +481,31 @@ class TestAccountPage:
         assert (now.version, now.lease) == (row.version, "another worker")
         assert f"connection_tokens_kept login_session={row.pk}" in caplog.text
 
+    def test_a_login_of_a_configuration_that_is_gone_keeps_no_one_from_it(self, ada: Client, tenant: Tenant) -> None:
+        connect(ada, tenant)
+        own = LoginSession.objects.get()
+        walk(Client(headers=NAVIGATE), tenant)
+        LoginSession.objects.exclude(pk=own.pk).update(configuration="gone", lease="a worker that was killed")
+        assert ada.post(ACCOUNT, {"disconnect": next(iter(tenant.user.connected_accounts))}).status_code == 302
+        assert not is_connected(tenant)
+
+    def test_X29_a_token_that_is_on_its_way_is_forgotten_too(
+        self, ada: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect(ada, tenant)
+        row, target = LoginSession.objects.get(), Target(connection=GOOGLE)
+        assert row.claim("another worker", 12), "it asks for the first token of the account"
+        tokens = replace(row.grant.tokens, access_token="a token of Google's")
+
+        def save_it(seconds: float) -> None:
+            assert row.save_grant(row.grant.with_token_set(target.key, tokens), refreshed_at=None)
+
+        monkeypatch.setattr("time.sleep", save_it)
+        source = StoredTokenSource(row.pk)
+        ConnectedAccounts(source).drop_tokens()
+        assert row.grant.token_set(target.key).access_token, "it was saved"
+        assert source.grant.token_set(target.key).access_token is None
+
     def test_an_account_of_another_user_is_left_alone(self, ada: Client, tenant: Tenant, grace: User) -> None:
         other = Client(headers=NAVIGATE)
         walk(other, tenant, user=grace)
@@ -465,11 +513,21 @@ class TestAccountPage:
         assert ada.post(ACCOUNT, {"disconnect": next(iter(grace.connected_accounts))}).status_code == 302
         assert grace.connected_accounts
 
-    @pytest.mark.parametrize("account", ["../connect", "cac_1/../../x", "%2e%2e", "x" * 201, "a b"], ids=str)
+    @pytest.mark.parametrize("account", ["../connect", "cac_1/../../x", "%2e%2e", "x" * 201, "a b", ".", ".."], ids=str)
     def test_F44_an_id_is_one_part_of_an_address(self, ada: Client, tenant: Tenant, account: str) -> None:
         ada.post(ACCOUNT, {"disconnect": account})
         paths = [request.path for request in tenant.requests if request.method == "DELETE"]
         assert all(path.startswith("/me/v1/connected-accounts/accounts/") for path in paths)
+        assert all(path.rpartition("/")[2] for path in paths)
+
+    @pytest.mark.parametrize("account", ["", ".", ".."], ids=repr)
+    def test_F44_what_names_no_account_is_refused_before_any_call(
+        self, ada: Client, tenant: Tenant, account: str
+    ) -> None:
+        accounts = ConnectedAccounts(StoredTokenSource(LoginSession.objects.get().pk))
+        with pytest.raises(AccountsRefused):
+            accounts.disconnect(account)
+        assert [request for request in tenant.requests if request.method == "DELETE"] == []
 
     def test_a_tenant_that_does_not_answer_hides_the_list_only(self, ada: Client, tenant: Tenant) -> None:
         tenant.fault("rate-limit", endpoint="accounts")

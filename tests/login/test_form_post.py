@@ -231,6 +231,14 @@ class TestCookie:
         assert "form_post_needs_https" in caplog.text
         assert not is_logged_in(person.client)
 
+    def test_two_tabs_of_plain_http_both_arrive(self, tenant: Tenant) -> None:
+        tenant.application.callbacks = [f"http://localhost{CALLBACK}"]
+        person = Visitor(tenant, site="http://localhost")
+        first, second = answer_for(person), answer_for(person)
+        assert person.follow(person.bring(second)).status_code == 200
+        assert person.follow(person.bring(first)).status_code == 200
+        assert is_logged_in(person.client)
+
     def test_over_https_a_login_that_lost_its_cookie_starts_again(self, person: Visitor) -> None:
         answer = answer_for(person)
         ((name, _),) = transaction_cookies(person).items()

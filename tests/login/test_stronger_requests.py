@@ -540,7 +540,7 @@ class TestChecks:
 
     def test_W021_and_W022(self, settings: Any) -> None:
         keys = [{"key": client_key("new").pem}] * 3
-        setting = {**GOOD, "CLIENT_ASSERTION_KEYS": keys, "ID_TOKEN_ALGORITHM": "HS256"}
+        setting = {**GOOD, "CLIENT_SECRET": "s" * 32, "CLIENT_ASSERTION_KEYS": keys, "ID_TOKEN_ALGORITHM": "HS256"}
         assert self.ids(setting, settings) == ["W021", "W022"]
 
     def test_W023_dpop_with_a_cache_of_one_process(self, settings: Any) -> None:

@@ -334,6 +334,13 @@ def test_urls_that_lead_nowhere(url: str, http: Http) -> None:
     failure(http, url)
 
 
+def test_a_text_that_can_t_be_sent_is_a_failure_as_any_other(server: TinyServer, http: Http) -> None:
+    """JSON may hold half a character, so a password that a script sends may too."""
+    with pytest.raises(TransportError):
+        http.post_form(server.origin, {**FORM, "password": "half \ud83d"})
+    assert server.received == []
+
+
 def test_connections_are_used_again(tenant: Tenant, http: Http) -> None:
     """A deadline that is over must not spoil the next exchange on the same connection."""
     url = tenant.issuer + ".well-known/openid-configuration"

@@ -93,6 +93,8 @@ ERRORS: dict[str, Callable[[], errors.Auth0Error]] = {
     "SigningKeyNotFound": lambda: errors.SigningKeyNotFound("kid", "no such key"),
     "LoginRequired": errors.LoginRequired,
     "NoAccessToken": errors.NoAccessToken,
+    "AccountNotConnected": lambda: errors.AccountNotConnected("google-oauth2"),
+    "AccountsRefused": lambda: errors.AccountsRefused(SECRET, SECRET, status=403),
     "OriginNotAllowed": errors.OriginNotAllowed,
 }
 

@@ -113,6 +113,23 @@ def test_a_named_configuration_has_its_own_variables_and_addresses(run: Run, set
     assert settings.AUTH0["CLIENT_ID"] == "main"
 
 
+@pytest.mark.parametrize("name", ["x;touch ruin", 'x"] = 1 #', "x$(touch ruin)", "x\n", "x(", "\x1b[2J", "ä"])
+def test_a_name_is_text_in_the_settings_and_no_command_in_the_env_file(
+    run: Run, tmp_path: Path, monkeypatch: Any, name: str
+) -> None:
+    prefix = f"AUTH0_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+    monkeypatch.setenv(f"{prefix}_CLIENT_SECRET", SECRET)
+    said = run(configuration=name, dotenv=".env")
+    printed = said.partition("  import os")[2].partition("}")[0]
+    settings: dict[str, Any] = {}
+    exec("import os\nAUTH0 = {}" + printed.replace("\n  ", "\n") + "}", settings)  # noqa: S102  # as a person would
+    assert list(settings["AUTH0"]) == [name]
+    assert said.isprintable() or said.replace("\n", "").isprintable()
+    command = f'set -eu; . ./.env; printf "%s" "${prefix}_CLIENT_ID"'
+    assert subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout == "an-id"
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
 # -- settings --------------------------------------------------------------------------------------------------------------
 
 
@@ -258,12 +275,19 @@ def test_a_shell_reads_back_what_was_written(run: Run, tmp_path: Path, monkeypat
 # -- the doctor ------------------------------------------------------------------------------------------------------------
 
 
+def register_both_names(tenant: Tenant) -> None:
+    """Register the addresses of a site on this machine, as the command says."""
+    origins = ("http://localhost:8000", "http://127.0.0.1:8000")
+    tenant.application.callbacks = [f"{origin}/auth0/callback/" for origin in origins]
+    tenant.application.logout_urls = [f"{origin}/auth0/logged-out/" for origin in origins]
+
+
+@pytest.mark.django_db
 def test_the_doctor_asks_with_the_answers(run: Run, settings: Any, tenant: Tenant, monkeypatch: Any) -> None:
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", DEFAULT_CLIENT_SECRET)
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "Auth0" not in name]
-    settings.DEBUG = True
-    tenant.application.callbacks = ["http://localhost:8000/auth0/callback/"]
-    tenant.application.logout_urls = ["http://localhost:8000/auth0/logged-out/"]
+    settings.DEBUG, settings.ROOT_URLCONF = True, "tests.urlconfs.ours_only"
+    register_both_names(tenant)
     options = {"domain": tenant.issuer, "client_id": DEFAULT_CLIENT_ID, "base_url": "http://localhost:8000"}
     said = run(doctor=True, **options)
     assert said.count("Nothing wrong.") == 2
@@ -274,6 +298,7 @@ def test_the_doctor_asks_with_the_answers(run: Run, settings: Any, tenant: Tenan
     assert "python manage.py auth0_doctor --base-url http://localhost:8000" in said
 
 
+@pytest.mark.django_db
 def test_a_tenant_that_is_off_keeps_nothing_from_being_set_up(run: Run, tmp_path: Path) -> None:
     said = run("--dotenv", doctor=True, base_url="http://localhost:8000")
     assert "D02 tenant_unreachable" in said
@@ -319,8 +344,7 @@ def converse(command: list[str], answers: list[tuple[str, str]], **options: Any)
 @pytest.mark.slow
 def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[str, str], tenant: Tenant) -> None:
     """The app is in no INSTALLED_APPS yet, AUTH0 does not exist; wrong answers are asked for again."""
-    tenant.application.callbacks = ["http://localhost:8000/auth0/callback/"]
-    tenant.application.logout_urls = ["http://localhost:8000/auth0/logged-out/"]
+    register_both_names(tenant)
     said = converse(
         [sys.executable, "-m", "django_auth0_flow.setup", "--dotenv"],
         [
@@ -337,13 +361,18 @@ def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[
     )
     assert "Domain has a blank" in said
     assert DEFAULT_CLIENT_SECRET not in said
-    assert said.count("Nothing wrong.") == 2
+    report = re.sub(r"\x1b\[[\d;]*m", "", said.partition("The doctor")[2])
+    assert re.search(r"ERROR auth0_flow\.W042\n.*0001_initial(.*\n)+ +Fix: +python manage.py migrate\n", report), report
+    assert (report.count("ERROR"), report.count("WARNING"), report.count("Nothing wrong.")) == (1, 0, 1), report
     head, urls = re.findall(r"^(?:  (?! |They).*\n|      .*\n)+", said.partition("Env file")[0], re.MULTILINE)
     with (tmp_path / "mysite/settings.py").open("a") as file:
         file.write("".join(line[2:] + "\n" for line in head.splitlines()))
     with (tmp_path / "mysite/urls.py").open("a") as file:
         file.write(f"from django.urls import include\n{urls.strip()}\n")
-    steps = "set -a; . ./.env; set +a; python manage.py check && python manage.py auth0_setup --no-input --dotenv"
+    steps = (
+        "set -a; . ./.env; set +a; python manage.py migrate -v0 && python manage.py check && "
+        "python manage.py auth0_setup --no-input --dotenv"
+    )
     path = f"{Path(sys.executable).parent}{os.pathsep}{newcomer['PATH']}"
     done = subprocess.run(
         ["sh", "-c", steps], cwd=tmp_path, env={**newcomer, "PATH": path}, capture_output=True, text=True, check=False
@@ -351,6 +380,7 @@ def test_from_startproject_to_settings_that_work(tmp_path: Path, newcomer: dict[
     assert "System check identified no issues" in done.stdout, done.stdout + done.stderr
     assert "They say all of this already." in done.stdout
     assert "It has all of this already." in done.stdout
+    assert done.stdout.count("Nothing wrong.") == 2
 
 
 @pytest.mark.slow

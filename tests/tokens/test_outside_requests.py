@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.test import Client
 
 from django_auth0_flow.models import LoginSession
-from django_auth0_flow.protocol.errors import LoginRequired
+from django_auth0_flow.protocol.errors import LoginRequired, TransportError
 from django_auth0_flow.testing.tenant import Tenant
-from tests.protocol.support import TinyServer, tiny_server
+from tests.docs.pages import blocks
+from tests.protocol.support import Answer, TinyServer, tiny_server
 from tests.storm.harness import Site
 
 DAY = 86400
@@ -107,6 +109,27 @@ def test_a_task_in_a_transaction(user: Any, api_server: TinyServer, tenant: Tena
         assert newest(user).api.get(f"{api_server.origin}/things").status_code == 200
     assert newest(user).api.get(f"{api_server.origin}/things").status_code == 200
     assert refreshes(tenant) == 1
+
+
+if django.VERSION >= (6, 0):
+
+    def test_djangos_own_tasks_refresh_once_and_fail_visibly(user: Any, api_server: TinyServer, tenant: Tenant) -> None:
+        """The recipe of the documentation, under Django's ImmediateBackend."""
+        api_server.answers = [Answer(body=b'{"count": 3}')]
+        (recipe,) = blocks("run: tasks")
+        names: dict[str, Any] = {"__name__": "recipes"}
+        exec(recipe.code.replace("https://api.example.com", api_server.origin), names)  # noqa: S102
+        task = names["count_appointments"]
+        tenant.clock.advance(2 * DAY)
+        assert [task.enqueue(user.pk).return_value for _ in range(2)] == [3, 3]
+        assert refreshes(tenant) == 1
+        tenant.clock.advance(2 * DAY)
+        tenant.fault("global-limit", endpoint="token", times=None)
+        failed = task.enqueue(user.pk)
+        assert (failed.status, failed.errors[0].exception_class) == ("FAILED", TransportError)
+        tenant.clear_faults()
+        tenant.clock.advance(120)
+        assert task.enqueue(user.pk).return_value == 3
 
 
 def site_with_a_login(tenant: Tenant, database: dict[str, Any], api_server: TinyServer) -> Site:

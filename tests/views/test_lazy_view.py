@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from functools import wraps
+from functools import WRAPPER_ASSIGNMENTS, wraps
 from typing import Any
 
 import pytest
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.decorators import login_not_required
 from django.urls import resolve, reverse
 from django.utils.module_loading import import_string
 
 from django_auth0_flow import views
 from django_auth0_flow.urls import urlpatterns
+from django_auth0_flow.views.callback import CallbackView
 from django_auth0_flow.views.lazy_view import LazyView
 from django_auth0_flow.views.login import LoginView
 
@@ -24,6 +26,10 @@ def test_a_pattern_has_the_attributes_of_its_view(name: str) -> None:
     """``csrf_exempt``, ``login_required`` and the like decide what middleware does before the view runs."""
     pattern = PATTERNS[name]
     view = import_string(pattern.lookup_str).as_view()
+    assert {key: getattr(pattern.callback, key) for key in WRAPPER_ASSIGNMENTS if hasattr(view, key)} == {
+        key: getattr(view, key) for key in WRAPPER_ASSIGNMENTS if hasattr(view, key)
+    }
+    assert not iscoroutinefunction(pattern.callback)
     assert pattern.callback.view_class is view.view_class
     assert {key: getattr(pattern.callback, key) for key in vars(view)} == vars(view)
     assert resolve(reverse(f"auth0:{name}")).func is pattern.callback
@@ -49,6 +55,7 @@ def test_a_decorated_view_keeps_its_attributes() -> None:
     def decorated(*args: Any, **kwargs: Any) -> Any:
         return view(*args, **kwargs)
 
+    assert (decorated.__module__, decorated.__qualname__) == (CallbackView.__module__, "View.as_view.<locals>.view")
     assert decorated.csrf_exempt is True  # type: ignore[attr-defined]
     assert decorated.login_required is False  # type: ignore[attr-defined]
 

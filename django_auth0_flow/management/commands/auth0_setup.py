@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -84,7 +85,8 @@ class Command(BaseCommand):
         name = options["configuration"]
         found = configurations(getattr(settings, "AUTH0", None)).get(name)
         setting = {key: value for key, value in found.items() if value != ""} if isinstance(found, Mapping) else {}
-        prefix = "AUTH0_" if name == DEFAULT else f"AUTH0_{name.upper().replace('-', '_')}_"
+        # A shell reads the env file: only these letters make the name of a variable.
+        prefix = "AUTH0_" if name == DEFAULT else f"AUTH0_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
         env_file = EnvFile(Path(options["dotenv"])) if options["dotenv"] else None
         answers = self._answers(options, setting, prefix, env_file)
         configuration = configuration_of(answers, setting)

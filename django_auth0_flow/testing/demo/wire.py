@@ -17,7 +17,7 @@ _PLAIN = frozenset(
     "acr_values audience code_challenge_method doctor grant_type next post_logout_redirect_uri redirect_uri "
     "response_type scope token_type_hint username action error error_description response_mode prompt organization "
     "organization_name realm connection send email kind address factor challenge_type client_assertion_type "
-    "requested_token_type subject_token_type authenticator_types".split()
+    "requested_token_type subject_token_type authenticator_types ui_locales".split()
 )
 
 

@@ -17,6 +17,7 @@ from .database_connections import database_connections_blueprint
 from .discovery import discovery_blueprint
 from .errors import ApiRefusal, PageRefusal
 from .grants import GRANTS
+from .language import translate_pages
 from .logout import logout_blueprint
 from .mfa import mfa_blueprint, mfa_grants
 from .par import par_blueprint
@@ -43,6 +44,7 @@ def _error_page_query(refusal: PageRefusal) -> dict[str, str]:
 def build_app(state: TenantState) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["TRAP_HTTP_EXCEPTIONS"] = False
+    translate_pages(app)
     for blueprint in (
         discovery_blueprint(state),
         authorize_blueprint(state),

@@ -8,6 +8,7 @@ from . import session_transfer
 from .authorization_request import check_request, read_request
 from .authorization_response import grant, refuse
 from .errors import CallbackRefusal, PageRefusal
+from .language import wish
 from .login_pages import COOKIE, Pages
 from .login_steps import Login, Steps
 from .parameters import redirect_to
@@ -63,6 +64,7 @@ def login_under_way(state: TenantState) -> Login:
     if not isinstance(login, Login):
         text = "This login is unknown or has expired. Start again at the application."
         raise PageRefusal(400, "Invalid state", text)
+    wish(login.asked.get("ui_locales"))
     return login
 
 

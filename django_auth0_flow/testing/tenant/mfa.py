@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from .client_auth import authenticate_client
 from .errors import ApiRefusal, missing
-from .factors import totp_fits
+from .factors import authenticator_shows
 from .model import MFA_OOB, MFA_OTP, MFA_RECOVERY_CODE, Application, Authenticator, FactorKind, User
 from .parameters import Parameters, json_response
 from .records import Authorization, Message
@@ -209,9 +209,8 @@ def _associate(state: TenantState, pending: PendingMfa, parameters: Parameters) 
 def mfa_otp(asked: TokenRequest) -> dict[str, Any]:
     pending = pending_mfa(asked.state, asked.parameters.require("mfa_token"), asked.application)
     otp = asked.parameters.require("otp")
-    now = asked.state.clock.now()
     secrets_known = [factor.secret for factor in _candidates(asked, pending) if factor.kind == "otp"]
-    if not any(totp_fits(secret, otp, now) for secret in secrets_known):
+    if not any(authenticator_shows(asked.state, secret, otp) for secret in secrets_known):
         raise _wrong(asked, pending, "Invalid otp_code.")
     return _finish(asked, pending)
 

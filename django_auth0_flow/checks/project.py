@@ -1,4 +1,4 @@
-"""System checks: every mistake in settings that can be seen without network. ``auth0_doctor`` asks the tenant."""
+"""Checks of the settings: ``AUTH0`` itself, and what around it breaks logins."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def _middleware_messages() -> Iterator[CheckMessage]:
     ours = [index for index, name in enumerate(names) if _is_a(name, _MIDDLEWARE)]
     if not ours:
         yield Error(
-            f"{_MIDDLEWARE} is not in MIDDLEWARE.", hint="Add it after AuthenticationMiddleware.", id="auth0_flow.E020"
+            f"{_MIDDLEWARE} is not in MIDDLEWARE.",
+            hint=f'Add "{_MIDDLEWARE}" to MIDDLEWARE, after AuthenticationMiddleware.',
+            id="auth0_flow.E020",
         )
         return
     for needed in (_SESSIONS, _AUTHENTICATION):

@@ -1,0 +1,7 @@
+"""The first site, without our URLs."""
+
+from __future__ import annotations
+
+from tests.urlconfs.beginner import views
+
+urlpatterns = views
