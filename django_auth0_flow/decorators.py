@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from difflib import get_close_matches
 from functools import partial, wraps
 from inspect import isawaitable
 from typing import Any, TypeVar, Unpack, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -48,6 +50,7 @@ def auth0_login_required(view: Any = None, **demands: Unpack[LoginDemands]) -> A
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         def check(request: HttpRequest) -> HttpResponse | None:
+            _check_is_request(request, "auth0_login_required")
             return check_login(request, requirement, configurations=names, may_be_anonymous=silent)
 
         protected = _protect(view, check, mark=names)
@@ -61,8 +64,20 @@ class Auth0LoginRequiredMixin:
     """``auth0_login_required`` for class-based views. Put it first among the bases.
 
     Attributes are the decorator's arguments, with ``auth0_`` before the name: ``auth0_scopes = "read:reports"``.
-    ``as_view`` takes them too.
+    ``as_view`` takes them too. A class that would protect less than it says is refused when it is defined.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        before = cls.__mro__[: cls.__mro__.index(Auth0LoginRequiredMixin)]
+        if any((base.__module__, base.__name__) == ("django.views.generic.base", "View") for base in before):
+            raise ImproperlyConfigured(
+                f"{cls.__qualname__}: put Auth0LoginRequiredMixin first; behind View it protects nothing."
+            )
+        known = [f"auth0_{name}" for name in LoginDemands.__annotations__]
+        for name in vars(cls):
+            if name.startswith("auth0_") and name not in known and (near := get_close_matches(name, known, 1, 0.9)):
+                raise ImproperlyConfigured(f"{cls.__qualname__}.{name} protects nothing. Did you mean {near[0]}?")
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
@@ -109,6 +124,7 @@ def bearer_token_required(
     wanted_scopes, wanted_permissions, names = as_names(scopes), as_names(permissions), as_configurations(configuration)
 
     def check(request: HttpRequest) -> HttpResponse | None:
+        _check_is_request(request, "bearer_token_required")
         return bearer.check_bearer_token(
             request,
             audience=audience,
@@ -158,6 +174,15 @@ def _protect(
         setattr(protected, MARK, mark)
     found: Callable[..., Any] = protected
     return found
+
+
+def _check_is_request(found: object, decorator: str) -> None:
+    if hasattr(type(found), "as_view"):  # the view itself; importing its class here would load all of Django's views
+        mixin = ", or Auth0LoginRequiredMixin" * (decorator == "auth0_login_required")
+        raise ImproperlyConfigured(
+            f"{decorator} stands at a method of {type(found).__qualname__}: write "
+            f'@method_decorator({decorator}, name="dispatch") above the class{mixin}.'
+        )
 
 
 async def _keep_private_later(answer: Awaitable[HttpResponseBase], varies_on: tuple[str, ...]) -> HttpResponseBase:

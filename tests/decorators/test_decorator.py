@@ -10,10 +10,13 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Permission
 from django.contrib.auth.models import User as DjangoUser
 from django.core.cache import cache
-from django.test import AsyncClient, Client
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.views import View
 
 from django_auth0_flow.conf import clear_caches
-from django_auth0_flow.decorators import auth0_login_required
+from django_auth0_flow.decorators import auth0_login_required, bearer_token_required
 from django_auth0_flow.models import LoginSession
 from django_auth0_flow.testing.tenant import Tenant
 from tests.costs import counted
@@ -294,3 +297,13 @@ def test_the_decorator_keeps_what_a_view_says_about_itself() -> None:
     protected = auth0_login_required(view)
     assert (protected.__name__, protected.__doc__) == ("view", "What it is for.")
     assert protected.csrf_exempt  # type: ignore[attr-defined]  # how Django marks it
+
+
+@pytest.mark.parametrize("decorator", [auth0_login_required, bearer_token_required])
+def test_a_decorator_at_a_method_says_where_it_belongs(decorator: Any, rf: RequestFactory) -> None:
+    def get(self: View, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("shown")
+
+    page: Any = type("Page", (View,), {"get": decorator(get)})
+    with pytest.raises(ImproperlyConfigured, match=f'@method_decorator\\({decorator.__name__}, name="dispatch"\\)'):
+        page.as_view()(rf.get("/"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -92,3 +93,12 @@ def test_configuration(client: Client, tenant: Tenant, serve: Serve, auth0_setti
     for names, status in (("partners", 401), (["partners", "default"], 200)):
         serve(configuration=names)
         assert client.get("/page/", headers=FETCH).status_code == status
+
+
+def test_a_mixin_that_would_protect_nothing_is_refused_when_the_class_is_defined() -> None:
+    with pytest.raises(ImproperlyConfigured, match="put Auth0LoginRequiredMixin first"):
+        type("Late", (View, Auth0LoginRequiredMixin), {})
+    with pytest.raises(ImproperlyConfigured, match="Did you mean auth0_scopes"):
+        type("Misspelt", (Auth0LoginRequiredMixin, View), {"auth0_scope": "read:things"})
+    own: Any = type("Own", (Auth0LoginRequiredMixin,), {"auth0_flavour": "mine", "auth0_scopes": "read:things"})
+    assert type("Later", (own, View), {}).mro()[1] is own
