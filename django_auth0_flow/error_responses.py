@@ -21,6 +21,7 @@ from django_auth0_flow.login import loops
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.messages import public_code, words_for
 from django_auth0_flow.pages.rendering import (
+    details_of,
     finish_answer,
     is_navigation,
     is_prefetch,
@@ -194,7 +195,7 @@ def failed(
         if isinstance(error, AuthorizationError) and _is_refusal(error, code)
         else "",
         "mistake": mistake,
-        "debug_details": _details_of_error(error),
+        "debug_details": details_of(error),
     }
     return page(request, "login_failed.html", context, status)
 
@@ -208,7 +209,7 @@ def without_access_token(request: HttpRequest, error: NoAccessToken) -> HttpResp
         "code": error.code,
         "words": words_for(error.code),
         "no_access_token": True,
-        "debug_details": _details_of_error(error),
+        "debug_details": details_of(error),
     }
     return page(request, "login_failed.html", context, HTTPStatus.BAD_REQUEST)
 
@@ -257,15 +258,6 @@ def forbidden(request: HttpRequest, shortfall: Shortfall, *, next_url: str) -> H
         "log_in_again_helps": test in _HELPED_BY_A_LOGIN,
     }
     return page(request, "forbidden.html", context, HTTPStatus.FORBIDDEN)
-
-
-def _details_of_error(error: Auth0Error) -> Details | None:
-    """Return what a developer should know about a failure; None without DEBUG."""
-    if not django_settings.DEBUG:
-        return None
-    from django_auth0_flow.pages.debug import details_of_error
-
-    return details_of_error(error)
 
 
 def _details_of_refusal(request: HttpRequest, shortfall: Shortfall) -> Details | None:

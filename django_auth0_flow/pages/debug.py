@@ -17,6 +17,10 @@ _FIXES = {
     "user_not_allowed": "The log line login_refused before this one says which step of Auth0Backend refused the user.",
     "organization_not_allowed": "AUTH0['ALLOWED_ORGANIZATIONS'] names those that may log in without being asked for.",
 }
+_FIXES |= dict.fromkeys(
+    ("tenant_unreachable", "tenant_timeout", "issuer_mismatch", "malformed_answer", "metadata_incomplete"),
+    "manage.py auth0_doctor says what is wrong. A local tenant has to be started.",
+)
 _FIXES |= dict.fromkeys(("token_iat", "token_nbf"), _FIXES["token_exp"])
 
 _TESTS = {

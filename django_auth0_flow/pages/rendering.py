@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from django_auth0_flow.pages import urls as site_urls
 from django_auth0_flow.pages.cache_headers import forbid_storing
+from django_auth0_flow.protocol.errors import Auth0Error
+
+if TYPE_CHECKING:
+    from django_auth0_flow.pages.debug import Details
 
 #: On a request that an access token has let in: the configuration that the token is good for.
 TOKEN_CONFIGURATION = "_auth0_token_configuration"
+
+
+def details_of(error: Auth0Error) -> Details | None:
+    """Return what a page tells a developer about a failure; None without DEBUG."""
+    if not settings.DEBUG:
+        return None
+    from django_auth0_flow.pages.debug import details_of_error
+
+    return details_of_error(error)
 
 
 def is_navigation(request: HttpRequest) -> bool:

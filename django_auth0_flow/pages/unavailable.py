@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from django_auth0_flow.pages.messages import words_for
-from django_auth0_flow.pages.rendering import finish_answer, is_navigation, page, return_url
+from django_auth0_flow.pages.rendering import details_of, finish_answer, is_navigation, page, return_url
 from django_auth0_flow.protocol.errors import TransportError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str |
     cause = "database" if error.code == "database_unavailable" else "tenant"
     logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
     if is_navigation(request):
-        context = _retry_context(request, error.code, retry_url, seconds)
+        context = _retry_context(request, error, retry_url, seconds)
         response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)
     else:
         response = finish_answer(
@@ -51,17 +51,18 @@ def unusable(request: HttpRequest, error: TransportError, retry_url: str | None)
     if not is_navigation(request):
         body = {"error": "unusable_answer", "code": error.code, "message": words}
         return finish_answer(JsonResponse(body, status=HTTPStatus.BAD_GATEWAY))
-    context = _retry_context(request, error.code, retry_url, _RETRY_AFTER)
+    context = _retry_context(request, error, retry_url, _RETRY_AFTER)
     return page(request, "unusable_answer.html", context, HTTPStatus.BAD_GATEWAY)
 
 
-def _retry_context(request: HttpRequest, code: str, retry_url: str | None, seconds: int) -> dict[str, Any]:
+def _retry_context(request: HttpRequest, error: TransportError, retry_url: str | None, seconds: int) -> dict[str, Any]:
     """Return what a page says about the next try. Only what was asked for by GET is asked for again by itself."""
     retry_url = return_url(request) if retry_url is None else retry_url
-    may_help = bool(retry_url) and code != "client_rejected" and seconds <= _MAX_COUNTDOWN
+    may_help = bool(retry_url) and error.code != "client_rejected" and seconds <= _MAX_COUNTDOWN
     return {
-        "code": code,
-        "words": words_for(code),
+        "code": error.code,
+        "words": words_for(error.code),
+        "debug_details": details_of(error),
         "retry_url": retry_url,
         "retry_after": seconds,
         "retry_minutes": math.ceil(seconds / 60) if seconds > 90 else 0,

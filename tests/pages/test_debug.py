@@ -115,6 +115,23 @@ def test_a_page_without_an_access_token_says_why_with_debug_only(person: Visitor
     assert "auth0-debug" not in person.text
 
 
+@pytest.mark.parametrize(
+    ("fault", "options", "status"),
+    [("drop", {"endpoint": "metadata"}, 503), ("metadata-issuer-mismatch", {}, 502)],
+)
+def test_a_tenant_that_can_not_be_used_leads_to_the_doctor_with_debug_only(
+    fault: str, options: dict[str, Any], status: int, person: Visitor, tenant: Tenant, settings: Any
+) -> None:
+    tenant.fault(fault, times=None, **options)
+    person.visit("/auth0/login/")
+    assert person.page.status_code == status
+    assert "manage.py auth0_doctor says what is wrong. A local tenant has to be started." in shown(person)
+    settings.DEBUG = False
+    person.visit("/auth0/login/")
+    assert person.page.status_code == status
+    assert "auth0-debug" not in person.text
+
+
 @pytest.mark.parametrize("staff_groups", [[], ["staff"]], ids=["by hand", "by claim"])
 def test_the_admin_says_who_may_come_in(
     staff_groups: list[str], person: Visitor, tenant: Tenant, auth0_settings: Callable[..., Any], settings: Any
