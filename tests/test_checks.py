@@ -47,6 +47,7 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E002", changed(SCOPES="openid"), "SCOPE"),
     ("E002", changed(ZZZZZZ=1), "Known keys"),
     ("E003", changed(CLIENT_ID=7), "a string"),
+    ("E003", changed(SCOPE=["openid", "email"]), "with blanks"),
     ("E003", changed(CREATE_USERS="yes"), "True or False"),
     (
         "E035",
@@ -66,6 +67,7 @@ SETTINGS: list[tuple[str, object, str]] = [
     ("E004", changed(DOMAIN=NOTHING), "Dashboard"),
     ("E005", changed(ISSUER="https://example.com/"), "both DOMAIN and ISSUER"),
     ("E006", changed(DOMAIN="https://example.eu.auth0.com/"), "Without https://"),
+    ("E006", changed(DOMAIN="http://127.0.0.1:9400/"), "into ISSUER"),
     ("E006", changed(DOMAIN="example.eu.auth0.com/"), "bare host name"),
     ("E006", changed(DOMAIN="localhost"), "bare host name"),
     ("E007", changed(DOMAIN=NOTHING, ISSUER="http://example.com/"), "https URL"),

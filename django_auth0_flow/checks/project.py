@@ -164,7 +164,9 @@ def _url_messages() -> Iterator[CheckMessage]:
     try:
         if resolve(callback).namespaces[:1] != ["auth0"]:
             yield CheckWarning(
-                f"{callback} is answered by another URL pattern that comes before ours.", id="auth0_flow.W005"
+                f"{callback} is answered by another URL pattern that comes before ours.",
+                hint="Or the include has a namespace: only those for further configurations need one.",
+                id="auth0_flow.W005",
             )
     except Resolver404:
         pass  # a script prefix is in force: this can't be checked

@@ -17,7 +17,9 @@ def _issuer_problems(conf: Auth0Settings) -> Iterator[Problem]:
     if domain and issuer:
         yield Problem("E005", "", "has both DOMAIN and ISSUER.", "DOMAIN is for Auth0; ISSUER for any other provider.")
     if domain and (any(char in domain for char in "/:@?# ") or not domain.isascii() or "." not in domain):
-        hint = "Without https:// and without a slash: example.eu.auth0.com"
+        hint = (
+            "Without https:// and without a slash: example.eu.auth0.com. A local tenant's address belongs into ISSUER."
+        )
         yield Problem("E006", "DOMAIN", "must be a bare host name.", hint)
     if issuer and not is_acceptable_endpoint(issuer):
         yield Problem("E007", "ISSUER", "must be an https URL.", "Plain http is accepted for loopback addresses only.")

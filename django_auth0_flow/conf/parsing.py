@@ -32,7 +32,8 @@ def _problems(setting: object, name: str) -> Iterator[Problem]:
             hint = f"Did you mean {nearest[0]}?" if nearest else f"Known keys: {', '.join(sorted(SETTINGS))}."
             yield Problem("E002", "", f"has the unknown key {key!r}.", hint)
         elif not SETTINGS[key].accepts(value):
-            yield Problem("E003", key, f"must be {SETTINGS[key].expected}.")
+            hint = 'One text, with blanks: "openid profile email".' if key == "SCOPE" else ""
+            yield Problem("E003", key, f"must be {SETTINGS[key].expected}.", hint)
     conf = build_settings(setting, name)
     for rule in (*ADDRESS_RULES, *CLIENT_RULES, *LOGIN_RULES):
         yield from rule(conf)

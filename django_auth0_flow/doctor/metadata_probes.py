@@ -49,7 +49,9 @@ def unreachable(examined: Examined, error: TransportError, test: str) -> Finding
     if "NameResolutionError" in names or "gaierror" in names:
         return finding("D01", test, said)
     if any(isinstance(reason, requests.exceptions.SSLError | ssl.SSLError) for reason in reasons):
-        return finding("D03", test, said)
+        no_tls = "WRONG_VERSION_NUMBER" in names or "RECORD_LAYER_FAILURE" in names
+        detail = "Or it speaks no TLS at this port: a local tenant's ISSUER begins with http://." if no_tls else ""
+        return finding("D03", test, said, detail=detail)
     return finding("D02", test, said)
 
 

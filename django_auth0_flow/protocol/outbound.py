@@ -48,7 +48,7 @@ class TokenAuth(AuthBase):
         if not origin or origin not in self._origins:
             allowed = ", ".join(sorted(self._origins - {""}))
             raise OriginNotAllowed(
-                f"The access token does not go to {origin or 'an address without an origin'}, only to the https origins in "
+                f"The access token does not go to {origin or 'an address without an origin'}, only to the origins in "
                 "AUTH0['API_ORIGINS'] (default: the audience's origin), "
                 + (f"now {allowed}." if allowed else "and there are none: name the API in AUTH0['AUDIENCE'].")
             )

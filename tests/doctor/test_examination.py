@@ -185,6 +185,7 @@ def test_a_host_without_a_certificate(healthy: Tenant, configure: Configure) -> 
     configure(ISSUER=f"https://127.0.0.1:{healthy.port}/")
     outcome = doctor("--json")
     assert (outcome.code, outcome.ids) == (2, ["D03"])
+    assert "ISSUER begins with http://" in str(outcome.findings[0])
 
 
 def test_an_answer_that_is_too_slow(healthy: Tenant, configure: Configure) -> None:

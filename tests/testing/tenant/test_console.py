@@ -60,7 +60,8 @@ def test_it_shows_who_exists_and_what_was_sent(tenant: Tenant, rp: RelyingParty)
 
 
 def test_it_says_what_went_wrong_and_how_to_correct_it(tenant: Tenant, rp: RelyingParty) -> None:
-    requests.get(rp.url(redirect_uri="http://localhost:1/<callback>"), timeout=60)
+    refused = requests.get(rp.url(redirect_uri="http://localhost:1/<callback>"), timeout=60)
+    assert 'href="/_tenant/#refusals"' in refused.text
     rp.refresh("unknown")
     rp.application.client_secret, secret = "another", rp.application.client_secret
     rp.token("refresh_token", refresh_token="x", client_secret="wrong")
