@@ -161,6 +161,12 @@ def _url_messages() -> Iterator[CheckMessage]:
             id="auth0_flow.E024",
         )
         return
+    if not callback.endswith("/callback/"):
+        yield CheckWarning(
+            f"The callback is at {callback}: the prefix of the include lacks its slash.",
+            hint='urls.py: path("auth0/", include("django_auth0_flow.urls"))',
+            id="auth0_flow.W047",
+        )
     try:
         if resolve(callback).namespaces[:1] != ["auth0"]:
             yield CheckWarning(
@@ -232,6 +238,7 @@ def _deployment_messages() -> Iterator[CheckMessage]:
         if conf.issuer.startswith("http://"):
             yield CheckWarning(
                 f"The issuer of AUTH0 configuration {conf.name!r} is plain http, which is for development.",
+                hint="At a local tenant anybody logs in as anybody. In production set DOMAIN to your tenant's.",
                 id="auth0_flow.W007",
             )
     for conf in readable_settings():

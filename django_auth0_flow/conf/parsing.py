@@ -14,6 +14,9 @@ from django_auth0_flow.conf.login_rules import LOGIN_RULES
 from django_auth0_flow.conf.problems import Problem
 from django_auth0_flow.conf.settings import DEFAULT, SETTINGS, Auth0Settings, build_settings
 
+#: Check ids of what every configuration needs: an empty text counts as missing.
+_NEEDED = {"E004": ("DOMAIN", "ISSUER"), "E008": ("CLIENT_ID",), "E010": ("CLIENT_SECRET",)}
+
 
 def find_problems(setting: object, *, name: str = DEFAULT) -> Iterator[Problem]:
     """Yield every mistake in one configuration that can be seen without network."""
@@ -36,7 +39,13 @@ def _problems(setting: object, name: str) -> Iterator[Problem]:
             yield Problem("E003", key, f"must be {SETTINGS[key].expected}.", hint)
     conf = build_settings(setting, name)
     for rule in (*ADDRESS_RULES, *CLIENT_RULES, *LOGIN_RULES):
-        yield from rule(conf)
+        for problem in rule(conf):
+            empty = [
+                f" {key} is there, but empty: is its variable, or the env file, loaded?"
+                for key in _NEEDED.get(problem.id, ())
+                if setting.get(key) == ""
+            ]
+            yield replace(problem, hint=problem.hint + "".join(empty))
 
 
 def parse_settings(setting: object, name: str = DEFAULT) -> Auth0Settings:

@@ -11,6 +11,11 @@ from django.conf import settings as django_settings
 from django_auth0_flow.pages.urls import url_of
 from django_auth0_flow.protocol.addresses import is_loopback_host
 
+LOCAL_TENANT = (
+    "A local tenant has those below /auth0/ at localhost:8000 and 127.0.0.1:8000 already. It takes others by its options "
+    "--callback and --logout-url."
+)
+
 
 @dataclass
 class Sites:

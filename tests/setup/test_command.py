@@ -83,6 +83,11 @@ def test_with_debug_this_machine_is_registered_by_both_names(run: Run, settings:
     assert found["Application Login URI"] == found["OpenID Connect Back-Channel Logout"] == []
 
 
+def test_a_local_tenant_has_most_addresses_already(run: Run) -> None:
+    assert "A local tenant has those" in run()
+    assert "A local tenant" not in run(domain="clinic.eu.auth0.com")
+
+
 @pytest.mark.parametrize(
     ("hosts", "said"),
     [

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from getpass import getpass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -17,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.views.decorators.debug import sensitive_variables
 
 from django_auth0_flow.conf import DEFAULT, configurations, find_problems
+from django_auth0_flow.protocol.addresses import is_loopback_host
 from django_auth0_flow.setup.answers import (
     ASKED,
     QUESTIONS,
@@ -29,7 +31,7 @@ from django_auth0_flow.setup.answers import (
 )
 from django_auth0_flow.setup.env_file import EnvFile, Refused
 from django_auth0_flow.setup.lines import URLS, MissingLines, as_it_will_be, auth0_lines
-from django_auth0_flow.setup.sites import Sites, fields_to_register, find_sites
+from django_auth0_flow.setup.sites import LOCAL_TENANT, Sites, fields_to_register, find_sites
 
 
 class Command(BaseCommand):
@@ -96,6 +98,8 @@ class Command(BaseCommand):
                 raise CommandError(f"{problem.message} {problem.hint}".strip())
         with as_it_will_be(name, configuration) as missing:
             sites = find_sites(base_url, port=options["port"])
+            if is_loopback_host(urlsplit(configuration.get("ISSUER", "")).hostname):
+                sites.notes.append(LOCAL_TENANT)
             self._show_settings(name, configuration, setting, missing, env_file, prefix)
             if env_file is not None:
                 self._write(env_file, {f"{prefix}{key}": configuration[key] for key in ASKED if key in configuration})
