@@ -200,18 +200,25 @@ EVENTS = (
     LogEvent(
         "refresh_failed",
         WARNING,
-        "login_session code retry_in",
-        "`tenant_timeout`, `rate_limited`, …; the next try is `retry_in` seconds away",
+        "login_session code retry_in cause",
+        "`tenant_timeout`, `rate_limited`, …; the next try is `retry_in` seconds away; `cause` as below",
         "tenant",
     ),
     LogEvent(
         "machine_token_failed",
         WARNING,
-        "machine_token audience code retry_in",
-        "there was none; there is no other try for `retry_in` seconds",
+        "machine_token audience code retry_in cause",
+        "there was none; there is no other try for `retry_in` seconds; `cause` as below",
         "tenant, quota",
     ),
-    LogEvent("tenant_unavailable", WARNING, "code retry_after", "answered 503: the tenant is out of reach", "tenant"),
+    LogEvent(
+        "tenant_unavailable",
+        WARNING,
+        "code retry_after cause",
+        "answered 503: the tenant is out of reach; `cause` is `gaierror` for a name that is unknown, "
+        "`SSLCertVerificationError`, `ConnectionRefusedError`, …",
+        "tenant",
+    ),
     LogEvent(
         "tenant_answer_unusable",
         ERROR,
@@ -266,7 +273,7 @@ EVENTS = (
     LogEvent(
         "database_unavailable",
         WARNING,
-        "code retry_after",
+        "code retry_after cause",
         "answered 503: no lease on the refresh, and the token has expired",
         "database",
     ),

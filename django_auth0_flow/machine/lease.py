@@ -84,7 +84,9 @@ class MachineLease(Lease[MachineToken]):
                 error.retry_after = min(error.retry_after or 0, Lease.MAX_RETRY)
             pause, failed = self.pause_after(row, error)
             yield Database(partial(row.release, lease, **failed))
-            logger.warning("machine_token_failed %s code=%s retry_in=%d", self.name, error.code, pause)
+            logger.warning(
+                "machine_token_failed %s code=%s retry_in=%d cause=%s", self.name, error.code, pause, error.cause
+            )
             yield _tell(machine_token_failed, row, started, code=error.code)
             error.retry_after = pause
             if is_usable(row, wanted):

@@ -32,7 +32,7 @@ def unavailable(request: HttpRequest, error: TransportError, *, retry_url: str |
         return unusable(request, error, retry_url)
     seconds = error.retry_after or _RETRY_AFTER
     cause = "database" if error.code == "database_unavailable" else "tenant"
-    logger.warning("%s_unavailable code=%s retry_after=%d", cause, error.code, seconds)
+    logger.warning("%s_unavailable code=%s retry_after=%d cause=%s", cause, error.code, seconds, error.cause)
     if is_navigation(request):
         context = _retry_context(request, error, retry_url, seconds)
         response = page(request, "unavailable.html", context, HTTPStatus.SERVICE_UNAVAILABLE)

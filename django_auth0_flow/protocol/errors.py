@@ -78,6 +78,14 @@ class TransportError(Auth0Error):
         self.status = status
 
     @property
+    def cause(self) -> str:
+        """The type of what lies at the root of it, for logs: ``gaierror``, ``SSLCertVerificationError``; else ``none``."""
+        root: BaseException = self
+        for _ in range(20):
+            root = root.__cause__ or root.__context__ or root
+        return "none" if root is self else type(root).__name__
+
+    @property
     def is_unusable_answer(self) -> bool:
         """Whether the tenant answered and the answer can't be used: a mistake in a set-up, which waiting does not cure."""
         return self.code in UNUSABLE_ANSWERS

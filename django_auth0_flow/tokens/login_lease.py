@@ -182,7 +182,8 @@ class LoginLease(Lease[LoginSession]):
             row = yield from self._save(row, grant, refreshed_at=row.refreshed_at, duration=None, **failed)
         else:
             yield Database(partial(row.release, lease, **failed))
-        logger.warning("refresh_failed login_session=%s code=%s retry_in=%d", row.pk, error.code, pause)
+        told = (row.pk, error.code, pause, error.cause)
+        logger.warning("refresh_failed login_session=%s code=%s retry_in=%d cause=%s", *told)
         yield _tell_failure(row, error.code, started)
         if is_usable(row, wanted):
             return row

@@ -59,7 +59,7 @@ def test_few_calls_put_their_event_together() -> None:
         "%s code=%s",
         "%s code=%s: the old copy is used",
         "%s: %s",
-        "%s_unavailable code=%s retry_after=%d",
+        "%s_unavailable code=%s retry_after=%d cause=%s",
     ]
 
 

@@ -601,9 +601,18 @@ class TestLog:
         tenant.fault("rate-limit", times=None, retry_after=30)
         logged_in_client.get("/token/")
         assert said()[-2:] == [
-            f"refresh_failed login_session={row.pk} code=rate_limited retry_in=30",
-            "tenant_unavailable code=rate_limited retry_after=30",
+            f"refresh_failed login_session={row.pk} code=rate_limited retry_in=30 cause=none",
+            "tenant_unavailable code=rate_limited retry_after=30 cause=none",
         ]
+
+    def test_why_a_tenant_is_out_of_reach(
+        self, logged_in_client: Client, row: LoginSession, tenant: Tenant, said: Callable[[], list[str]]
+    ) -> None:
+        tenant.clock.advance(DAY)
+        tenant.stop()
+        logged_in_client.get("/token/")
+        why = "code=tenant_unreachable retry_in=1 cause=ConnectionRefusedError"
+        assert f"refresh_failed login_session={row.pk} {why}" in said()
 
     def test_database_in_trouble(
         self,
@@ -621,7 +630,7 @@ class TestLog:
         assert logged_in_client.get("/unmarked-token/").status_code == 503
         assert said()[-2:] == [
             f"refresh_not_begun login_session={row.pk} error=OperationalError",
-            "database_unavailable code=database_unavailable retry_after=1",
+            "database_unavailable code=database_unavailable retry_after=1 cause=OperationalError",
         ]
 
     def test_user_whose_grant_was_revoked(
