@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -75,10 +76,10 @@ class Person:
     def log_in_at_tenant(self, user: User, *, page: Page | None = None) -> None:
         """Fill in the tenant's form and go wherever it leads."""
         page = page or self.page
-        page.get_by_label("Email address").fill(user.email or "")
-        page.get_by_label("Password").fill(PASSWORD)
+        page.locator("input[name=username]").fill(user.email or "")
+        page.locator("input[type=password]").fill(PASSWORD)
         with page.expect_event("load"):
-            page.get_by_role("button", name="Continue", exact=True).click()
+            page.get_by_role("button", name=re.compile("^(Continue|続ける)$")).click()
 
     def look(self, name: str) -> None:
         """Keep pictures of the page on the screen."""

@@ -156,7 +156,7 @@ def test_whoever_denies_can_try_again(person: Person) -> None:
 def test_the_failure_page_speaks_japanese(visit: Callable[..., Person], site: Site) -> None:
     person = visit(site, locale="ja-JP")
     person.open("/diary/")
-    person.click("Deny and go back")
+    person.click("拒否して戻る")
     assert person.page.locator("html").get_attribute("lang") == "ja"
     assert person.title == "ログインできませんでした"
     person.look("login-failed-ja")
