@@ -39,8 +39,8 @@ def main() -> None:
     import django_auth0_flow
     import django_auth0_flow.decorators
 
-    call_command("check", fail_level="WARNING")
     call_command("migrate", verbosity=0)
+    call_command("check", fail_level="WARNING")
     if "site-packages" not in django_auth0_flow.__path__[0]:
         sys.exit("the package does not come from the wheel")
     if "flask" in sys.modules or "pytest" in sys.modules:
